@@ -1,0 +1,1 @@
+"""From patients of reference to outcomes per treatment class."""

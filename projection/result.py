@@ -1,0 +1,123 @@
+"""What a projection is: values only. Computing, printing, drawing and serialising are done elsewhere.
+
+Every number that describes a group carries the number of patients behind it and a 95 % interval. A value that may not be
+shown (too few patients, not observed by any source) is NaN here and null in JSON. The field names are those of the
+HTTP interface: a `Projection` is serialised as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its 95 % interval and the number of patients behind it."""
+
+    value: float
+    lower: float
+    upper: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A value on a grid of months after baseline with its pointwise 95 % interval.
+
+    Attributes
+    ----------
+    months, value, lower, upper, n : ndarray, shape (grid,)
+        `n` counts the patients observed (means) or at risk (probabilities) at each month. Probabilities are shares
+        from 0 to 1 of patients who have had the event, and start at month 0 with 0.
+    """
+
+    months: Array
+    value: Array
+    lower: Array
+    upper: Array
+    n: Array
+
+
+@dataclass(frozen=True, slots=True)
+class EdssCourse:
+    """EDSS projected on the grid, with the two uncertainties that must not be confused.
+
+    Attributes
+    ----------
+    expected : Curve
+        Expected EDSS of patients like this one, with the interval of that expectation.
+    p10, p25, median, p75, p90 : ndarray, shape (grid,)
+        Quantiles of the individual courses: where single patients ended.
+    """
+
+    expected: Curve
+    p10: Array
+    p25: Array
+    median: Array
+    p75: Array
+    p90: Array
+
+
+@dataclass(frozen=True, slots=True)
+class ClassProjection:
+    """What became of the patients of reference under one treatment class.
+
+    Attributes
+    ----------
+    treatment : str
+        The class, as in `reference_db.vocabulary.Treatment`.
+    n_eligible : int
+        Patients of the class that met the hard criteria.
+    n : int
+        Patients of reference used.
+    refusal : str or None
+        Why there is no projection; then every outcome is None and `probabilities` is empty.
+    edss : EdssCourse or None
+    probabilities : mapping of str to Curve
+        Cumulative probability of an event since baseline. Keys among ``worsening_24w``, ``worsening_12w``, ``pira``,
+        ``raw``, ``improvement``, ``relapse``, ``new_lesions``, ``loss_of_neda3``.
+    annualised_relapse_rate : Estimate or None
+        Relapses per patient-year over 24 months.
+    sources : mapping of str to int
+        Patients of reference per source; sources below the small-cell threshold are merged under ``other``.
+    """
+
+    treatment: str
+    n_eligible: int
+    n: int
+    refusal: str | None
+    edss: EdssCourse | None
+    probabilities: Mapping[str, Curve]
+    annualised_relapse_rate: Estimate | None
+    sources: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """The answer to one patient of interest.
+
+    Attributes
+    ----------
+    release : str
+        Version of the release that answered.
+    k : int
+        Patients of reference asked for per class.
+    weights : mapping of str to float
+        Weight of each feature in the similarity.
+    classes : tuple of ClassProjection
+        One per class asked for, in the fixed order of the vocabulary; never ranked.
+    caveats : tuple of str
+        What every reader must know: research prototype, descriptive and not causal.
+    """
+
+    release: str
+    k: int
+    weights: Mapping[str, float]
+    classes: tuple[ClassProjection, ...]
+    caveats: tuple[str, ...]

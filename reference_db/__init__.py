@@ -1,0 +1,1 @@
+"""From source cohorts to a frozen, anonymous, versioned database."""

@@ -1,0 +1,1 @@
+"""From a patient of interest to the patients of reference."""

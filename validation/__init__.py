@@ -1,0 +1,1 @@
+"""How true and how safe the reference database is."""

@@ -1,0 +1,1 @@
+"""The application that neurologist and patient open together."""
