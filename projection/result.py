@@ -1,8 +1,8 @@
 """What a projection is: values only. Computing, printing, drawing and serialising are done elsewhere.
 
-Every number that describes a group carries the number of patients behind it and a 95 % interval. A value that may not be
-shown (too few patients, not observed by any source) is NaN here and null in JSON. The field names are those of the
-HTTP interface: a `Projection` is serialised as it stands.
+Every number that describes a group carries the number of patients behind it and a 95 % interval. A value that may
+not be shown (too few patients, not observed by any source) is NaN here and null in JSON. The field names are those of
+the HTTP interface: a `Projection` is serialised as it stands.
 """
 
 from __future__ import annotations

@@ -1,0 +1,29 @@
+"""The command line. One module per kind of work; this one joins them and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from cdss.cli import anonymisation, consultation, database, serving, sources
+from reference_db.errors import CdssError
+
+app = typer.Typer(
+    name="cdss",
+    help="Patients like this one, in an anonymous synthetic reference database, and what became of them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for commands in (serving.app, database.app, consultation.app, anonymisation.app, sources.app):
+    app.add_typer(commands)
+
+
+def main() -> None:
+    """Run a command; exit with 2, and one line per problem on standard error, when the input cannot be used."""
+    try:
+        app()
+    except CdssError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(2)

@@ -1,0 +1,7 @@
+"""Commands that start the service."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer()
