@@ -1,8 +1,8 @@
 """Folders of files that appear whole or not at all.
 
 Both the warehouse of originals and the releases are folders that must never be seen half-written, whatever kills the
-process that writes them. They are written to a hidden folder beside their final place, flushed to disk, and renamed in
-one step; what a killed process left behind is swept by the next writer.
+process that writes them. They are written to a hidden folder beside their final place, flushed to disk, and renamed
+in one step; what a killed process left behind is swept by the next writer.
 """
 
 from __future__ import annotations
@@ -43,8 +43,29 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 
 @contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
-    """Give a folder to write into, which becomes `target` in one step when the block ends without an error.
+def unfinished_folder(parent: Path) -> Iterator[Path]:
+    """Give a hidden folder to write into; it is gone after the block unless `finish` has given it its name."""
+    parent.mkdir(parents=True, exist_ok=True)
+    sweep_unfinished(parent)
+    folder = Path(mkdtemp(prefix=f"{_UNFINISHED}{os.getpid()}-", dir=parent))
+    try:
+        yield folder
+    finally:
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+def finish(folder: Path, target: Path, *, private: bool = False) -> None:
+    """Make an unfinished folder read-only, flush it to disk and give it its name, in one step.
+
+    Parameters
+    ----------
+    folder : Path
+        From `unfinished_folder`, in the parent of `target`.
+    target : Path
+        Its final place.
+    private : bool
+        Readable by its owner only, as personal data must be.
 
     Raises
     ------
@@ -53,21 +74,13 @@ def whole_folder(target: Path) -> Iterator[Path]:
     """
     if target.exists():
         raise FileExistsError(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    sweep_unfinished(target.parent)
-    folder = Path(mkdtemp(prefix=f"{_UNFINISHED}{os.getpid()}-", dir=target.parent))
-    try:
-        yield folder
-        for path in folder.iterdir():
-            _flush(path)
-            path.chmod(0o444)
-        _flush(folder)
-        folder.chmod(0o755)
-        folder.rename(target)
-        _flush(target.parent)
-    finally:
-        if folder.exists():
-            shutil.rmtree(folder)
+    for path in folder.iterdir():
+        path.chmod(0o400 if private else 0o444)
+        _flush(path)
+    folder.chmod(0o700 if private else 0o755)
+    _flush(folder)
+    folder.rename(target)
+    _flush(target.parent)
 
 
 def write_whole(path: Path, content: str) -> None:

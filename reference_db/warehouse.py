@@ -1,7 +1,7 @@
 """The warehouse of original, pseudonymised patients (BKP) on disk.
 
-These are personal data wherever the sources are real. They are read here to make avatars and to measure them, and leave
-this package only through the release gate.
+These are personal data wherever the sources are real. They are read here to make avatars and to measure them, and
+leave this package only through the release gate.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from reference_db.errors import InvalidInput
-from reference_db.files import altered_files, hashes, whole_folder, write_table
+from reference_db.files import altered_files, finish, hashes, unfinished_folder, write_table
 from reference_db.schema import SCHEMA_VERSION, LongTables, Source, check_long_tables
 
 _INVENTORY = "bkp.json"
@@ -72,7 +72,7 @@ def write_bkp(
     if undescribed:
         raise InvalidInput.of("patients.source", f"no description given for {', '.join(sorted(undescribed))}")
     try:
-        with whole_folder(path) as folder:
+        with unfinished_folder(path.parent) as folder:
             for field in fields(LongTables):
                 write_table(getattr(checked, field.name), folder / f"{field.name}.parquet")
             if potential_outcomes is not None:
@@ -83,6 +83,7 @@ def write_bkp(
                 "files": hashes(folder, leave_out=_INVENTORY),
             }
             (folder / _INVENTORY).write_text(json.dumps(inventory, indent=2), encoding="utf-8")
+            finish(folder, path, private=True)
     except FileExistsError as error:
         raise InvalidInput.of(
             "to", f"{path} already holds originals: choose another name, or remove the folder first"
