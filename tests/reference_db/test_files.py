@@ -20,9 +20,13 @@ def test_a_finished_folder_is_complete_and_read_only(tmp_path: Path) -> None:
 
 
 def test_an_error_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="stop"), unfinished_folder(tmp_path) as folder:
-        (folder / "a.txt").write_text("a")
-        raise RuntimeError("stop")
+    def write_half() -> None:
+        with unfinished_folder(tmp_path) as folder:
+            (folder / "a.txt").write_text("a")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write_half()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,90 @@
+"""Start the real commands and the real server as processes of their own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+CDSS = str(Path(sys.executable).with_name("cdss"))
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Environment of a process that keeps its data in a folder of the test."""
+    return {**os.environ, "CDSS_HOME": str(home), "OMP_NUM_THREADS": "1"}
+
+
+def run_cdss(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [CDSS, *arguments], env=environment(home), capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback that is free now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server process."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    log: Path
+
+
+def start_server(home: Path, log: Path, *arguments: str, command: str = "serve") -> Server:
+    """Start a server process and wait until it lives."""
+    port = free_port()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [CDSS, command, "--port", str(port), *arguments],
+            env=environment(home),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            pytest.fail(f"the server stopped: {log.read_text()}")
+        try:
+            httpx.get(f"{address}/healthz", timeout=2)
+        except httpx.TransportError:
+            time.sleep(0.1)
+        else:
+            return Server(process, address, log)
+    process.kill()
+    pytest.fail(f"the server did not answer in time: {log.read_text()}")
+
+
+def stop_server(server: Server) -> int:
+    """Stop a server as Ctrl-C does, and return its exit code."""
+    server.process.send_signal(2)
+    return server.process.wait(timeout=30)
+
+
+POI: Mapping[str, object] = {
+    "age": 34,
+    "sex": "female",
+    "phenotype": "RRMS",
+    "years_since_onset": 5,
+    "edss": 2.5,
+    "relapses_12m": 1,
+    "gd_lesions": 0,
+    "t2_lesions": "10-20",
+    "prior_treatment": "none",
+    "history": [{"months": -12, "edss": 2.0}],
+}

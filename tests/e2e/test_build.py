@@ -1,0 +1,66 @@
+"""A build is whole or nothing, and repeatable."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import CDSS, environment, run_cdss
+
+pytestmark = pytest.mark.e2e
+
+
+def _releases(home: Path) -> list[dict[str, object]]:
+    listed = run_cdss(home, "release", "list", "--json")
+    assert listed.returncode == 0, listed.stderr
+    rows: list[dict[str, object]] = json.loads(listed.stdout)
+    return rows
+
+
+def test_the_default_release_is_complete_usable_and_active(home: Path) -> None:
+    (row,) = _releases(home)
+    assert row["status"] == "usable"
+    assert row["patients"] == 25_726
+    assert row["active"] is True
+    verified = run_cdss(home, "release", "verify")
+    assert verified.returncode == 0
+    assert "intact, usable" in verified.stdout
+
+
+def test_originals_are_readable_by_their_owner_only(home: Path) -> None:
+    (bkp,) = (home / "bkp").iterdir()
+    assert bkp.stat().st_mode & 0o077 == 0
+
+
+def test_same_seed_same_hashes_and_another_seed_another_release(tmp_path: Path) -> None:
+    for seed in ("1", "1", "2"):
+        shutil.rmtree(tmp_path / "bkp", ignore_errors=True)
+        built = run_cdss(tmp_path, "build", "--scale", "0.05", "--seed", seed)
+        assert built.returncode in (0, 1), built.stderr
+    assert len(_releases(tmp_path)) == 2
+
+
+def test_a_killed_build_leaves_no_half_release_and_the_next_one_works(tmp_path: Path) -> None:
+    for delay in (1.5, 3.0, 4.5):
+        process = subprocess.Popen(
+            [CDSS, "build", "--scale", "0.05"],
+            env=environment(tmp_path),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for row in _releases(tmp_path):
+            assert row["status"] != "corrupted"
+    built = run_cdss(tmp_path, "build", "--scale", "0.05")
+    assert built.returncode in (0, 1), built.stderr
+    assert run_cdss(tmp_path, "release", "verify").returncode == 0
+    leftovers = list(tmp_path.rglob(".unfinished-*"))
+    assert leftovers == []
