@@ -1,0 +1,274 @@
+"""Episodes as avatars: each stratum (source x arm) on its own, with what the projection needs kept true.
+
+The method mixes EDSS *changes* since baseline rather than EDSS, and the relapses of the earlier year rather than
+those of two years, so that the rules between columns hold by construction; the synthetic trajectory is put back
+together afterwards, on its scale and within its bounds. The schedule of the stratum, and a dropout that exists in
+it, come with the missing pattern of one donor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from reference_db.avatar.avatarize import RELEASE, Method, draw_neighbours, mix, stratum_rows
+from reference_db.avatar.columns import Columns, EncodedTable, read_columns
+from reference_db.avatar.projection import check_weights, fit_factor_space
+from reference_db.avatar.sampling import draw_donors
+from reference_db.errors import FieldProblem, InvalidInput, InvalidTable
+from reference_db.privacy.assessment import distance_metrics
+from reference_db.privacy.targets import Verdict
+from reference_db.schema import (
+    AGE_RANGE,
+    DURATION_RANGE,
+    EDSS_HISTORY,
+    EDSS_MONTHS,
+    GD_RANGE,
+    MRI_MONTHS,
+    NEW_T2_RANGE,
+    RELAPSE_MONTHS,
+    RELAPSES_12M_RANGE,
+    RELAPSES_24M_RANGE,
+    check_episodes,
+    edss_column,
+    gd_column,
+    new_t2_column,
+    relapse_column,
+)
+
+Floats = NDArray[np.float64]
+
+STRATA = ("source", "arm")
+"""Records that are anonymised together: never mixed with others, so that arm sizes hold exactly."""
+
+DEFAULT_NCP = 5
+
+CANDIDATE_K: tuple[int, ...] = (20, 30, 45, 70, 100, 150, 220)
+"""Numbers of neighbours that the automatic choice tries, fewest first."""
+
+SMALLEST_STRATUM = 25
+"""Fewest episodes that can hide each other."""
+
+_MARGIN = 1.02
+"""The automatic choice wants every target exceeded by this factor, since another draw would not come out the same."""
+
+_EDSS = (*(edss_column(month) for month in EDSS_MONTHS[1:]), EDSS_HISTORY)
+"""Columns that are mixed as changes from the baseline EDSS."""
+
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "age": AGE_RANGE,
+    "years_since_onset": DURATION_RANGE,
+    "relapses_12m": RELAPSES_12M_RANGE,
+    "relapses_24m": RELAPSES_24M_RANGE,
+    "gd_lesions": GD_RANGE,
+    **{relapse_column(month): RELAPSES_24M_RANGE for month in RELAPSE_MONTHS},
+    **{gd_column(month): GD_RANGE for month in MRI_MONTHS},
+    **{new_t2_column(month): NEW_T2_RANGE for month in MRI_MONTHS},
+}
+
+
+_NUMERIC = (*_BOUNDS, edss_column(0), *_EDSS, "follow_up_months")
+
+
+@dataclass(frozen=True, slots=True)
+class AnonymisedEpisodes:
+    """Synthetic episodes.
+
+    Attributes
+    ----------
+    table : DataFrame
+        As `schema.check_episodes` accepts it; rows in random order, so that their numbers say nothing.
+    origin : ndarray of int, shape (rows,)
+        Row of the original behind each avatar. It links avatars to patients: for the privacy assessment in memory,
+        never written.
+    parameters : dict
+        What was chosen for each stratum, plain values.
+    """
+
+    table: pd.DataFrame
+    origin: NDArray[np.intp] = field(repr=False)
+    parameters: dict[str, dict[str, Any]]
+
+
+def anonymise_episodes(
+    episodes: pd.DataFrame,
+    *,
+    rng: np.random.Generator,
+    k: int | None = None,
+    ncp: int | None = None,
+    weights: Mapping[str, float] | None = None,
+    augmentation: int = 1,
+    method: Method = RELEASE,
+    progress: Callable[[float, str], None] | None = None,
+) -> AnonymisedEpisodes:
+    """Replace every episode by an avatar, stratum by stratum.
+
+    Parameters
+    ----------
+    episodes : DataFrame
+        Originals, as `schema.check_episodes` accepts them.
+    rng : Generator
+        The same state gives the same table.
+    k : int, optional
+        Neighbours. When not given, each stratum gets the first of `CANDIDATE_K` at which every distance metric
+        exceeds its target.
+    ncp : int, optional
+        Factor axes in which neighbours are sought; `DEFAULT_NCP` when not given.
+    weights : mapping of str to float, optional
+        Weights of the columns in the search for neighbours (1 where absent).
+    augmentation : int
+        Avatars per original. Over 1, analyses must count originals, not avatars.
+    method : Method
+    progress : callable, optional
+        Called with the share done and the stratum.
+
+    Returns
+    -------
+    AnonymisedEpisodes
+
+    Raises
+    ------
+    InvalidInput
+        If a parameter is out of its range.
+    InvalidTable
+        If a stratum has too few episodes to hide anyone, each named.
+    """
+    episodes = episodes.reset_index(drop=True)
+    chosen_ncp = DEFAULT_NCP if ncp is None else ncp
+    strata = list(stratum_rows(episodes, STRATA))
+    _check(strata, k=k, ncp=chosen_ncp, augmentation=augmentation)
+    columns = read_columns(episodes, numeric=_NUMERIC)
+    check_weights(columns, weights)
+    encoded = columns.encode(episodes)
+    parts: list[EncodedTable] = []
+    origins: list[NDArray[np.intp]] = []
+    parameters: dict[str, dict[str, Any]] = {}
+    done = 0
+    for name, rows in strata:
+        around = np.tile(np.arange(len(rows)), augmentation)
+        stratum = _Stratum.of(encoded.rows(rows), columns, weights, chosen_ncp)
+        made, used = _avatars(stratum, around, k, method, rng)
+        parts.append(made)
+        origins.append(rows[around])
+        parameters[name] = {"episodes": len(rows), "k": used, "ncp": stratum.coordinates.shape[1]}
+        done += len(rows)
+        if progress is not None:
+            progress(done / len(episodes), f"avatars of {name}")
+    table = columns.decode(
+        EncodedTable(np.vstack([part.numbers for part in parts]), np.vstack([part.codes for part in parts]))
+    )
+    order = rng.permutation(len(table))
+    shuffled = table.iloc[order].reset_index(drop=True)
+    return AnonymisedEpisodes(check_episodes(shuffled), np.concatenate(origins)[order], parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stratum:
+    columns: Columns
+    originals: EncodedTable
+    mixable: EncodedTable
+    steps: tuple[float | None, ...]
+    coordinates: Floats
+    follow_up: int
+
+    @classmethod
+    def of(cls, originals: EncodedTable, columns: Columns, weights: Mapping[str, float] | None, ncp: int) -> _Stratum:
+        mixable = EncodedTable(to_changes(originals.numbers, columns), originals.codes)
+        space = fit_factor_space(mixable, columns, weights=weights)
+        halves = {edss_column(0), *_EDSS}
+        steps = tuple(0.5 if column.name in halves else column.step for column in columns.numeric)
+        follow_up = [column.name for column in columns.numeric].index("follow_up_months")
+        return cls(columns, originals, mixable, steps, space.transform(mixable)[:, :ncp], follow_up)
+
+
+def _avatars(
+    stratum: _Stratum, around: NDArray[np.intp], k: int | None, method: Method, rng: np.random.Generator
+) -> tuple[EncodedTable, int]:
+    """Make the avatars of a stratum with the fewest neighbours that protect it, or with those asked for."""
+    most = len(stratum.originals) - 1
+    candidates = [k] if k is not None else sorted({min(candidate, most) for candidate in CANDIDATE_K})
+    for candidate in candidates:
+        donors = draw_neighbours(stratum.coordinates, around, k=candidate, method=method, rng=rng)
+        patterns = draw_donors(donors, rng)
+        mixed = mix(stratum.mixable, donors, patterns=patterns, steps=stratum.steps, method=method, rng=rng)
+        mixed.numbers[:, stratum.follow_up] = stratum.originals.numbers[patterns, stratum.follow_up]
+        made = EncodedTable(from_changes(mixed.numbers, stratum.columns, rng), mixed.codes)
+        if k is not None or _protects(stratum, made, around):
+            break
+    return made, candidate
+
+
+def _protects(stratum: _Stratum, made: EncodedTable, around: NDArray[np.intp]) -> bool:
+    metrics = distance_metrics(stratum.columns, stratum.originals, made, around)
+    return all(
+        metric.verdict is not Verdict.FAILED
+        and (metric.value is None or metric.value > min(metric.target * _MARGIN, 100.0 - 1e-9))
+        for metric in metrics
+    )
+
+
+def to_changes(numbers: Floats, columns: Columns) -> Floats:
+    """Return the numbers of episodes with EDSS as change since baseline, and relapses of the earlier year only."""
+    place = {column.name: position for position, column in enumerate(columns.numeric)}
+    changed = numbers.copy()
+    changed[:, [place[name] for name in _EDSS]] -= numbers[:, [place[edss_column(0)]]]
+    changed[:, place["relapses_24m"]] -= np.nan_to_num(numbers[:, place["relapses_12m"]])
+    return changed
+
+
+def from_changes(mixed: Floats, columns: Columns, rng: np.random.Generator) -> Floats:
+    """Return mixed numbers as those of episodes: on the scales, within the bounds, obeying the rules between columns."""
+    place = {column.name: position for position, column in enumerate(columns.numeric)}
+    numbers = mixed.copy()
+    edss = [place[name] for name in _EDSS]
+    numbers[:, place[edss_column(0)]] = on_edss_scale(numbers[:, [place[edss_column(0)]]], rng)[:, 0]
+    numbers[:, edss] = on_edss_scale(numbers[:, edss] + numbers[:, [place[edss_column(0)]]], rng)
+    numbers[:, place["relapses_24m"]] += np.nan_to_num(numbers[:, place["relapses_12m"]])
+    for name, (low, high) in _BOUNDS.items():
+        numbers[:, place[name]] = np.clip(numbers[:, place[name]], low, high)
+    # The longest possible disease began at birth; NaN stays NaN.
+    numbers[:, place["years_since_onset"]] = np.minimum(
+        numbers[:, place["years_since_onset"]], numbers[:, place["age"]]
+    )
+    return numbers
+
+
+def on_edss_scale(edss: Floats, rng: np.random.Generator) -> Floats:
+    """Return the nearest EDSS; 0.5, which does not exist, becomes 0 or 1 at random, alike at all visits.
+
+    Parameters
+    ----------
+    edss : ndarray, shape (patients, visits)
+    rng : Generator
+    """
+    halves = np.clip(np.round(edss * 2) / 2, 0.0, 10.0)
+    up = (rng.random((len(edss), 1)) < 0.5).astype(np.float64)
+    return np.where(halves == 0.5, up, halves)
+
+
+def _check(strata: list[tuple[str, NDArray[np.intp]]], *, k: int | None, ncp: int, augmentation: int) -> None:
+    problems = []
+    if k is not None and k < 1:
+        problems.append(FieldProblem("k", f"{k} neighbours cannot be mixed", "2 or more"))
+    if ncp < 1:
+        problems.append(FieldProblem("ncp", f"{ncp} axes hold no neighbours", "1 or more"))
+    if augmentation < 1:
+        problems.append(FieldProblem("augmentation", f"{augmentation} avatars per original", "1 or more"))
+    if problems:
+        raise InvalidInput(problems)
+    least = max(SMALLEST_STRATUM, (k or 0) + 1)
+    small = [(name, len(rows)) for name, rows in strata if len(rows) < least]
+    if small:
+        raise InvalidTable(
+            [
+                FieldProblem(
+                    name, f"{n} episodes cannot hide each other; merge the arm or leave it out", f"{least} or more"
+                )
+                for name, n in small
+            ]
+        )

@@ -1,0 +1,15 @@
+"""How well a synthetic table protects the patients behind it: distance metrics, attacks, targets, verdict."""
+
+from reference_db.privacy.assessment import Metric, PrivacyAssessment, StratumAssessment, assess_privacy
+from reference_db.privacy.targets import TARGETS, TARGETS_VERSION, Target, Verdict
+
+__all__ = [
+    "TARGETS",
+    "TARGETS_VERSION",
+    "Metric",
+    "PrivacyAssessment",
+    "StratumAssessment",
+    "Target",
+    "Verdict",
+    "assess_privacy",
+]
