@@ -2,6 +2,76 @@
 
 from __future__ import annotations
 
+import os
+from typing import Annotated
+
 import typer
 
+from cdss.settings import Settings, settings
+from reference_db.errors import CdssError, ReleaseError
+from reference_db.release import active_release, verify_release
+
 app = typer.Typer()
+
+_Host = Annotated[str | None, typer.Option(help="Address to listen on; loopback by default.")]
+_Port = Annotated[int | None, typer.Option(help="TCP port; 8000 by default.", min=1, max=65535)]
+
+
+@app.command()
+def serve(
+    host: _Host = None,
+    port: _Port = None,
+    release: Annotated[str | None, typer.Option(help="Version to serve; the active one by default.")] = None,
+) -> None:
+    """Serve the HTTP interface and the viewer on one port."""
+    _serve(_chosen(host=host, port=port, release=release))
+
+
+@app.command()
+def demo(host: _Host = None, port: _Port = None) -> None:
+    """Build the default release if there is none, then serve it and say where."""
+    from cdss.cli.database import build_and_activate
+
+    chosen = _chosen(host=host, port=port)
+    if not _has_usable_release(chosen):
+        typer.echo("No release yet: building the default one.", err=True)
+        manifest = build_and_activate()
+        if manifest.reasons:
+            raise CdssError(f"release {manifest.version} is in quarantine: {'; '.join(manifest.reasons)}")
+    _serve(chosen)
+
+
+def _chosen(*, host: str | None = None, port: int | None = None, release: str | None = None) -> Settings:
+    given = {"host": host, "port": port, "release": release}
+    return settings().model_copy(update={name: value for name, value in given.items() if value is not None})
+
+
+def _has_usable_release(chosen: Settings) -> bool:
+    path = active_release(chosen.releases)
+    if path is None:
+        return False
+    try:
+        verify_release(path)
+    except ReleaseError as error:
+        typer.echo(f"{error}", err=True)
+        return False
+    return True
+
+
+def _serve(chosen: Settings) -> None:
+    # One thread for linear algebra: a second one slows a single query down and lengthens the slowest ones.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    import uvicorn
+
+    from cdss.app import create_app
+    from cdss.logs import configure_logs
+
+    configure_logs()
+    service = create_app(chosen)
+    address = f"http://{f'[{chosen.host}]' if ':' in chosen.host else chosen.host}:{chosen.port}"
+    try:
+        service.warm_up()
+    except ReleaseError as error:
+        typer.echo(f"{error}\nServing without a release; {address}/readyz says when one can be used.", err=True)
+    typer.echo(f"Viewer          {address}/viewer/\nHTTP interface  {address}/docs\nStop with Ctrl-C.")
+    uvicorn.run(service, host=chosen.host, port=chosen.port, log_config=None, access_log=False, server_header=False)

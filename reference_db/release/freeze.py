@@ -52,7 +52,7 @@ def freeze(
             (folder / CARD_FILE).write_text(data_set_card(episodes, content), encoding="utf-8")
             manifest = Manifest.of(
                 content,
-                row_counts={EPISODES_FILE: len(episodes)},
+                row_counts={"episodes": len(episodes)},
                 files=hashes(folder, leave_out=MANIFEST_FILE),
                 created=datetime.datetime.now(datetime.UTC).date(),
             )

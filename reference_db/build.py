@@ -1,0 +1,148 @@
+"""The natural path through the reference database: sources, originals, avatars, privacy gate, frozen release."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reference_db.avatar.episodes import anonymise_episodes
+from reference_db.episodes import Episodes
+from reference_db.errors import FieldProblem, InvalidInput
+from reference_db.harmonise import episodes as harmonised_episodes
+from reference_db.privacy import assess_privacy
+from reference_db.release import Manifest, ReleaseContent, freeze
+from reference_db.sources.simulated import simulate
+from reference_db.warehouse import Warehouse, read_bkp, write_bkp
+
+Progress = Callable[[float, str], None]
+"""Told how far the work is (0 to 1) and what it is doing."""
+
+
+class BuildConfig(BaseModel):
+    """What a build may choose.
+
+    A YAML file of these fields can be given to ``cdss build --config``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bkp: Literal["simulated"] | Path = Field(
+        default="simulated", description="Folder of imported originals, or the simulated sources."
+    )
+    scale: float = Field(default=1.0, gt=0.0, le=1.0, description="Share of the simulated patients to make.")
+    seed: int = Field(default=20261123, ge=0, lt=2**32, description="Seed of everything random in the build.")
+    k: int | None = Field(default=None, ge=2, le=2000, description="Neighbours; chosen per stratum when not given.")
+    ncp: int | None = Field(
+        default=None, ge=1, le=200, description="FAMD components kept; the default when not given."
+    )
+    weights: dict[str, float] | None = Field(default=None, description="Weights of variables before the projection.")
+
+    @classmethod
+    def read(cls, path: Path | None, **overrides: object) -> BuildConfig:
+        """Return the configuration of a YAML file, with those overrides that are not None.
+
+        Raises
+        ------
+        InvalidInput
+            Naming each field that cannot be used and its allowed range.
+        """
+        given: dict[str, Any] = {}
+        if path is not None:
+            try:
+                given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+                raise InvalidInput.of("config", f"{path} cannot be read as YAML") from error
+            if not isinstance(given, dict):
+                raise InvalidInput.of("config", f"{path} must hold fields with values, such as `seed: 1`")
+        given |= {name: value for name, value in overrides.items() if value is not None}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            raise InvalidInput(
+                [FieldProblem(".".join(map(str, problem["loc"])), problem["msg"]) for problem in error.errors()]
+            ) from error
+
+
+def build(
+    home: Path,
+    config: BuildConfig,
+    *,
+    attachments: Callable[[Episodes], Mapping[str, bytes]],
+    progress: Progress,
+) -> Manifest:
+    """Build a release from the sources, and return its manifest.
+
+    Parameters
+    ----------
+    home : Path
+        Folder with ``bkp/`` (originals) and ``releases/``.
+    config : BuildConfig
+        What to build from and with.
+    attachments : callable
+        Given the synthetic episodes, returns further files of the release by name (learned weights, trained engines).
+    progress : callable
+        Told how far the build is.
+
+    Raises
+    ------
+    InvalidInput
+        If the originals cannot be used.
+    BuildError
+        If the release cannot be written; nothing is left behind.
+    """
+    progress(0.0, "reading the sources")
+    originals = _originals(home, config)
+    progress(0.15, "harmonising")
+    episodes = harmonised_episodes(originals.tables, originals.sources)
+    avatar_rng, privacy_rng = np.random.default_rng(config.seed).spawn(2)
+    progress(0.2, "making avatars")
+    anonymous = anonymise_episodes(
+        episodes,
+        k=config.k,
+        ncp=config.ncp,
+        weights=config.weights,
+        rng=avatar_rng,
+        progress=lambda share, doing: progress(0.2 + 0.4 * share, doing),
+    )
+    progress(0.6, "assessing privacy")
+    assessment = assess_privacy(
+        episodes,
+        anonymous.table,
+        origin=anonymous.origin,
+        strata=("source", "arm"),
+        rng=privacy_rng,
+        progress=lambda share, doing: progress(0.6 + 0.3 * share, doing),
+    )
+    progress(0.9, "learning from the synthetic patients")
+    synthetic = Episodes(anonymous.table, {source.name: source for source in originals.sources})
+    further = attachments(synthetic)
+    progress(0.95, "freezing the release")
+    manifest = freeze(
+        home / "releases",
+        anonymous.table,
+        ReleaseContent(
+            seed=config.seed,
+            parameters=config.model_dump(mode="json") | {"strata": anonymous.parameters},
+            sources=originals.sources,
+            privacy=assessment.to_json_dict(),
+            reasons=tuple(assessment.failures),
+        ),
+        attachments=further,
+    )
+    progress(1.0, "done")
+    return manifest
+
+
+def _originals(home: Path, config: BuildConfig) -> Warehouse:
+    if config.bkp != "simulated":
+        return read_bkp(config.bkp)
+    path = home / "bkp" / f"simulated-{config.seed}-{config.scale:g}"
+    if path.exists():
+        return read_bkp(path)
+    simulated = simulate(seed=config.seed, scale=config.scale)
+    return write_bkp(path, simulated.tables, simulated.sources, potential_outcomes=simulated.potential_outcomes)
