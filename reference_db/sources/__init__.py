@@ -1,0 +1,1 @@
+"""Where patients come from: simulated sources, and real ones in CDISC SDTM or tabular form."""

@@ -1,0 +1,57 @@
+"""A cohort at baseline: the rows of `patients` beside what no source records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from reference_db.sources.simulated.disease import Traits
+from reference_db.sources.simulated.published import parameters
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Patients at baseline.
+
+    Attributes
+    ----------
+    patients : DataFrame
+        Columns of the `patients` table but `last_day`, plus `treatment`; index 0..n-1.
+    edss : ndarray
+        EDSS at baseline.
+    gd : ndarray
+        Enhancing lesions on the baseline scan.
+    t2_count : ndarray
+        T2 lesions on the baseline scan.
+    traits : Traits
+    """
+
+    patients: pd.DataFrame
+    edss: Array
+    gd: Array
+    t2_count: Array
+    traits: Traits
+
+    def __len__(self) -> int:
+        return len(self.patients)
+
+
+def transient_at_baseline(edss: Array, relapses_12m: Array) -> Array:
+    """Return the disability at baseline that is still recovering from relapses, at most half of the EDSS."""
+    return np.minimum(parameters()["baseline_excess"] * relapses_12m, edss / 2.0)
+
+
+def relapse_covariates(age: Array, years_since_onset: Array) -> Array:
+    """Return the factor of age and time since onset on the relapse rate; 1 at 38 years and 7 since onset."""
+    p = parameters()
+    return np.exp(p["relapse_age_slope"] * (age - 38.0) + p["relapse_duration_slope"] * (years_since_onset - 7.0))
+
+
+def progression_covariates(age: Array, reference_age: float) -> Array:
+    """Return the factor of age on progression; 1 at the reference age."""
+    return np.exp(parameters()["progression_age_slope"] * (age - reference_age))

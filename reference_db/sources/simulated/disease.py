@@ -1,0 +1,190 @@
+"""The one disease model of all simulated sources, in steps of four weeks, vectorised over patients.
+
+Disability has two parts: a lasting one, which progression raises steadily and relapses raise by what they leave
+behind, and a transient one, the part of a relapse that recovers. Relapses come at a rate with a personal frailty, falling with
+age and with distance from recent activity; new lesions come at a rate with a frailty of their own that shares
+the first. A treatment multiplies the rates of relapses, progression and lesions, the more so the younger and the more
+active the patient.
+
+All chance enters through `Chance`, uniform numbers drawn before the first step, so that the same patient can be
+followed under every treatment with the same luck.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference_db.sources.simulated.distributions import gamma_frailty
+from reference_db.sources.simulated.published import parameters
+
+Array = NDArray[np.float64]
+
+STEP_DAYS = 28
+STEP_YEARS = STEP_DAYS / 365.25
+
+HIGHEST_DISABILITY = 9.5
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a patient brings, one value per patient.
+
+    Attributes
+    ----------
+    lasting, transient : ndarray
+        Disability at baseline that stays, and that is still recovering, in EDSS points.
+    relapse_u, lesion_u, progression_u : ndarray
+        Rank of the patient's frailties, probabilities in (0, 1).
+    relapse_rate, progression_slope, lesion_rate : ndarray
+        Natural rates at frailty 1, per year, covariates included.
+    modification : ndarray
+        Exponent of treatment effects: 1 is the average patient's, more is a stronger effect.
+    """
+
+    lasting: Array
+    transient: Array
+    relapse_u: Array
+    lesion_u: Array
+    progression_u: Array
+    relapse_rate: Array
+    progression_slope: Array
+    lesion_rate: Array
+    modification: Array
+
+    def __len__(self) -> int:
+        return len(self.lasting)
+
+
+@dataclass(frozen=True)
+class Regime:
+    """Rates of each patient under the treatment of the moment, per year."""
+
+    relapse_rate: Array
+    progression_slope: Array
+    lesion_rate: Array
+
+
+@dataclass(frozen=True)
+class Chance:
+    """The luck of each patient in each step, uniform on (0, 1): arrays of (patients, steps)."""
+
+    relapse: NDArray[np.float32]
+    peak: NDArray[np.float32]
+    residual: NDArray[np.float32]
+
+    @classmethod
+    def draw(cls, patients: int, steps: int, rng: np.random.Generator) -> Chance:
+        """Draw the luck of `patients` over `steps`."""
+        return cls(*(rng.random((patients, steps), dtype=np.float32) for _ in range(3)))
+
+
+@dataclass
+class Course:
+    """What happened, filled step by step.
+
+    Attributes
+    ----------
+    lasting, transient : ndarray, shape (patients, steps + 1)
+        Disability at the end of each step; the first column is baseline.
+    relapse : ndarray of bool, shape (patients, steps)
+    """
+
+    lasting: NDArray[np.float32]
+    transient: NDArray[np.float32]
+    relapse: NDArray[np.bool_]
+
+    @classmethod
+    def begin(cls, traits: Traits, steps: int) -> Course:
+        """Return the course at baseline."""
+        n = len(traits)
+        course = cls(
+            lasting=np.empty((n, steps + 1), dtype=np.float32),
+            transient=np.empty((n, steps + 1), dtype=np.float32),
+            relapse=np.zeros((n, steps), dtype=np.bool_),
+        )
+        course.lasting[:, 0] = traits.lasting
+        course.transient[:, 0] = traits.transient
+        return course
+
+
+def regime(
+    traits: Traits,
+    *,
+    relapse_ratio: Array | float,
+    progression_ratio: Array | float,
+    lesion_ratio: Array | float,
+    relapse_shape: float,
+    lesion_shape: float,
+) -> Regime:
+    """Return the rates of each patient under a treatment with given average ratios and frailty shapes."""
+    shape = parameters()["progression_shape"]
+    m = traits.modification
+    return Regime(
+        relapse_rate=traits.relapse_rate * gamma_frailty(traits.relapse_u, relapse_shape) * relapse_ratio**m,
+        progression_slope=traits.progression_slope
+        * gamma_frailty(traits.progression_u, shape)
+        * progression_ratio**m,
+        lesion_rate=traits.lesion_rate * gamma_frailty(traits.lesion_u, lesion_shape) * lesion_ratio**m,
+    )
+
+
+def recency(years: Array | float) -> Array:
+    """Return the factor on the relapse rate after some years: the excess of recent activity fades, age adds up."""
+    p = parameters()
+    boost = 1.0 + p["relapse_recent_boost"] * np.exp(-np.asarray(years) / p["relapse_recent_decay"])
+    return np.asarray(boost * np.exp((p["relapse_age_slope"] + p["relapse_duration_slope"]) * np.asarray(years)))
+
+
+def advance(course: Course, step: int, rates: Regime, chance: Chance) -> None:
+    """Carry every patient through one step of four weeks, writing into `course`."""
+    p = parameters()
+    hazard = rates.relapse_rate * recency((step + 0.5) * STEP_YEARS) * STEP_YEARS
+    relapse = chance.relapse[:, step] < -np.expm1(-hazard)
+    if step:
+        relapse &= ~course.relapse[:, step - 1]
+    course.relapse[:, step] = relapse
+    fading = np.float32(np.exp(-STEP_DAYS / p["relapse_recovery"]))
+    lasting = course.lasting[:, step] + (rates.progression_slope * STEP_YEARS).astype(np.float32)
+    transient = course.transient[:, step] * fading
+    hit = np.flatnonzero(relapse)
+    peak, kept = relapse_impact(chance.peak[hit, step], chance.residual[hit, step], p)
+    lasting[hit] += kept
+    transient[hit] += peak - kept
+    np.minimum(lasting, HIGHEST_DISABILITY, out=lasting)
+    course.lasting[:, step + 1] = lasting
+    course.transient[:, step + 1] = transient
+
+
+def relapse_impact(
+    peak_u: NDArray[np.float32], residual_u: NDArray[np.float32], p: Mapping[str, float]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return how much a relapse raises disability at its peak, and how much of that stays."""
+    peak = p["relapse_peak_minimum"] - p["relapse_peak_mean"] * np.log1p(-peak_u * 0.9999)
+    leaves = residual_u < p["residual_probability"]
+    minimum = p["residual_share_minimum"]
+    share = np.where(leaves, minimum + (1.0 - minimum) * residual_u / p["residual_probability"], 0.0)
+    return peak.astype(np.float32), (peak * share).astype(np.float32)
+
+
+def follow(traits: Traits, rates: Regime, chance: Chance) -> Course:
+    """Return the course of every patient under one regime from baseline to the last step."""
+    steps = chance.relapse.shape[1]
+    course = Course.begin(traits, steps)
+    for step in range(steps):
+        advance(course, step, rates, chance)
+    return course
+
+
+def modification(age: Array, activity: Array, mean_activity: float) -> Array:
+    """Return the exponent of treatment effects: weaker with age (from 38 years), stronger with recent activity."""
+    p = parameters()
+    exponent = (
+        1.0
+        + p["effect_modification_age"] * (age - 38.0)
+        + p["effect_modification_activity"] * (np.minimum(activity, 4.0) - mean_activity)
+    )
+    return np.clip(exponent, 0.3, 1.7)
