@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from threadpoolctl import threadpool_limits
 
 from reference_db.avatar.episodes import anonymise_episodes
 from reference_db.episodes import Episodes
@@ -95,6 +96,15 @@ def build(
     BuildError
         If the release cannot be written; nothing is left behind.
     """
+    # Sums come out differently in the last digit with another number of threads, and a rounded count with them: one
+    # thread, so that the same seed gives the same bytes whatever the machine has.
+    with threadpool_limits(limits=1):
+        return _build(home, config, attachments=attachments, progress=progress)
+
+
+def _build(
+    home: Path, config: BuildConfig, *, attachments: Callable[[Episodes], Mapping[str, bytes]], progress: Progress
+) -> Manifest:
     progress(0.0, "reading the sources")
     originals = _originals(home, config)
     progress(0.15, "harmonising")
