@@ -84,7 +84,7 @@ def limited(weights: Floats, limit: float) -> Floats:
     factor = np.where(np.isfinite(scale[rows, count]), scale[rows, count], 0.0)
     capped = np.minimum(weights * factor[:, None], limit)
     # Weights that vanished numerically cannot take what is left: the least of it goes to all alike.
-    left = 1.0 - capped.sum(axis=1, keepdims=True)
+    left = np.maximum(1.0 - capped.sum(axis=1, keepdims=True), 0.0)
     space = limit - capped
     shared: Floats = capped + left * space / np.maximum(space.sum(axis=1, keepdims=True), 1e-300)
     return shared

@@ -1,0 +1,122 @@
+"""The formula of the weights, the mixing and the draws, against their definitions."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+
+from reference_db.avatar.margins import GROUP, normal_scores, restore_margins, smoothed_quantiles
+from reference_db.avatar.neighbours import nearest_records
+from reference_db.avatar.sampling import Donors, donor_weights, draw_levels, limited, mix_numbers
+
+
+def test_weights_follow_the_published_formula():
+    """Against the formula written record by record, on the same random numbers."""
+    distances = np.random.default_rng(0).gamma(2, size=(50, 7))
+    fast = donor_weights(distances, limit=1.0, rng=np.random.default_rng(5))
+    rng = np.random.default_rng(5)
+    orders = rng.permuted(np.broadcast_to(np.arange(1.0, 8), (50, 7)), axis=1)
+    exponentials = rng.exponential(size=(50, 7))
+    for row in range(50):
+        weight = [1 / distances[row, j] * exponentials[row, j] * 2 ** -orders[row, j] for j in range(7)]
+        assert fast[row] == pytest.approx(np.array(weight) / sum(weight))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    k=st.integers(1, 40),
+    limit=st.floats(0.01, 1.0),
+    seed=st.integers(0, 10_000),
+    zeros=st.integers(0, 3),
+)
+def test_limited_weights_are_convex_under_the_limit_and_keep_their_order(k, limit, seed, zeros):
+    rng = np.random.default_rng(seed)
+    weights = rng.exponential(size=(20, k)) ** 4
+    weights[:, : min(zeros, k - 1)] = 0
+    weights /= weights.sum(axis=1, keepdims=True)
+    bounded = limited(weights, limit)
+    assert bounded.sum(axis=1) == pytest.approx(1)
+    assert bounded.min() >= 0
+    assert bounded.max() <= max(limit, 1 / k) + 1e-9
+    order = np.argsort(weights, axis=1, kind="stable")
+    assert (np.diff(np.take_along_axis(bounded, order, axis=1), axis=1) >= -1e-12).all()
+
+
+def test_duplicates_at_distance_zero_share_the_weight():
+    distances = np.array([[0.0, 0.0, 1.0]] * 2000)
+    weights = donor_weights(distances, limit=1.0, rng=np.random.default_rng(0))
+    assert weights[:, 2].max() < 1e-2
+    assert weights[:, 0].mean() == pytest.approx(0.5, abs=0.02)
+    assert donor_weights(np.zeros((5, 4)), limit=0.3, rng=np.random.default_rng(0)).sum(axis=1) == pytest.approx(1)
+
+
+def test_means_are_weighted_means_of_the_observed():
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(30, 4)) + 1e6
+    numbers[rng.random((30, 4)) < 0.3] = np.nan
+    numbers[:, 3] = np.nan
+    rows = rng.integers(0, 30, size=(12, 6))
+    weights = rng.dirichlet(np.ones(6), size=12)
+    mixed = mix_numbers(numbers, Donors(rows, weights), residual=0.0, rng=rng)
+    for avatar in range(12):
+        for column in range(4):
+            lent = numbers[rows[avatar], column]
+            known = ~np.isnan(lent)
+            expected = np.average(lent[known], weights=weights[avatar][known]) if known.any() else np.nan
+            assert mixed[avatar, column] == pytest.approx(expected, nan_ok=True)
+
+
+def test_the_residual_restores_the_covariance_of_the_donors():
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(6, 3)) @ rng.normal(size=(3, 3))
+    weights = rng.dirichlet(np.ones(6))
+    many = 40_000
+    donors = Donors(np.tile(np.arange(6), (many, 1)), np.tile(weights, (many, 1)))
+    mixed = mix_numbers(numbers, donors, residual=1.0, rng=rng)
+    assert mixed.mean(axis=0) == pytest.approx(weights @ numbers, abs=0.05)
+    assert np.cov(mixed.T) == pytest.approx(np.cov(numbers.T, aweights=weights, bias=True), abs=0.12)
+
+
+def test_levels_are_drawn_by_weight_among_those_known():
+    codes = np.array([[0, -1], [1, 2], [1, -1]], dtype=np.int32)
+    many = 20_000
+    donors = Donors(np.tile([0, 1, 2], (many, 1)), np.tile([0.5, 0.2, 0.3], (many, 1)))
+    drawn = draw_levels(codes, donors, np.random.default_rng(0))
+    assert (drawn[:, 0] == 0).mean() == pytest.approx(0.5, abs=0.02)
+    assert (drawn[:, 1] == 2).all()
+
+
+@pytest.mark.parametrize("dimensions", [1, 4, 30])
+def test_neighbours_against_brute_force(dimensions):
+    points = np.random.default_rng(0).normal(size=(200, dimensions))
+    points[5] = points[6] = points[7]
+    found, distances = nearest_records(points, points, 9, others_of=np.arange(200))
+    whole = cdist(points, points)
+    np.fill_diagonal(whole, np.inf)
+    assert distances == pytest.approx(np.sort(whole, axis=1)[:, :9], abs=1e-6)
+    assert (found != np.arange(200)[:, None]).all()
+    assert np.take_along_axis(whole, found, axis=1) == pytest.approx(distances, abs=1e-6)
+
+
+def test_no_restored_value_rests_on_fewer_than_a_group():
+    """Moving one original, even the largest, moves no quantile by more than its share of a group."""
+    values = np.random.default_rng(0).normal(size=83)
+    levels = np.linspace(0, 1, 200)
+    before = smoothed_quantiles(values, levels)
+    values[values.argmax()] += 100
+    after = smoothed_quantiles(values, levels)
+    assert np.abs(after - before).max() <= 100 / GROUP + 1e-9
+    assert after.max() < values.max()
+
+
+def test_restored_rare_counts_keep_their_mean_on_their_grid():
+    rng = np.random.default_rng(0)
+    numbers = rng.poisson(0.1, size=(1000, 1)).astype(float)
+    means = []
+    for _ in range(20):
+        mixed = normal_scores(numbers) + rng.normal(scale=0.3, size=numbers.shape)
+        restored = restore_margins(mixed, numbers, (1.0,), rng)
+        assert set(np.unique(restored)) <= {0.0, 1.0, 2.0, 3.0}
+        means.append(restored.mean())
+    assert np.mean(means) == pytest.approx(numbers.mean(), rel=0.03)

@@ -1,0 +1,175 @@
+"""Any table in, the same kind of table out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reference_db.avatar import REFERENCE, RELEASE, Method, avatarize, make_avatars
+from reference_db.errors import InvalidInput, InvalidTable
+
+
+def mixed_table(n=120, seed=0):
+    """Every kind of column the method accepts, with holes in each."""
+    rng = np.random.default_rng(seed)
+    age = rng.normal(40, 10, n).round(1)
+    table = pd.DataFrame(
+        {
+            "age": np.where(rng.random(n) < 0.1, np.nan, age),
+            "visits": rng.poisson(3, n),
+            "relapses": pd.array(np.where(rng.random(n) < 0.2, np.nan, rng.poisson(1, n)), dtype="Int64"),
+            "marker": rng.lognormal(size=n),
+            "sex": rng.choice(["f", "m"], n),
+            "centre": pd.Categorical(rng.choice(["a", "b", "c"], n), categories=["c", "b", "a", "never"], ordered=True),
+            "smoker": rng.random(n) < 0.3,
+            "treated": pd.array(rng.choice([True, False, None], n), dtype="boolean"),
+            "onset": pd.Timestamp("2010-01-01") + pd.to_timedelta(rng.integers(0, 4000, n), unit="D"),
+            "constant": 1.5,
+            "empty": np.nan,
+            "grade": np.where(age > 40, 2, 4),
+        }
+    )
+    table.loc[rng.random(n) < 0.1, "onset"] = pd.NaT
+    table.loc[rng.random(n) < 0.1, "sex"] = None
+    return table
+
+
+@pytest.mark.parametrize("method", [REFERENCE, RELEASE])
+def test_columns_types_levels_and_rows_come_back(method):
+    table = mixed_table()
+    synthetic = avatarize(table, k=10, ncp=5, rng=np.random.default_rng(1), method=method)
+    assert list(synthetic.columns) == list(table.columns)
+    assert (synthetic.dtypes == table.dtypes).all()
+    assert len(synthetic) == len(table)
+    assert list(synthetic["centre"].cat.categories) == ["c", "b", "a", "never"]
+    assert set(synthetic["sex"].dropna()) <= {"f", "m"}
+    assert set(synthetic["grade"]) == {2, 4}
+    assert (synthetic["constant"] == 1.5).all()
+    assert synthetic["empty"].isna().all()
+    assert (synthetic["age"].dropna() * 10 % 1 < 1e-6).sum() >= 0  # decimals are those of the column
+    assert np.allclose(synthetic["age"].dropna(), synthetic["age"].dropna().round(1))
+    for name in ("age", "relapses", "treated", "onset", "sex"):
+        assert 0.2 * table[name].isna().mean() < synthetic[name].isna().mean() < 3 * table[name].isna().mean()
+    for name in ("age", "visits", "marker", "onset"):
+        assert synthetic[name].min() >= table[name].min()
+        assert synthetic[name].max() <= table[name].max()
+
+
+def test_same_seed_same_bytes_and_other_seed_other_bytes():
+    table = mixed_table()
+    first, again, other = (
+        avatarize(table, k=10, ncp=5, rng=np.random.default_rng(seed)).to_csv() for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_missing_patterns_are_those_of_the_table():
+    table = mixed_table(300)
+    synthetic = avatarize(table, k=10, ncp=5, rng=np.random.default_rng(1))
+    known = set(map(tuple, table.isna().to_numpy()))
+    assert set(map(tuple, synthetic.isna().to_numpy())) <= known
+
+
+def test_restored_margins_keep_means_and_spread_where_the_reference_shrinks_it():
+    rng = np.random.default_rng(0)
+    latent = rng.normal(size=(1500, 3))
+    table = pd.DataFrame(latent @ rng.normal(size=(3, 8)) + rng.normal(size=(1500, 8)), columns=list("abcdefgh"))
+    table["rare"] = rng.poisson(0.1, 1500)
+    reference = avatarize(table, k=20, ncp=5, rng=np.random.default_rng(1), method=REFERENCE)
+    release = avatarize(table, k=20, ncp=5, rng=np.random.default_rng(1))
+    spread = [float((made.std() / table.std()).drop("rare").mean()) for made in (reference, release)]
+    assert spread[0] < 0.93
+    assert spread[1] == pytest.approx(1, abs=0.02)
+    assert release["rare"].mean() == pytest.approx(table["rare"].mean(), rel=0.15)
+    correlation = [float((table.corr() - made.corr()).abs().mean().mean()) for made in (reference, release)]
+    assert correlation[1] < correlation[0]
+
+
+def test_strata_stay_apart_with_their_sizes():
+    table = mixed_table(200).assign(arm=np.repeat(["x", "y"], [60, 140]), level=np.repeat([0.0, 1000.0], [60, 140]))
+    table["level"] += np.random.default_rng(3).normal(size=200)
+    avatars = make_avatars(table, k=10, ncp=5, rng=np.random.default_rng(1), strata="arm")
+    assert (avatars.table["arm"].to_numpy() == table["arm"].to_numpy()).all()
+    assert ((avatars.table["level"] > 500) == (table["arm"] == "y")).all()
+    assert (avatars.origin == np.arange(200)).all()
+
+
+@pytest.mark.parametrize("size", [1, 37, 120, 121, 300])
+def test_size(size):
+    avatars = make_avatars(mixed_table(), k=10, ncp=3, rng=np.random.default_rng(1), size=size, strata=["smoker"])
+    assert len(avatars.table) == len(avatars.origin) == size
+    counts = np.bincount(avatars.origin, minlength=120)
+    assert counts.max() - counts.min() <= 1 or size < 120
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (lambda t: t.assign(name=[f"patient {i}" for i in range(len(t))]), "name"),
+        (lambda t: t.assign(far=np.inf), "far"),
+        (lambda t: t.assign(when=pd.Timestamp("2020-01-01", tz="UTC")), "when"),
+        (lambda t: t.assign(lasted=pd.Timedelta(1, "D")), "lasted"),
+        (lambda t: t.assign(mixed=[1, "a"] * (len(t) // 2)), "mixed"),
+        (lambda t: t.iloc[:8], "table"),
+        (lambda t: t.iloc[:0], "table"),
+        (lambda t: t[[]], "table"),
+        (lambda t: pd.concat([t, t[["age"]]], axis=1), "age"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(change, field):
+    with pytest.raises(InvalidTable) as refusal:
+        avatarize(change(mixed_table()), k=10, ncp=5, rng=np.random.default_rng(1))
+    assert [problem.field for problem in refusal.value.problems] == [field]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"k": 0}, "k"),
+        ({"ncp": 0}, "ncp"),
+        ({"size": 0}, "size"),
+        ({"strata": "nowhere"}, "strata"),
+        ({"weights": {"nobody": 1.0}}, "weights.nobody"),
+        ({"weights": {"age": -1.0}}, "weights.age"),
+        ({"categorical": ["nobody"]}, "nobody"),
+    ],
+)
+def test_parameters_out_of_range_are_named(parameters, field):
+    with pytest.raises(InvalidInput) as refusal:
+        avatarize(mixed_table(), **({"k": 10, "ncp": 5, "rng": np.random.default_rng(1)} | parameters))
+    assert [problem.field for problem in refusal.value.problems] == [field]
+
+
+def test_a_small_stratum_is_named():
+    table = mixed_table().assign(arm=["x"] * 115 + ["y"] * 5)
+    with pytest.raises(InvalidTable, match=r"stratum y: 5 row\(s\)"):
+        avatarize(table, k=10, ncp=5, rng=np.random.default_rng(1), strata="arm")
+
+
+@pytest.mark.parametrize("change", [{"donor_limit": 0.0}, {"donor_limit": 1.5}, {"residual": -0.1}])
+def test_a_method_out_of_range_is_refused(change):
+    with pytest.raises(InvalidInput):
+        Method(**change)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(3, 60),
+    seed=st.integers(0, 1000),
+    columns=st.sets(st.sampled_from(list(mixed_table(3).columns)), min_size=1),
+    method=st.sampled_from([REFERENCE, RELEASE, Method(0.3, 0.5, restored_margins=False)]),
+    k=st.integers(1, 40),
+)
+def test_any_table_works_or_is_refused(n, seed, columns, method, k):
+    table = mixed_table(n, seed)[sorted(columns)]
+    if n <= k:
+        with pytest.raises(InvalidTable):
+            avatarize(table, k=k, ncp=5, rng=np.random.default_rng(seed), method=method)
+        return
+    synthetic = avatarize(table, k=k, ncp=5, rng=np.random.default_rng(seed), method=method)
+    assert (synthetic.dtypes == table.dtypes).all()
+    assert synthetic.shape == table.shape
+    for name in columns:
+        assert table[name].notna().any() or synthetic[name].isna().all()

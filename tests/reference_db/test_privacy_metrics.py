@@ -1,0 +1,148 @@
+"""Each metric against its definition, written record by record."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial.distance import cdist
+
+from reference_db.avatar import avatarize, make_avatars
+from reference_db.avatar.columns import read_columns
+from reference_db.errors import InvalidTable
+from reference_db.privacy import TARGETS, Verdict, assess_privacy
+from reference_db.privacy.cloaking import cloaking
+from reference_db.privacy.direct_match import column_protection, row_protection
+from reference_db.privacy.distances import distance_ratio, two_nearest
+
+
+@pytest.mark.parametrize(("axes", "digits"), [(2, 9), (2, 0), (14, 9), (3, 0)])
+def test_cloaking_and_hidden_rate_against_brute_force(axes, digits):
+    rng = np.random.default_rng(0)
+    originals = rng.normal(size=(80, axes)).round(digits)
+    avatars = (originals + rng.normal(scale=0.6, size=originals.shape)).round(digits)
+    found = cloaking(originals, avatars, np.arange(80))
+    distances = cdist(originals, avatars)
+    for i in range(80):
+        within = [j for j in range(80) if distances[i, j] <= distances[i, i] + 1e-9]
+        nearest = np.flatnonzero(distances[i] <= distances[i].min() + 1e-9)
+        assert found.others[i] == len(within) - 1
+        assert found.exposed[i] == pytest.approx((i in nearest) / len(nearest))
+
+
+def test_cloaking_with_several_avatars_per_original_and_with_none():
+    originals = np.array([[0.0], [10.0], [20.0]])
+    avatars = np.array([[0.5], [4.0], [10.1], [9.0]])
+    found = cloaking(originals, avatars, np.array([0, 0, 1, 1]))
+    assert found.others.tolist() == [0, 0]
+    assert found.hidden_rate == 0
+
+
+def test_two_nearest_against_brute_force():
+    rng = np.random.default_rng(0)
+    originals, avatars = rng.normal(size=(60, 20)), rng.normal(size=(40, 20))
+    expected = np.sort(cdist(avatars, originals), axis=1)[:, :2]
+    assert two_nearest(originals, avatars) == pytest.approx(expected)
+    assert distance_ratio(np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 2.0]])).tolist() == [1, 0, 0.5]
+
+
+def test_direct_matches():
+    original = pd.DataFrame({"x": [1.0, 2.0, np.nan, 4.0], "s": ["a", "b", "a", "c"]})
+    avatar = pd.DataFrame({"x": [1.0, 9.0, np.nan, 2.0], "s": ["c", "b", "a", "b"]})
+    columns = read_columns(original)
+    mine, theirs = columns.encode(original), columns.encode(avatar)
+    # Rows (2, b) and (missing, a) come back, wherever they stand.
+    assert row_protection(mine, theirs) == pytest.approx(50)
+    # x: one of three known values kept, 3 distinct of 4; s: two of four kept, 3 distinct of 4.
+    protection = column_protection(mine, theirs, np.arange(4))
+    assert protection == pytest.approx([100 * (1 - 1 / 3 * 3 / 4), 100 * (1 - 2 / 4 * 3 / 4)])
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    latent = rng.normal(size=(400, 3))
+    numbers = pd.DataFrame(latent @ rng.normal(size=(3, 6)) + rng.normal(size=(400, 6)), columns=list("abcdef"))
+    labels = {f"label {i}": rng.choice(["I", "II", "III"], 400) for i in range(8)}
+    return numbers.assign(**labels)
+
+
+def verdicts(assessment):
+    return {metric.name: metric.verdict for metric in assessment.metrics}
+
+
+def test_avatars_pass(table):
+    synthetic = avatarize(table, k=20, ncp=5, rng=np.random.default_rng(1))
+    assessment = assess_privacy(table, synthetic, rng=np.random.default_rng(2))
+    assert assessment.passed, assessment.failures
+    assert {target.name for target in TARGETS} <= set(verdicts(assessment))
+
+
+def test_a_copy_fails_every_metric_it_can(table):
+    assessment = assess_privacy(table, table.copy(), rng=np.random.default_rng(2))
+    assert not assessment.passed
+    failed = {name for name, verdict in verdicts(assessment).items() if verdict is Verdict.FAILED}
+    assert {
+        "distance_to_closest",
+        "closest_distance_ratio",
+        "row_direct_match_protection",
+        "column_direct_match_protection",
+        "local_cloaking",
+        "hidden_rate",
+        "categorical_hidden_rate",
+    } <= failed
+
+
+def test_a_failing_stratum_fails_the_whole(table):
+    table = table.assign(arm=np.repeat(["x", "y"], [300, 100]))
+    synthetic = avatarize(table, k=20, ncp=5, rng=np.random.default_rng(1), strata="arm")
+    synthetic.iloc[300:] = table.iloc[300:]
+    assessment = assess_privacy(table, synthetic, strata="arm", rng=np.random.default_rng(2))
+    assert not assessment.passed
+    assert all(failure.startswith("y: ") for failure in assessment.failures)
+    assert verdicts(assessment)["hidden_rate"] is Verdict.FAILED
+
+
+def test_origin_is_found_again_after_shuffling(table):
+    avatars = make_avatars(table, k=20, ncp=5, rng=np.random.default_rng(1))
+    order = np.random.default_rng(5).permutation(400)
+    straight = assess_privacy(table, avatars.table, rng=np.random.default_rng(2))
+    shuffled = assess_privacy(
+        table, avatars.table.iloc[order], origin=avatars.origin[order], rng=np.random.default_rng(2)
+    )
+    names = [target.name for target in TARGETS]
+    for one, other in zip(straight.metrics, shuffled.metrics, strict=True):
+        if one.name in names:
+            assert one.value == pytest.approx(other.value)
+
+
+def test_other_sizes_without_origin_leave_the_own_avatar_out(table):
+    synthetic = avatarize(table, k=20, ncp=5, rng=np.random.default_rng(1), size=150)
+    assessment = assess_privacy(table, synthetic, rng=np.random.default_rng(2))
+    by_target = verdicts(assessment)
+    for target in TARGETS:
+        expected = Verdict.NOT_APPLICABLE if target.needs_origin else Verdict.PASSED
+        assert by_target[target.name] is expected
+
+
+def test_json(table):
+    synthetic = avatarize(table, k=20, ncp=5, rng=np.random.default_rng(1))
+    written = json.loads(json.dumps(assess_privacy(table, synthetic, rng=np.random.default_rng(2)).to_json_dict()))
+    assert written["passed"] is True
+    assert written["failures"] == []
+    assert written["metrics"][0].keys() >= {"name", "definition", "space", "value", "target", "verdict"}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (lambda t: t.drop(columns="a"), "synthetic.a"),
+        (lambda t: t.assign(extra=1), "synthetic.extra"),
+        (lambda t: t.assign(a="text"), "synthetic.a"),
+        (lambda t: t.iloc[:0], "synthetic"),
+    ],
+)
+def test_tables_that_cannot_be_compared_are_refused_by_name(table, change, field):
+    with pytest.raises(InvalidTable) as refusal:
+        assess_privacy(table, change(table), rng=np.random.default_rng(0))
+    assert [problem.field for problem in refusal.value.problems] == [field]
