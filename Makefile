@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock docs clean browser
+.PHONY: help demo test check lock docs clean browser postgresql
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -14,7 +14,7 @@ help: ## List the commands
 demo: .venv/.run ## Build the reference database if there is none, start service and viewer, print the address (PORT=8000)
 	@exec $(BIN)/cdss demo --port $(PORT)
 
-test: check browser ## Everything that CI checks: lint, types, layering, tests, documentation
+test: check browser postgresql ## Everything that CI checks: lint, types, layering, tests, documentation
 	$(BIN)/python -m pytest
 	$(BIN)/mkdocs build --strict --quiet
 
@@ -29,6 +29,9 @@ docs: .venv/.test ## Serve the documentation on http://127.0.0.1:8001
 
 browser: ## Install Chromium for the browser tests, if there is none
 	@.ci/install-chromium
+
+postgresql: ## Install PostgreSQL for the database tests, if there is none
+	@.ci/install-postgresql
 
 lock: .venv/.test ## Pin and hash the requirements again, after a change in pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.txt

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from reference_db.errors import FieldProblem, InvalidInput
@@ -20,6 +20,9 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on; loopback by default.")
     port: int = Field(default=8000, ge=1, le=65535, description="TCP port to listen on.")
     release: str | None = Field(default=None, description="Version to serve; by default the active one.")
+    database_url: SecretStr | None = Field(
+        default=None, description="Database of what changes, `postgresql://...`; by default SQLite below `home`."
+    )
 
     @property
     def bkp(self) -> Path:
