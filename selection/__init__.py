@@ -1,1 +1,18 @@
-"""From a patient of interest to the patients of reference."""
+"""From a patient of interest to patients of reference."""
+
+from selection.criteria import Criteria, parse_criteria
+from selection.patient import InvalidPatient, PatientOfInterest, parse_patient
+from selection.selector import ClassSelection, Selection, Selector
+from selection.weights import learn_weights
+
+__all__ = [
+    "ClassSelection",
+    "Criteria",
+    "InvalidPatient",
+    "PatientOfInterest",
+    "Selection",
+    "Selector",
+    "learn_weights",
+    "parse_criteria",
+    "parse_patient",
+]
