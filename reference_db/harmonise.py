@@ -13,9 +13,9 @@ MRI at month m        scans up to a tolerance after m (1.5 months at 6, and at 1
 MRI at baseline       the scan nearest to day 0 from 3 months before to 1 month after
 ====================  =========================================================================================
 
-Follow-up ends when the patient is last seen or the index treatment ends, whichever is first; a month counts as reached
-when it is missed by half a month at most. What lies after is missing. A new-lesion count runs from the scan before: where
-a source has no scan at month 6, that of month 12 holds the lesions since baseline.
+Follow-up ends when the patient is last seen or the index treatment ends, whichever is first; a month counts as
+reached when it is missed by half a month at most. What lies after is missing. A new-lesion count runs from the scan
+before: where a source has no scan at month 6, that of month 12 holds the lesions since baseline.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.arrays import IntegerArray
 
 from reference_db.schema import (
     EDSS_HISTORY,
@@ -70,7 +71,12 @@ def episodes(tables: LongTables, sources: Sequence[Source]) -> pd.DataFrame:
     patients = tables.patients.reset_index(drop=True)
     row_of = pd.Series(patients.index, index=patients["patient_id"])
     kinds = patients["source"].map({source.name: source.kind.value for source in sources})
-    unit = patients["source"].map({source.name: source.days_per_month for source in sources}).to_numpy(dtype=float)
+    unit = (
+        patients["source"]
+        .map({source.name: source.days_per_month for source in sources})
+        .to_numpy()
+        .astype(np.float64)
+    )
     treatment, end_day = _index_treatment(tables.treatments, patients, row_of)
     follow_up = _follow_up_months(end_day / unit)
     table = patients[
@@ -86,7 +92,8 @@ def episodes(tables: LongTables, sources: Sequence[Source]) -> pd.DataFrame:
             "relapses_24m",
         ]
     ].assign(source_kind=kinds, treatment=treatment, follow_up_months=follow_up)
-    columns = _edss(tables.visits, row_of, unit, end_day)
+    columns: dict[str, object] = {}
+    columns |= _edss(tables.visits, row_of, unit, end_day)
     columns |= _relapses(tables.relapses, row_of, unit, follow_up)
     columns |= _mri(tables.mri, row_of, unit, (kinds == SourceKind.REGISTRY.value).to_numpy(), end_day)
     table = pd.concat([table, pd.DataFrame(columns)], axis=1)
@@ -134,7 +141,7 @@ def _nearest(row: NDArray[np.int64], cell: NDArray[np.int64], distance: Array) -
     return np.asarray(order[first], dtype=np.int64)
 
 
-def _edss(visits: pd.DataFrame, row_of: pd.Series, unit: Array, end_day: Array) -> dict[str, Array]:
+def _edss(visits: pd.DataFrame, row_of: pd.Series, unit: Array, end_day: Array) -> dict[str, object]:
     n = len(unit)
     row = row_of.reindex(visits["patient_id"]).to_numpy(dtype=np.int64)
     day = visits["day"].to_numpy(dtype=np.float64)
@@ -159,7 +166,7 @@ def _edss(visits: pd.DataFrame, row_of: pd.Series, unit: Array, end_day: Array) 
 
 def _relapses(
     relapses: pd.DataFrame, row_of: pd.Series, unit: Array, follow_up: NDArray[np.int64]
-) -> dict[str, pd.array]:
+) -> dict[str, object]:
     row = row_of.reindex(relapses["patient_id"]).to_numpy(dtype=np.int64)
     month = relapses["day"].to_numpy(dtype=np.float64) / unit[row]
     cell = np.searchsorted(np.asarray(EDSS_MONTHS, dtype=np.float64), month, side="left")
@@ -168,8 +175,7 @@ def _relapses(
     np.add.at(counts, (row[inside], cell[inside]), 1)
     counts = np.minimum(counts, RELAPSES_24M_RANGE[1])
     return {
-        relapse_column(m): pd.arrays.IntegerArray(counts[:, i + 1].copy(), follow_up < m)
-        for i, m in enumerate(EDSS_MONTHS[1:])
+        relapse_column(m): IntegerArray(counts[:, i + 1].copy(), follow_up < m) for i, m in enumerate(EDSS_MONTHS[1:])
     }
 
 
@@ -202,12 +208,17 @@ def _mri(
     total = np.where(present, np.minimum(total, NEW_T2_RANGE[1]), np.nan)
     columns: dict[str, object] = {}
     for i, m in enumerate(MRI_MONTHS):
-        columns[gd_column(m)] = pd.array(enhancing[:, i], dtype="Int64")
-        columns[new_t2_column(m)] = pd.array(total[:, i], dtype="Int64")
+        columns[gd_column(m)] = _counts(enhancing[:, i])
+        columns[new_t2_column(m)] = _counts(total[:, i])
     at_start = np.flatnonzero((month >= -3.0) & (month <= 1.0))
     picked = at_start[_nearest(row[at_start], np.zeros(len(at_start), dtype=np.int64), np.abs(month[at_start]))]
     baseline = np.full(n, np.nan)
     baseline[row[picked]] = gd[picked]
     load = np.full(n, None, dtype=object)
     load[row[picked]] = mri["t2_lesions"].to_numpy(dtype=object)[picked]
-    return columns | {"gd_lesions": pd.array(baseline, dtype="Int64"), "t2_lesions": load}
+    return columns | {"gd_lesions": _counts(baseline), "t2_lesions": load}
+
+
+def _counts(values: Array) -> IntegerArray:
+    missing = np.isnan(values)
+    return IntegerArray(np.where(missing, 0.0, values).astype(np.int64), missing)

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reference_db.sources.simulated.disease import Traits
-from reference_db.sources.simulated.published import parameters
+from reference_db.sources.simulated.parameters import parameters
 
 Array = NDArray[np.float64]
 
@@ -55,3 +55,27 @@ def relapse_covariates(age: Array, years_since_onset: Array) -> Array:
 def progression_covariates(age: Array, reference_age: float) -> Array:
     """Return the factor of age on progression; 1 at the reference age."""
     return np.exp(parameters()["progression_age_slope"] * (age - reference_age))
+
+
+def frailty_correlation() -> Array:
+    """Return the correlations of what is drawn together at baseline, on the Gaussian scale.
+
+    Order: age, years since onset, EDSS, relapses in 12 months, enhancing lesions, T2 lesions, then the frailties of
+    relapses, new lesions and progression.
+    """
+    p = parameters()
+    matrix = np.eye(9)
+    for (first, second), name in {
+        (0, 1): "correlation_age_onset",
+        (0, 2): "correlation_age_edss",
+        (1, 2): "correlation_onset_edss",
+        (0, 4): "correlation_age_gd",
+        (1, 5): "correlation_onset_t2",
+        (4, 5): "correlation_gd_t2",
+        (3, 6): "relapse_frailty_correlation",
+        (4, 7): "gd_frailty_correlation",
+        (6, 7): "lesion_frailty_correlation",
+        (6, 8): "progression_frailty_correlation",
+    }.items():
+        matrix[first, second] = matrix[second, first] = p[name]
+    return matrix

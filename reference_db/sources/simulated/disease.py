@@ -1,10 +1,10 @@
 """The one disease model of all simulated sources, in steps of four weeks, vectorised over patients.
 
 Disability has two parts: a lasting one, which progression raises steadily and relapses raise by what they leave
-behind, and a transient one, the part of a relapse that recovers. Relapses come at a rate with a personal frailty, falling with
-age and with distance from recent activity; new lesions come at a rate with a frailty of their own that shares
-the first. A treatment multiplies the rates of relapses, progression and lesions, the more so the younger and the more
-active the patient.
+behind, and a transient one, the part of a relapse that recovers. Relapses come at a rate with a personal frailty,
+falling with age and with distance from recent activity; new lesions come at a rate with a frailty of their own that
+shares the first. A treatment multiplies the rates of relapses, progression and lesions, the more so the younger and
+the more active the patient.
 
 All chance enters through `Chance`, uniform numbers drawn before the first step, so that the same patient can be
 followed under every treatment with the same luck.
@@ -12,14 +12,13 @@ followed under every treatment with the same luck.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reference_db.sources.simulated.distributions import gamma_frailty
-from reference_db.sources.simulated.published import parameters
+from reference_db.sources.simulated.parameters import Effect, parameters
 
 Array = NDArray[np.float64]
 
@@ -61,11 +60,15 @@ class Traits:
 
 @dataclass(frozen=True)
 class Regime:
-    """Rates of each patient under the treatment of the moment, per year."""
+    """Rates of each patient under the treatment of the moment, per year.
+
+    `residual_probability` is that of a relapse leaving a lasting deficit.
+    """
 
     relapse_rate: Array
     progression_slope: Array
     lesion_rate: Array
+    residual_probability: Array
 
 
 @dataclass(frozen=True)
@@ -111,24 +114,17 @@ class Course:
         return course
 
 
-def regime(
-    traits: Traits,
-    *,
-    relapse_ratio: Array | float,
-    progression_ratio: Array | float,
-    lesion_ratio: Array | float,
-    relapse_shape: float,
-    lesion_shape: float,
-) -> Regime:
-    """Return the rates of each patient under a treatment with given average ratios and frailty shapes."""
-    shape = parameters()["progression_shape"]
+def regime(traits: Traits, effect: Effect, *, relapse_shape: float, lesion_shape: float) -> Regime:
+    """Return the rates of each patient under a treatment, with the shapes of the frailties under it."""
+    p = parameters()
     m = traits.modification
     return Regime(
-        relapse_rate=traits.relapse_rate * gamma_frailty(traits.relapse_u, relapse_shape) * relapse_ratio**m,
+        relapse_rate=traits.relapse_rate * gamma_frailty(traits.relapse_u, relapse_shape) * effect.relapse_ratio**m,
         progression_slope=traits.progression_slope
-        * gamma_frailty(traits.progression_u, shape)
-        * progression_ratio**m,
-        lesion_rate=traits.lesion_rate * gamma_frailty(traits.lesion_u, lesion_shape) * lesion_ratio**m,
+        * gamma_frailty(traits.progression_u, p["progression_shape"])
+        * effect.progression_ratio**m,
+        lesion_rate=traits.lesion_rate * gamma_frailty(traits.lesion_u, lesion_shape) * effect.lesion_ratio**m,
+        residual_probability=np.minimum(p["residual_probability"] * effect.residual_ratio**m, 1.0),
     )
 
 
@@ -151,7 +147,7 @@ def advance(course: Course, step: int, rates: Regime, chance: Chance) -> None:
     lasting = course.lasting[:, step] + (rates.progression_slope * STEP_YEARS).astype(np.float32)
     transient = course.transient[:, step] * fading
     hit = np.flatnonzero(relapse)
-    peak, kept = relapse_impact(chance.peak[hit, step], chance.residual[hit, step], p)
+    peak, kept = relapse_impact(chance.peak[hit, step], chance.residual[hit, step], rates.residual_probability[hit])
     lasting[hit] += kept
     transient[hit] += peak - kept
     np.minimum(lasting, HIGHEST_DISABILITY, out=lasting)
@@ -160,13 +156,15 @@ def advance(course: Course, step: int, rates: Regime, chance: Chance) -> None:
 
 
 def relapse_impact(
-    peak_u: NDArray[np.float32], residual_u: NDArray[np.float32], p: Mapping[str, float]
+    peak_u: NDArray[np.float32], residual_u: NDArray[np.float32], residual_probability: Array
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return how much a relapse raises disability at its peak, and how much of that stays."""
+    p = parameters()
     peak = p["relapse_peak_minimum"] - p["relapse_peak_mean"] * np.log1p(-peak_u * 0.9999)
-    leaves = residual_u < p["residual_probability"]
     minimum = p["residual_share_minimum"]
-    share = np.where(leaves, minimum + (1.0 - minimum) * residual_u / p["residual_probability"], 0.0)
+    share = np.where(
+        residual_u < residual_probability, minimum + (1.0 - minimum) * residual_u / residual_probability, 0.0
+    )
     return peak.astype(np.float32), (peak * share).astype(np.float32)
 
 

@@ -54,7 +54,8 @@ def discrete_quantile(support: tuple[float, ...], probability: Array, u: Array) 
     """Return the values of a discrete distribution at probabilities `u`."""
     cumulative = np.cumsum(probability)
     position = np.searchsorted(cumulative, u * cumulative[-1], side="right")
-    return np.asarray(support, dtype=np.float64)[np.minimum(position, len(support) - 1)]
+    values: Array = np.asarray(support, dtype=np.float64)
+    return np.asarray(values[np.minimum(position, len(support) - 1)], dtype=np.float64)
 
 
 def gamma_frailty(u: Array, shape: float) -> Array:
@@ -68,7 +69,7 @@ def gamma_frailty(u: Array, shape: float) -> Array:
         Gamma shape; the variance is ``1 / shape``.
     """
     table = _gamma_table(round(float(shape), 6))
-    return np.interp(u, _QUANTILE_NODES, table)
+    return np.asarray(np.interp(u, _QUANTILE_NODES, table), dtype=np.float64)
 
 
 @cache

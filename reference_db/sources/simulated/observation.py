@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.arrays import IntegerArray
 
 from reference_db.schema import GD_RANGE, NEW_T2_RANGE
 from reference_db.sources.simulated.disease import STEP_DAYS, Course
-from reference_db.sources.simulated.published import parameters
+from reference_db.sources.simulated.parameters import parameters
 from reference_db.vocabulary import T2Load
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+_LARGEST_SHARE = 0.97
+"""Of the new lesions of an interval, the largest expected share that still enhances."""
 
 
 def on_scale(disability: Array) -> Array:
@@ -50,8 +56,8 @@ def count_lesions(
     *,
     lesion_rate: Array,
     days_since_scan: Array,
-    gd_share: Array,
-    gd_concentration: Array,
+    gd_share: float,
+    gd_concentration: float,
     rng: np.random.Generator,
 ) -> tuple[Ints, Ints]:
     """Return new or enlarging T2 lesions since the scan before, and lesions that enhance on the scan.
@@ -63,30 +69,36 @@ def count_lesions(
     lesion_rate : ndarray, shape (scans,)
         Lesions per year of the scanned patient, frailty included.
     days_since_scan : ndarray, shape (scans,)
-    gd_share : ndarray, shape (scans,)
+    gd_share : float
         Expected enhancing lesions as a share of a whole year's new lesions.
-    gd_concentration : ndarray, shape (scans,)
+    gd_concentration : float
         Sum of the two beta parameters; small means that lesions enhance together or not at all.
     rng : Generator
     """
     years = np.maximum(days_since_scan, 1.0) / 365.25
     new = np.minimum(rng.poisson(lesion_rate * years), NEW_T2_RANGE[1])
-    share = np.clip(gd_share / years, 1e-4, 0.97)
+    share = np.clip(gd_share / years, 1e-4, _LARGEST_SHARE)
     probability = rng.beta(share * gd_concentration, (1.0 - share) * gd_concentration)
     enhancing = np.minimum(rng.binomial(new, probability), GD_RANGE[1])
     return new.astype(np.int64), enhancing.astype(np.int64)
 
 
-def t2_bins(count: Array) -> NDArray[np.object_]:
-    """Return the bin of each T2 lesion count, as `T2Load.of_count` gives it."""
+def t2_bins(count: Array, *, known: NDArray[np.bool_]) -> NDArray[np.object_]:
+    """Return the bin of each T2 lesion count, as `T2Load.of_count` gives it; None where it is not known."""
     labels = np.array([load.value for load in T2Load], dtype=object)
-    return np.asarray(labels[np.searchsorted([2.5, 9.5, 20.5], count)])
+    bins = labels[np.searchsorted([2.5, 9.5, 20.5], count)]
+    bins[~known] = None
+    return bins
 
 
-def long_table(columns: dict[str, object], counts: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Return a long table sorted by patient and day, with nullable integers where counts may be missing."""
-    table = pd.DataFrame(columns)
-    for name in counts:
-        table[name] = table[name].astype("Int64")
+def integers(values: Ints, *, missing: NDArray[np.bool_] | None = None) -> IntegerArray:
+    """Return integers as a nullable column, missing where told."""
+    mask = np.zeros(len(values), dtype=np.bool_) if missing is None else missing
+    return IntegerArray(values.astype(np.int64), mask.copy())
+
+
+def long_table(columns: Mapping[str, object]) -> pd.DataFrame:
+    """Return a long table sorted by patient and day."""
+    table = pd.DataFrame(dict(columns))
     order = [name for name in ("patient_id", "day", "start_day") if name in table]
     return table.sort_values(order, kind="stable", ignore_index=True)

@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 
 from reference_db.schema import EDSS_MONTHS
 from reference_db.sources.simulated.disease import HIGHEST_DISABILITY, Regime, Traits, recency
-from reference_db.sources.simulated.published import parameters
+from reference_db.sources.simulated.parameters import parameters
 
 Array = NDArray[np.float64]
 
 MONTHS: tuple[int, ...] = tuple(month for month in EDSS_MONTHS if month <= 24)
 
 
-def mean_relapse_impact() -> tuple[float, float]:
+def mean_relapse_impact(residual_probability: Array) -> tuple[Array, Array]:
     """Return the expected lasting and transient rise of disability at one relapse."""
     p = parameters()
     peak = p["relapse_peak_minimum"] + p["relapse_peak_mean"]
-    lasting = peak * p["residual_probability"] * (1.0 + p["residual_share_minimum"]) / 2.0
+    lasting = peak * residual_probability * (1.0 + p["residual_share_minimum"]) / 2.0
     return lasting, peak - lasting
 
 
@@ -37,7 +37,7 @@ def expected_outcomes(traits: Traits, rates: Regime, *, days_per_month: float) -
         (expected number), ``relapse_risk_24`` (probability of at least one) and ``new_t2_24`` (expected number).
     """
     p = parameters()
-    lasting, passing = mean_relapse_impact()
+    lasting, passing = mean_relapse_impact(rates.residual_probability)
     years = np.array(MONTHS) * days_per_month / 365.25
     fine = np.linspace(0.0, years[-1], 241)
     middle = (fine[1:] + fine[:-1]) / 2.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -9,15 +10,12 @@ import pandas as pd
 
 from reference_db.schema import LongTables, Source
 from reference_db.sources.simulated.cohort import Cohort
+from reference_db.sources.simulated.designs import Arm, arms, sources
 from reference_db.sources.simulated.disease import Regime, regime
+from reference_db.sources.simulated.indication import CLASSES
+from reference_db.sources.simulated.parameters import Calibration, calibrated, class_effects
 from reference_db.sources.simulated.potential_outcomes import expected_outcomes
-from reference_db.sources.simulated.published import SOURCE_LABELS, Arm, arms, calibrated, class_effects
-from reference_db.sources.simulated.registry import (
-    CLASSES,
-    registry_frailties,
-    registry_regime,
-    simulate_registry,
-)
+from reference_db.sources.simulated.registry import Frailties, class_regime, simulate_registry
 from reference_db.sources.simulated.trials import arm_regime, simulate_arm
 from reference_db.vocabulary import SourceKind, Treatment
 
@@ -48,7 +46,7 @@ class SimulatedSources:
     latent: pd.DataFrame
 
 
-def simulate(*, seed: int, scale: float = 1.0) -> SimulatedSources:
+def simulate(*, seed: int, scale: float = 1.0, calibration: Calibration | None = None) -> SimulatedSources:
     """Simulate the nine trials and two registry cohorts: 25,726 patients at scale 1.
 
     Parameters
@@ -57,6 +55,8 @@ def simulate(*, seed: int, scale: float = 1.0) -> SimulatedSources:
         The same seed gives the same tables, byte for byte.
     scale : float
         Share of the full size, in (0, 1]; no trial arm falls below 40 patients.
+    calibration : mapping, optional
+        Parameters of trials and arms; those that the project ships when left out.
 
     Raises
     ------
@@ -65,79 +65,68 @@ def simulate(*, seed: int, scale: float = 1.0) -> SimulatedSources:
     """
     if not 0.0 < scale <= 1.0:
         raise ValueError(f"scale {scale} must be above 0 and at most 1")
-    streams = iter(np.random.default_rng(seed).spawn(len(arms()) + len(SOURCE_LABELS)))
-    parts: list[LongTables] = []
-    truths: list[pd.DataFrame] = []
-    latents: list[pd.DataFrame] = []
+    values = calibrated() if calibration is None else calibration
+    registries = [source for source in sources() if source.kind is SourceKind.REGISTRY]
+    streams = iter(np.random.default_rng(seed).spawn(len(arms()) + len(registries)))
+    parts: list[tuple[LongTables, Cohort, pd.DataFrame]] = []
     enrolled: dict[str, int] = {}
     for arm in arms():
         n = max(round(arm.n * scale), min(SMALLEST_ARM, arm.n))
-        first = enrolled.get(arm.source, 0) + 1
-        enrolled[arm.source] = first + n - 1
-        result = simulate_arm(arm, n=n, first_number=first, rng=next(streams))
-        parts.append(result.tables)
-        truths.append(_trial_truth(arm, result.cohort))
-        latents.append(_latent(result.cohort))
-    for name, (_, kind, days_per_month) in SOURCE_LABELS.items():
-        if kind is SourceKind.REGISTRY:
-            registry = simulate_registry(name, scale=scale, rng=next(streams))
-            parts.append(registry.tables)
-            truths.append(_registry_truth(registry.cohort, days_per_month))
-            latents.append(_latent(registry.cohort))
+        before = enrolled.get(arm.source, 0)
+        enrolled[arm.source] = before + n
+        trial = simulate_arm(arm, n=n, first_number=before + 1, calibration=values, rng=next(streams))
+        parts.append((trial.tables, trial.cohort, _trial_truth(arm, trial.cohort, values)))
+    for source in registries:
+        registry = simulate_registry(source.name, scale=scale, rng=next(streams))
+        parts.append((registry.tables, registry.cohort, _registry_truth(registry.cohort, source.days_per_month)))
     return SimulatedSources(
         tables=LongTables(
             **{
-                field.name: pd.concat([getattr(part, field.name) for part in parts], ignore_index=True)
+                field.name: pd.concat([getattr(tables, field.name) for tables, _, _ in parts], ignore_index=True)
                 for field in fields(LongTables)
             }
         ),
-        sources=tuple(
-            Source(name=name, label=label, kind=kind, days_per_month=days)
-            for name, (label, kind, days) in SOURCE_LABELS.items()
-        ),
-        potential_outcomes=pd.concat(truths, ignore_index=True),
-        latent=pd.concat(latents, ignore_index=True),
+        sources=sources(),
+        potential_outcomes=pd.concat([truth for _, _, truth in parts], ignore_index=True),
+        latent=pd.concat([_latent(cohort) for _, cohort, _ in parts], ignore_index=True),
     )
 
 
-def _under_every_class(cohort: Cohort, rates: dict[Treatment, Regime], days_per_month: float) -> pd.DataFrame:
-    identity = cohort.patients["patient_id"]
-    frames = []
-    for treatment, regime_of_class in rates.items():
-        frame = expected_outcomes(cohort.traits, regime_of_class, days_per_month=days_per_month)
-        frame.insert(0, "treatment", treatment.value)
-        frame.insert(0, "patient_id", identity)
-        frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
-
-
-def _trial_truth(arm: Arm, cohort: Cohort) -> pd.DataFrame:
+def _trial_truth(arm: Arm, cohort: Cohort, calibration: Calibration) -> pd.DataFrame:
     """Take the effect a trial measured for the classes that it tested, the published class effect for the others."""
     tested = {other.treatment: other for other in arms() if other.source == arm.source}
-    value, effects = calibrated(), class_effects()
-    rates = {}
-    for treatment in Treatment:
-        if treatment in tested:
-            rates[treatment] = arm_regime(tested[treatment], cohort.traits)
-            continue
-        rates[treatment] = regime(
+    rates = {
+        treatment: arm_regime(tested[treatment], cohort.traits, calibration)
+        if treatment in tested
+        else regime(
             cohort.traits,
-            relapse_ratio=effects.at[treatment.value, "relapse_ratio"],
-            progression_ratio=effects.at[treatment.value, "progression_ratio"],
-            lesion_ratio=effects.at[treatment.value, "lesion_ratio"],
-            relapse_shape=value[arm.code, "relapse_shape"],
-            lesion_shape=value[arm.code, "lesion_shape"],
+            class_effects()[treatment],
+            relapse_shape=calibration[arm.code, "relapse_shape"],
+            lesion_shape=calibration[arm.code, "lesion_shape"],
         )
-    return _under_every_class(cohort, rates, SOURCE_LABELS[arm.source][2])
+        for treatment in Treatment
+    }
+    days = next(source.days_per_month for source in sources() if source.name == arm.source)
+    return _under_every_class(cohort, rates, days)
 
 
 def _registry_truth(cohort: Cohort, days_per_month: float) -> pd.DataFrame:
-    frailties = registry_frailties(cohort.traits)
+    frailties = Frailties.of(cohort.traits)
     rates = {
-        treatment: registry_regime(cohort.traits, np.full(len(cohort), i), frailties)
+        treatment: class_regime(cohort.traits, np.full(len(cohort), i, dtype=np.int8), frailties)
         for i, treatment in enumerate(CLASSES)
     }
     return _under_every_class(cohort, rates, days_per_month)
+
+
+def _under_every_class(cohort: Cohort, rates: Mapping[Treatment, Regime], days_per_month: float) -> pd.DataFrame:
+    frames = []
+    for treatment, rates_of_class in rates.items():
+        frame = expected_outcomes(cohort.traits, rates_of_class, days_per_month=days_per_month)
+        frame.insert(0, "treatment", treatment.value)
+        frame.insert(0, "patient_id", cohort.patients["patient_id"])
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
 
 
 def _latent(cohort: Cohort) -> pd.DataFrame:

@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reference_db.schema import EDSS_SCALE, LongTables
+from reference_db.schema import EDSS_SCALE, RELAPSES_24M_RANGE, LongTables
 from reference_db.sources.simulated.cohort import (
     Cohort,
+    frailty_correlation,
     progression_covariates,
     relapse_covariates,
     transient_at_baseline,
 )
+from reference_db.sources.simulated.designs import Arm
 from reference_db.sources.simulated.disease import (
     STEP_DAYS,
     Chance,
@@ -37,17 +39,21 @@ from reference_db.sources.simulated.distributions import (
 from reference_db.sources.simulated.observation import (
     count_lesions,
     disability_at,
+    integers,
     long_table,
     rate_edss,
     relapse_days,
     t2_bins,
 )
-from reference_db.sources.simulated.published import Arm, baseline, calibrated, parameters
+from reference_db.sources.simulated.parameters import Calibration, arm_effect, parameters
+from reference_db.sources.simulated.published import baseline_of
 from reference_db.vocabulary import Phenotype, PriorTreatment, Sex
 
 Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 _AGES = tuple(np.round(np.arange(18.0, 66.0, 0.1), 1).tolist())
+_YOUNGEST_ONSET = 10.0
 _MOST_RELAPSES = 6
 _MOST_ENHANCING = 60
 
@@ -59,67 +65,44 @@ class ArmResult:
     tables: LongTables
     cohort: Cohort
     course: Course
-    rates: Regime
 
 
-def simulate_arm(arm: Arm, *, n: int, first_number: int, rng: np.random.Generator) -> ArmResult:
+def simulate_arm(
+    arm: Arm, *, n: int, first_number: int, calibration: Calibration, rng: np.random.Generator
+) -> ArmResult:
     """Return `n` patients of an arm followed by its design; `first_number` starts their pseudonyms."""
-    cohort = _enrol(arm, n, first_number, rng)
-    rates = arm_regime(arm, cohort.traits)
+    cohort = _enrol(arm, n, first_number, calibration, rng)
+    rates = arm_regime(arm, cohort.traits, calibration)
     chance = Chance.draw(n, -(-arm.end_days[1] // STEP_DAYS), rng)
     course = follow(cohort.traits, rates, chance)
-    return ArmResult(_record(arm, cohort, course, rates, rng), cohort, course, rates)
+    return ArmResult(_record(arm, cohort, course, rates, calibration, rng), cohort, course)
 
 
-def arm_regime(arm: Arm, traits: Traits) -> Regime:
+def arm_regime(arm: Arm, traits: Traits, calibration: Calibration) -> Regime:
     """Return the rates of patients under the arm's treatment as calibrated."""
-    value = calibrated()
     return regime(
         traits,
-        relapse_ratio=value[arm.code, "relapse_ratio"],
-        progression_ratio=value[arm.code, "progression_ratio"],
-        lesion_ratio=value[arm.code, "lesion_ratio"],
-        relapse_shape=value[arm.code, "relapse_shape"],
-        lesion_shape=value[arm.code, "lesion_shape"],
+        arm_effect(arm.code, calibration),
+        relapse_shape=calibration[arm.code, "relapse_shape"],
+        lesion_shape=calibration[arm.code, "lesion_shape"],
     )
 
 
-def _correlation() -> Array:
-    """Age, years since onset, EDSS, relapses, Gd, T2, then the frailties of relapses, lesions and progression."""
-    p = parameters()
-    matrix = np.eye(9)
-    pairs = {
-        (0, 1): 0.45,
-        (0, 2): 0.25,
-        (1, 2): 0.25,
-        (0, 4): -0.20,
-        (1, 5): 0.25,
-        (4, 5): 0.30,
-        (3, 6): p["relapse_frailty_correlation"],
-        (4, 7): p["gd_frailty_correlation"],
-        (6, 7): p["lesion_frailty_correlation"],
-        (6, 8): p["progression_frailty_correlation"],
-    }
-    for (a, b), value in pairs.items():
-        matrix[a, b] = matrix[b, a] = value
-    return matrix
-
-
-def _enrol(arm: Arm, n: int, first_number: int, rng: np.random.Generator) -> Cohort:
-    p, value, figures = parameters(), calibrated(), baseline(arm.code)
-    u = normal_scores(_correlation(), n, rng)
+def _enrol(arm: Arm, n: int, first_number: int, calibration: Calibration, rng: np.random.Generator) -> Cohort:
+    figures = baseline_of(arm.code)
+    u = normal_scores(frailty_correlation(), n, rng)
     ages = tuple(age for age in _AGES if arm.age[0] <= age <= arm.age[1])
     age = discrete_quantile(ages, maximum_entropy(ages, figures["age_mean"], figures["age_sd"]), u[0])
     onset = gamma_quantile(u[1], figures["years_since_onset_mean"], figures["years_since_onset_sd"])
-    onset = np.round(np.minimum(onset, age - 10.0), 2)
+    onset = np.minimum(onset, age - _YOUNGEST_ONSET).round(2)
     scale = tuple(step for step in EDSS_SCALE if arm.edss[0] <= step <= arm.edss[1])
     edss = discrete_quantile(scale, maximum_entropy(scale, figures["edss_mean"], figures["edss_sd"]), u[2])
     counts = tuple(float(c) for c in range(arm.relapses_minimum, _MOST_RELAPSES + 1))
-    relapse_probability = maximum_entropy(counts, figures["relapses_12m_mean"], figures["relapses_12m_sd"])
-    relapses = discrete_quantile(counts, relapse_probability, u[3])
+    relapses = discrete_quantile(
+        counts, maximum_entropy(counts, figures["relapses_12m_mean"], figures["relapses_12m_sd"]), u[3]
+    )
     gd = discrete_quantile(*_enhancing(figures), u[4])
-    t2_count = np.maximum(np.round(gamma_quantile(u[5], figures["t2_count_mean"], figures["t2_count_sd"])), gd)
-    older = rng.poisson(0.5, n) if arm.phenotype is Phenotype.RRMS else np.zeros(n)
+    t2_count = np.maximum(gamma_quantile(u[5], figures["t2_count_mean"], figures["t2_count_sd"]).round(), gd)
     transient = transient_at_baseline(edss, relapses)
     traits = Traits(
         lasting=edss - transient + rng.uniform(-0.2, 0.2, n),
@@ -127,76 +110,86 @@ def _enrol(arm: Arm, n: int, first_number: int, rng: np.random.Generator) -> Coh
         relapse_u=u[6],
         lesion_u=u[7],
         progression_u=u[8],
-        relapse_rate=value[arm.source, "relapse_rate"] * relapse_covariates(age, onset),
-        progression_slope=value[arm.source, "progression_slope"] * progression_covariates(age, figures["age_mean"]),
-        lesion_rate=np.full(n, value[arm.source, "lesion_rate"]),
+        relapse_rate=calibration[arm.source, "relapse_rate"] * relapse_covariates(age, onset),
+        progression_slope=calibration[arm.source, "progression_slope"]
+        * progression_covariates(age, figures["age_mean"]),
+        lesion_rate=np.full(n, calibration[arm.source, "lesion_rate"]),
         modification=modification(age, relapses + (gd > 0), figures["relapses_12m_mean"] + 0.4),
     )
-    female = np.arange(n) < round(figures["female_share"] * n)
+    patients = _patients(arm, first_number, age, onset, relapses.astype(np.int64), rng)
+    return Cohort(patients=patients, edss=edss, gd=gd, t2_count=t2_count, traits=traits)
+
+
+def _patients(
+    arm: Arm, first_number: int, age: Array, onset: Array, relapses: Ints, rng: np.random.Generator
+) -> pd.DataFrame:
+    n, figures = len(age), baseline_of(arm.code)
+    women = rng.permutation(n) < round(figures["female_share"] * n)
     treated_before = rng.permutation(n) < round(figures["prior_treatment_share"] * n)
-    patients = pd.DataFrame(
+    # A first event has no relapse before it.
+    older = 0 if arm.phenotype is Phenotype.CIS else rng.poisson(parameters()["older_relapse_mean"], n)
+    return pd.DataFrame(
         {
-            "patient_id": [f"{arm.source}-{first_number + i:05d}" for i in range(n)],
+            "patient_id": [f"{arm.source}-{number:05d}" for number in range(first_number, first_number + n)],
             "source": arm.source,
             "arm": arm.name,
             "phenotype": arm.phenotype.value,
-            "sex": np.where(rng.permutation(female), Sex.FEMALE.value, Sex.MALE.value),
+            "sex": np.where(women, Sex.FEMALE.value, Sex.MALE.value),
             "age": age,
             "years_since_onset": onset,
             "prior_treatment": np.where(
                 treated_before, PriorTreatment.MODERATE_EFFICACY.value, PriorTreatment.NONE.value
             ),
-            "relapses_12m": relapses.astype(np.int64),
-            "relapses_24m": np.minimum(relapses + older, 15).astype(np.int64),
+            "relapses_12m": integers(relapses),
+            "relapses_24m": integers(np.minimum(relapses + older, RELAPSES_24M_RANGE[1])),
             "treatment": arm.treatment.value,
         }
-    ).astype({"relapses_12m": "Int64", "relapses_24m": "Int64"})
-    return Cohort(patients=patients, edss=edss, gd=gd, t2_count=t2_count, traits=traits)
+    )
 
 
 def _enhancing(figures: Mapping[str, float]) -> tuple[tuple[float, ...], Array]:
+    """Return counts of enhancing lesions with their probabilities; a spread not published is taken as usual."""
     mean = figures["gd_mean"]
     sd = figures.get("gd_sd", 2.2 * mean + 0.4)
     positive = figures.get("gd_positive_share", 1.0 - negative_binomial_zero(mean, sd))
     return tuple(float(c) for c in range(_MOST_ENHANCING + 1)), hurdle_counts(mean, sd, positive, _MOST_ENHANCING)
 
 
-def _record(arm: Arm, cohort: Cohort, course: Course, rates: Regime, rng: np.random.Generator) -> LongTables:
+def _record(
+    arm: Arm, cohort: Cohort, course: Course, rates: Regime, calibration: Calibration, rng: np.random.Generator
+) -> LongTables:
     n = len(cohort)
     relapsing, relapse_day = relapse_days(course, rng)
     end = rng.integers(arm.end_days[0], arm.end_days[1] + 1, size=n)
-    dropout = rng.exponential(365.25 / calibrated()[arm.code, "dropout_rate"], size=n)
-    last_day = np.where(dropout < end, np.maximum(dropout, 1.0), end).astype(np.int64)
+    dropout = rng.exponential(365.25 / calibration[arm.code, "dropout_rate"], size=n)
+    last_day = np.minimum(np.maximum(dropout, 1.0), end).astype(np.int64)
     if arm.ends_at_conversion:
-        first = np.full(n, np.iinfo(np.int64).max)
-        np.minimum.at(first, relapsing, relapse_day)
-        last_day = np.minimum(last_day, np.where(first < last_day, first, last_day))
-    identity = cohort.patients["patient_id"].to_numpy()
+        second_attack = np.full(n, np.iinfo(np.int64).max)
+        np.minimum.at(second_attack, relapsing, relapse_day)
+        last_day = np.minimum(last_day, second_attack)
+    identity = cohort.patients["patient_id"].to_numpy(dtype=object)
     keep = relapse_day <= last_day[relapsing]
-    relapses = long_table({"patient_id": identity[relapsing[keep]], "day": relapse_day[keep]})
-    patients = cohort.patients.drop(columns="treatment").assign(last_day=last_day)
-    treatments = long_table(
-        {
-            "patient_id": identity,
-            "treatment": cohort.patients["treatment"].to_numpy(),
-            "start_day": np.zeros(n, dtype=np.int64),
-            "end_day": pd.array(last_day, dtype="Int64"),
-        }
-    )
     return LongTables(
-        patients=patients,
+        patients=cohort.patients.drop(columns="treatment").assign(last_day=last_day),
         visits=_visits(arm, cohort, course, last_day, identity, rng),
-        relapses=relapses,
-        mri=_scans(arm, cohort, rates, last_day, identity, rng),
-        treatments=treatments,
+        relapses=long_table({"patient_id": identity[relapsing[keep]], "day": relapse_day[keep]}),
+        mri=_scans(arm, cohort, rates, calibration, last_day, identity, rng),
+        treatments=long_table(
+            {
+                "patient_id": identity,
+                "treatment": cohort.patients["treatment"].to_numpy(dtype=object),
+                "start_day": np.zeros(n, dtype=np.int64),
+                "end_day": integers(last_day),
+            }
+        ),
     )
 
 
 def _visits(
-    arm: Arm, cohort: Cohort, course: Course, last_day: NDArray[np.int64], identity: Array, rng: np.random.Generator
+    arm: Arm, cohort: Cohort, course: Course, last_day: Ints, identity: NDArray[np.object_], rng: np.random.Generator
 ) -> pd.DataFrame:
     day = np.asarray(arm.visits)
-    held = day[None, :] <= last_day[:, None]
+    held = day <= last_day[:, None]
     held[:, 1:] &= rng.random((len(cohort), len(day) - 1)) >= parameters()["missed_visit_share"]
     patient, visit = np.nonzero(held)
     edss = rate_edss(disability_at(course, patient, day[visit]), rng)
@@ -205,20 +198,22 @@ def _visits(
 
 
 def _scans(
-    arm: Arm, cohort: Cohort, rates: Regime, last_day: NDArray[np.int64], identity: Array, rng: np.random.Generator
+    arm: Arm,
+    cohort: Cohort,
+    rates: Regime,
+    calibration: Calibration,
+    last_day: Ints,
+    identity: NDArray[np.object_],
+    rng: np.random.Generator,
 ) -> pd.DataFrame:
-    n = len(cohort)
-    day = np.asarray(arm.scans)
+    n, day = len(cohort), np.asarray(arm.scans)
     in_subset = rng.permutation(n) < round(arm.scanned_share * n)
-    held = in_subset[:, None] & (day[None, :] <= last_day[:, None])
-    patient, scan = np.nonzero(held)
-    since = np.diff(day, prepend=0)[scan].astype(np.float64)
-    value = calibrated()
+    patient, scan = np.nonzero(in_subset[:, None] & (day <= last_day[:, None]))
     new, enhancing = count_lesions(
         lesion_rate=rates.lesion_rate[patient],
-        days_since_scan=since,
-        gd_share=np.full(len(scan), value[arm.code, "gd_share"]),
-        gd_concentration=np.full(len(scan), value[arm.code, "gd_concentration"]),
+        days_since_scan=np.diff(day, prepend=0)[scan].astype(np.float64),
+        gd_share=calibration[arm.code, "gd_share"],
+        gd_concentration=calibration[arm.code, "gd_concentration"],
         rng=rng,
     )
     first = scan == 0
@@ -226,9 +221,8 @@ def _scans(
         {
             "patient_id": identity[patient],
             "day": day[scan],
-            "gd_lesions": np.where(first, cohort.gd[patient].astype(np.int64), enhancing),
-            "new_t2_lesions": pd.array(np.where(first, -1, new), dtype="Int64").to_numpy(),
-            "t2_lesions": np.where(first, t2_bins(cohort.t2_count[patient]), None),
-        },
-        ("gd_lesions",),
-    ).assign(new_t2_lesions=lambda t: t["new_t2_lesions"].mask(t["new_t2_lesions"] < 0).astype("Int64"))
+            "gd_lesions": integers(np.where(first, cohort.gd[patient].astype(np.int64), enhancing)),
+            "new_t2_lesions": integers(new, missing=first),
+            "t2_lesions": t2_bins(cohort.t2_count[patient], known=first),
+        }
+    )
