@@ -1,0 +1,1 @@
+"""The clinical evaluation of the tool itself: protocol, allocation, conduct, analysis, report."""

@@ -1,0 +1,331 @@
+"""The protocol of an evaluation, as data: validated at the border, versioned by its content, never edited once open.
+
+A protocol says who is randomised to what, how, what is measured when, and how it will be analysed. Everything else in
+this package reads it: the allocation, the forms, the simulation for the sample size, the analysis and its report.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import orjson
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from reference_db.errors import FieldProblem, InvalidInput
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$", description="Lower-case letters, digits, - and _.")]
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class Arm(StrEnum):
+    """With the tool in the consultation, or as usual."""
+
+    USE = "use"
+    USUAL = "usual"
+
+
+class Randomisation(StrEnum):
+    """What is randomised: each patient, each neurologist, or when each neurologist begins to use the tool."""
+
+    INDIVIDUAL = "individual"
+    CLUSTER = "cluster"
+    STEPPED_WEDGE = "stepped_wedge"
+
+
+class EndpointKind(StrEnum):
+    """Scale of an endpoint, which decides its model."""
+
+    CONTINUOUS = "continuous"
+    BINARY = "binary"
+    COUNT = "count"
+    TIME_TO_EVENT = "time_to_event"
+
+
+class Measure(StrEnum):
+    """What an endpoint is computed from."""
+
+    DECISIONAL_CONFLICT = "decisional_conflict"
+    SHARED_DECISION = "shared_decision"
+    CHOICE_CHANGED = "choice_changed"
+    HIGH_EFFICACY_CHOICE = "high_efficacy_choice"
+    CONSULTATION_MINUTES = "consultation_minutes"
+    RELAPSES = "relapses"
+    EDSS_CHANGE = "edss_change"
+    WORSENING_24W = "worsening_24w"
+
+
+KIND_OF_MEASURE: dict[Measure, EndpointKind] = {
+    Measure.DECISIONAL_CONFLICT: EndpointKind.CONTINUOUS,
+    Measure.SHARED_DECISION: EndpointKind.CONTINUOUS,
+    Measure.CHOICE_CHANGED: EndpointKind.BINARY,
+    Measure.HIGH_EFFICACY_CHOICE: EndpointKind.BINARY,
+    Measure.CONSULTATION_MINUTES: EndpointKind.CONTINUOUS,
+    Measure.RELAPSES: EndpointKind.COUNT,
+    Measure.EDSS_CHANGE: EndpointKind.CONTINUOUS,
+    Measure.WORSENING_24W: EndpointKind.TIME_TO_EVENT,
+}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cluster(_Part):
+    """One neurologist, under a code; the list of names stays at the site."""
+
+    code: Name
+    site: Name
+    stratum: Name = Field(default="all", description="Stratum of clusters, such as a volume of patients.")
+
+
+class Factor(_Part):
+    """A factor that stratifies the allocation of patients; its levels partition them."""
+
+    name: Name
+    levels: tuple[Name, ...] = Field(min_length=2, max_length=6)
+
+
+class Allocation(_Part):
+    """How patients or clusters are allocated."""
+
+    randomisation: Randomisation
+    ratio: dict[Arm, int] = Field(default={Arm.USE: 1, Arm.USUAL: 1}, description="Patients per arm in a block.")
+    block_sizes: tuple[int, ...] = Field(default=(4, 6), description="Sizes that blocks take at random.")
+    stratify_by: tuple[Literal["cluster", "site"] | Name, ...] = Field(
+        default=("cluster",), description="For individual randomisation: cluster, site, and names of factors."
+    )
+    periods: int = Field(default=1, ge=1, le=24, description="Stepped wedge: periods, the first without the tool.")
+
+    @model_validator(mode="after")
+    def _blocks_fit_the_ratio(self) -> Allocation:
+        if set(self.ratio) != set(Arm) or any(not 1 <= share <= 4 for share in self.ratio.values()):
+            raise ValueError("ratio must name use and usual, each 1 to 4")
+        whole = sum(self.ratio.values())
+        if not self.block_sizes or any(size % whole or not whole <= size <= 24 for size in self.block_sizes):
+            raise ValueError(f"block_sizes must be multiples of {whole} (the sum of the ratio), at most 24")
+        if self.randomisation is Randomisation.STEPPED_WEDGE and self.periods < 3:
+            raise ValueError("a stepped wedge needs at least 3 periods")
+        if self.randomisation is not Randomisation.STEPPED_WEDGE and self.periods != 1:
+            raise ValueError("periods belong to a stepped wedge only")
+        return self
+
+
+class ScheduledInstrument(_Part):
+    """An instrument and who fills it in when."""
+
+    code: Literal["DCS", "SDM-Q-9", "SUS"]
+    respondent: Literal["patient", "neurologist"]
+    moments: tuple[Literal["before", "after"], ...] = Field(min_length=1, description="Around the consultation.")
+    arms: tuple[Arm, ...] = (Arm.USE, Arm.USUAL)
+
+
+class Endpoint(_Part):
+    """An endpoint with its rank in the analysis."""
+
+    name: Name
+    measure: Measure
+    role: Literal["primary", "secondary"]
+    hypothesis: Text = Field(description="What is expected and why, in one sentence.")
+
+    @property
+    def kind(self) -> EndpointKind:
+        """Scale of the endpoint."""
+        return KIND_OF_MEASURE[self.measure]
+
+
+class AnalysisPlan(_Part):
+    """How the endpoints will be analysed."""
+
+    alpha: float = Field(default=0.05, gt=0.0, le=0.2, description="Two-sided level of the primary analysis.")
+    primary_model: Literal["mixed", "gee"] = "mixed"
+    multiplicity: Literal["holm", "hochberg", "hierarchical"] = Field(
+        default="holm", description="For the secondary endpoints; hierarchical follows the order of the protocol."
+    )
+    imputations: int = Field(
+        default=20, ge=5, le=100, description="For the sensitivity analysis of missing outcomes."
+    )
+
+
+class Consent(_Part):
+    """The consent form that every patient reads; nothing is stored of those who do not consent."""
+
+    version: Text
+    languages: tuple[Literal["en", "fr"], ...] = ("en", "fr")
+
+
+class Intervention(_Part):
+    """The tool as the trial uses it, in the words of the reporting guidelines."""
+
+    intended_use: Text
+    users: Text
+    integration: Text
+    release: Text = Field(
+        description="Version of the reference database, or how it is fixed before the first patient."
+    )
+    inputs: Text
+    poor_inputs: Text = Field(description="What is done with poor or missing input.")
+    outputs: Text
+    contribution: Text = Field(description="How the output contributes to the decision.")
+    training: Text
+    errors: Text = Field(description="How errors and their harms are found and analysed.")
+    access: Text = Field(description="Where the software can be had, under which licence.")
+
+
+class Governance(_Part):
+    """Registration, ethics, funding; stated as absent when there is none."""
+
+    registration: Text
+    ethics: Text
+    funding: Text
+    patient_involvement: Text
+    conflicts: Text
+
+
+class Protocol(_Part):
+    """The whole protocol."""
+
+    protocol: Literal[1] = Field(default=1, description="Version of this form.")
+    code: Name
+    version: str = Field(pattern=r"^\d+\.\d+$", description="Version that its authors give, such as 1.0.")
+    title: Text
+    rationale: Text
+    objective: Text
+    setting: Text
+    inclusion: tuple[Text, ...] = Field(min_length=1)
+    exclusion: tuple[Text, ...] = Field(min_length=1)
+    sample_size: int = Field(ge=4, le=100_000, description="Consultations to randomise.")
+    sample_size_reason: Text
+    clusters: tuple[Cluster, ...] = Field(min_length=2, max_length=500)
+    factors: tuple[Factor, ...] = ()
+    allocation: Allocation
+    consent: Consent
+    instruments: tuple[ScheduledInstrument, ...] = Field(min_length=1)
+    endpoints: tuple[Endpoint, ...] = Field(min_length=1)
+    follow_up_months: tuple[int, ...] = Field(
+        default=(6, 12, 18, 24), description="Outcome visits after consultation."
+    )
+    analysis: AnalysisPlan = AnalysisPlan()
+    intervention: Intervention
+    governance: Governance
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Protocol:
+        faults = [*self._faults_of_design(), *self._faults_of_measurement()]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _faults_of_design(self) -> list[str]:
+        faults = [
+            f"cluster {code} is named twice" for code, n in Counter(c.code for c in self.clusters).items() if n > 1
+        ]
+        factors = {factor.name for factor in self.factors}
+        strangers = [name for name in self.allocation.stratify_by if name not in factors | {"cluster", "site"}]
+        faults += [f"stratify_by names {name}, which is no factor of the protocol" for name in strangers]
+        design = self.allocation.randomisation
+        if design is Randomisation.STEPPED_WEDGE and len(self.clusters) < self.allocation.periods - 1:
+            faults.append("a stepped wedge needs at least one cluster for each step (periods - 1)")
+        if design is Randomisation.CLUSTER and len(self.clusters) < 4:
+            faults.append("cluster randomisation needs at least 4 clusters")
+        return faults
+
+    def _faults_of_measurement(self) -> list[str]:
+        faults = []
+        if sum(endpoint.role == "primary" for endpoint in self.endpoints) != 1:
+            return ["exactly one endpoint must be primary"]
+        if len({endpoint.name for endpoint in self.endpoints}) != len(self.endpoints):
+            faults.append("two endpoints have the same name")
+        if len({(i.code, i.respondent) for i in self.instruments}) != len(self.instruments):
+            faults.append("an instrument is scheduled twice for the same respondent")
+        after = {i.code for i in self.instruments if "after" in i.moments and set(i.arms) == set(Arm)}
+        needed = {Measure.DECISIONAL_CONFLICT: "DCS", Measure.SHARED_DECISION: "SDM-Q-9"}
+        faults += [
+            f"endpoint {endpoint.name} needs {needed[endpoint.measure]} after the consultation in both arms"
+            for endpoint in self.endpoints
+            if endpoint.measure in needed and needed[endpoint.measure] not in after
+        ]
+        months = self.follow_up_months
+        if list(months) != sorted(set(months)) or any(not 1 <= month <= 120 for month in months):
+            faults.append("follow_up_months must rise, from 1 to 120")
+        if self.primary.kind not in (EndpointKind.CONTINUOUS, EndpointKind.BINARY) and (
+            self.analysis.primary_model == "mixed"
+        ):
+            faults.append("a primary endpoint that counts or waits for an event needs primary_model: gee")
+        return faults
+
+    @property
+    def primary(self) -> Endpoint:
+        """The primary endpoint."""
+        return next(endpoint for endpoint in self.endpoints if endpoint.role == "primary")
+
+    @property
+    def secondary(self) -> tuple[Endpoint, ...]:
+        """The secondary endpoints, in the order of the protocol."""
+        return tuple(endpoint for endpoint in self.endpoints if endpoint.role == "secondary")
+
+    def cluster(self, code: str) -> Cluster:
+        """Return the cluster of a code.
+
+        Raises
+        ------
+        InvalidInput
+            If the protocol has none of that code.
+        """
+        for cluster in self.clusters:
+            if cluster.code == code:
+                return cluster
+        raise InvalidInput.of(
+            "cluster", f"the protocol has no cluster {code!r}", ", ".join(c.code for c in self.clusters)
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Return the protocol as plain data."""
+        return self.model_dump(mode="json")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content: two protocols with the same digest are the same protocol."""
+        return hashlib.sha256(orjson.dumps(self.document(), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def parse_protocol(document: object) -> Protocol:
+    """Return a protocol from plain data.
+
+    Raises
+    ------
+    InvalidInput
+        Naming every field that cannot be used.
+    """
+    try:
+        return Protocol.model_validate(document)
+    except ValidationError as error:
+        raise InvalidInput(
+            [
+                FieldProblem(".".join(str(part) for part in fault["loc"]) or "protocol", fault["msg"])
+                for fault in error.errors()
+            ]
+        ) from error
+
+
+def read_protocol(path: Path) -> Protocol:
+    """Return the protocol of a YAML or JSON file.
+
+    Raises
+    ------
+    InvalidInput
+        If the file is missing, is not YAML, or is not a protocol.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput.of(
+            str(path), "cannot be read; `cdss evaluation protocol FILE` writes an example"
+        ) from error
+    except yaml.YAMLError as error:
+        raise InvalidInput.of(str(path), "is not YAML") from error
+    return parse_protocol(document)
