@@ -6,60 +6,22 @@ that paper's; `RELEASE` is the default, chosen by measurement (docs/decisions/av
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reference_db.avatar.columns import EncodedTable, read_columns
-from reference_db.avatar.margins import normal_scores, restore_margins
-from reference_db.avatar.neighbours import nearest_records
-from reference_db.avatar.projection import check_weights, fit_factor_space
-from reference_db.avatar.sampling import Donors, donor_weights, draw_donors, draw_levels, mix_numbers
-from reference_db.errors import FieldProblem, InvalidInput, InvalidTable
+from reference_db.avatar.columns import Columns, EncodedTable, read_columns
+from reference_db.avatar.method import RELEASE, Method
+from reference_db.avatar.projection import check_weights
+from reference_db.avatar.strata import allotted, check_sizes, origins_of, stratum_rows
+from reference_db.avatar.stratum import SMALLEST_STRATUM, Stratum, fewest_neighbours
+from reference_db.errors import FieldProblem, InvalidInput
 
 Progress = Callable[[float, str], None]
 """Told the share of the work that is done, from 0 to 1, and what is being done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """How neighbours become an avatar: privacy on one side, fidelity on the other.
-
-    Attributes
-    ----------
-    donor_limit : float
-        Largest weight of one neighbour, over 0 to 1. Lower hides each patient better among the others and smooths
-        local structure; 1 is no limit (in the reference method the median largest weight is then .54).
-    residual : float
-        Share of the local spread that is put back, 0 to 1. 0 gives means, whose standard deviations fall to about
-        three quarters; 1 restores them, and moves avatars away from their neighbours' centre.
-    restored_margins : bool
-        Mix normal scores and give every numeric column its smoothed distribution back. Counts and scales keep their
-        mean and their zeros; without it they are rounded means.
-    """
-
-    donor_limit: float = 1.0
-    residual: float = 0.0
-    restored_margins: bool = False
-
-    def __post_init__(self) -> None:
-        problems = []
-        if not 0 < self.donor_limit <= 1:
-            problems.append(FieldProblem("donor_limit", f"{self.donor_limit} is not a share", "over 0, up to 1"))
-        if not 0 <= self.residual <= 1:
-            problems.append(FieldProblem("residual", f"{self.residual} is not a share", "0 to 1"))
-        if problems:
-            raise InvalidInput(problems)
-
-
-REFERENCE = Method()
-"""The published method, for replication."""
-
-RELEASE = Method(donor_limit=0.1, residual=1.0, restored_margins=True)
-"""The default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +34,19 @@ class Avatars:
     origin : ndarray of int, shape (avatars,)
         Row of the original that each avatar was made around. It links avatars to patients: it is for the privacy
         assessment in memory, and is never written.
+    neighbours : dict of str to int
+        `k` of each stratum.
     """
 
     table: pd.DataFrame
     origin: NDArray[np.intp]
+    neighbours: dict[str, int]
 
 
 def avatarize(
     table: pd.DataFrame,
     *,
-    k: int,
+    k: int | None,
     ncp: int,
     rng: np.random.Generator,
     weights: Mapping[str, float] | None = None,
@@ -99,8 +64,10 @@ def avatarize(
     ----------
     table : DataFrame
         Numbers, booleans, text, categories and dates, with missing values.
-    k : int
-        Neighbours of each record, at least 2 and less than the rows of the smallest stratum.
+    k : int or None
+        Neighbours of each record, at least 2 and less than the rows of the smallest stratum. None gives each stratum
+        the first of `CANDIDATE_K` at which every distance metric exceeds its target; a number does not carry over
+        from a small table to a large one.
     ncp : int
         Factor axes in which neighbours are sought, at least 1; all of them when there are fewer.
     rng : Generator
@@ -147,7 +114,7 @@ def avatarize(
 def make_avatars(
     table: pd.DataFrame,
     *,
-    k: int,
+    k: int | None,
     ncp: int,
     rng: np.random.Generator,
     weights: Mapping[str, float] | None = None,
@@ -163,21 +130,20 @@ def make_avatars(
     columns = read_columns(table, categorical=categorical)
     check_weights(columns, weights)
     groups = list(stratum_rows(table, kept_apart))
-    _check_sizes(groups, k)
+    check_sizes(groups, SMALLEST_STRATUM if k is None else k + 1)
     encoded = columns.encode(table)
-    wanted = _allotted(np.array([len(rows) for _, rows in groups]), len(table) if size is None else size)
-    steps = tuple(column.step for column in columns.numeric)
+    wanted = allotted(np.array([len(rows) for _, rows in groups]), len(table) if size is None else size)
     made: list[EncodedTable] = []
     origins: list[NDArray[np.intp]] = []
+    used: dict[str, int] = {}
     done = 0
     for (name, rows), count in zip(groups, wanted, strict=True):
-        stratum = encoded.rows(rows)
-        coordinates = fit_factor_space(stratum, columns, weights=weights).transform(stratum)[:, :ncp]
-        chosen = _origins(len(rows), int(count), rng)
-        donors = draw_neighbours(coordinates, chosen, k=k, method=method, rng=rng)
-        patterns = draw_donors(donors, rng)
-        made.append(mix(stratum, donors, patterns=patterns, steps=steps, method=method, rng=rng))
-        origins.append(rows[chosen])
+        around = origins_of(len(rows), int(count), rng)
+        avatars, used[name] = _of_stratum(
+            encoded.rows(rows), columns, around, k=k, ncp=ncp, weights=weights, method=method, rng=rng
+        )
+        made.append(avatars)
+        origins.append(rows[around])
         done += len(rows)
         if progress is not None:
             progress(done / len(table), name)
@@ -191,65 +157,33 @@ def make_avatars(
         synthetic[column] = synthetic[column].astype(table[column].dtype)
     if size is None:
         synthetic.index = table.index
-    return Avatars(synthetic, origin[order])
+    return Avatars(synthetic, origin[order], used)
 
 
-def mix(
-    stratum: EncodedTable,
-    donors: Donors,
+def _of_stratum(
+    records: EncodedTable,
+    columns: Columns,
+    around: NDArray[np.intp],
     *,
-    patterns: NDArray[np.intp],
-    steps: tuple[float | None, ...],
+    k: int | None,
+    ncp: int,
+    weights: Mapping[str, float] | None,
     method: Method,
     rng: np.random.Generator,
-) -> EncodedTable:
-    """Mix the records of a stratum into avatars.
+) -> tuple[EncodedTable, int]:
+    if not len(around):
+        return records.rows(around), 0
+    stratum = Stratum.of(records, columns, ncp=ncp, weights=weights)
 
-    Which cells are missing is taken from one donor, so that the missing pattern of every avatar is one that exists.
+    def make(neighbours: int) -> EncodedTable:
+        return stratum.avatars(around, k=neighbours, method=method, rng=rng)[0]
 
-    Parameters
-    ----------
-    stratum : EncodedTable
-    donors : Donors
-        Rows of `stratum` and their weights, one line per avatar.
-    patterns : ndarray of int, shape (avatars,)
-        Row of the donor whose missing cells each avatar takes over (`draw_donors`).
-    steps : tuple of float or None
-        Grid step of each numeric column; None is continuous.
-    method : Method
-    rng : Generator
-
-    Returns
-    -------
-    EncodedTable
-        As many rows as `donors`.
-    """
-    missing = np.isnan(stratum.numbers)
-    source = normal_scores(stratum.numbers) if method.restored_margins else stratum.numbers
-    mixed = mix_numbers(source, donors, residual=method.residual, rng=rng)
-    numbers = np.where(missing[patterns], np.nan, mixed)
-    if method.restored_margins:
-        numbers = restore_margins(numbers, stratum.numbers, steps, rng)
-    elif method.residual > 0:
-        known = ~missing.all(axis=0)
-        low, high = np.nanmin(stratum.numbers[:, known], axis=0), np.nanmax(stratum.numbers[:, known], axis=0)
-        numbers[:, known] = np.clip(numbers[:, known], low, high)
-    levels = draw_levels(stratum.codes, donors, rng)
-    return EncodedTable(numbers, np.where(stratum.codes[patterns] < 0, np.int32(-1), levels))
+    return (make(k), k) if k is not None else fewest_neighbours(make, records, columns, around)
 
 
-def stratum_rows(table: pd.DataFrame, strata: Sequence[str]) -> Iterator[tuple[str, NDArray[np.intp]]]:
-    """Yield the name and the row numbers of each stratum, in the order of the names."""
-    if not strata:
-        yield "all", np.arange(len(table))
-        return
-    labels = table[list(strata)].astype("string").fillna("missing").agg(" / ".join, axis=1)
-    names, codes = np.unique(labels.to_numpy(dtype=str), return_inverse=True)
-    for position, name in enumerate(names):
-        yield str(name), np.flatnonzero(codes == position)
-
-
-def check_parameters(table: pd.DataFrame, *, k: int, ncp: int, size: int | None, strata: Sequence[str]) -> None:
+def check_parameters(
+    table: pd.DataFrame, *, k: int | None, ncp: int, size: int | None, strata: Sequence[str]
+) -> None:
     """Verify the parameters of a generation.
 
     Raises
@@ -258,7 +192,7 @@ def check_parameters(table: pd.DataFrame, *, k: int, ncp: int, size: int | None,
         Naming each parameter out of its range.
     """
     problems = []
-    if k < 1:
+    if k is not None and k < 1:
         problems.append(FieldProblem("k", f"{k} neighbours cannot be mixed", "2 or more; 1 copies the neighbour"))
     if ncp < 1:
         problems.append(FieldProblem("ncp", f"{ncp} axes hold no neighbours", "1 or more"))
@@ -271,63 +205,3 @@ def check_parameters(table: pd.DataFrame, *, k: int, ncp: int, size: int | None,
     ]
     if problems:
         raise InvalidInput(problems)
-
-
-def _check_sizes(groups: Sequence[tuple[str, NDArray[np.intp]]], k: int) -> None:
-    small = [(name, len(rows)) for name, rows in groups if len(rows) <= k]
-    if small:
-        raise InvalidTable(
-            [
-                FieldProblem(
-                    f"stratum {name}" if len(groups) > 1 else "table",
-                    f"{rows} row(s) have no {k} other neighbours; lower k, or merge the stratum with another",
-                    f"more than {k} rows",
-                )
-                for name, rows in small
-            ]
-        )
-
-
-def _allotted(sizes: NDArray[np.int_], total: int) -> NDArray[np.int_]:
-    """Share `total` rows between strata in proportion to their sizes, by largest remainder."""
-    exact = sizes * (total / sizes.sum())
-    shares: NDArray[np.int_] = np.floor(exact).astype(np.int_)
-    remainder = np.argsort(shares - exact, kind="stable")[: total - shares.sum()]
-    shares[remainder] += 1
-    return shares
-
-
-def _origins(rows: int, count: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Originals to make avatars around: all of them as often as they fit, the rest drawn without replacement."""
-    whole = np.repeat(np.arange(rows), count // rows)
-    rest = rng.choice(rows, size=count % rows, replace=False) if count % rows else np.empty(0, dtype=np.intp)
-    return np.sort(np.concatenate([whole, rest]))
-
-
-def draw_neighbours(
-    coordinates: NDArray[np.float64],
-    origins: NDArray[np.intp],
-    *,
-    k: int,
-    method: Method,
-    rng: np.random.Generator,
-) -> Donors:
-    """Return the neighbours of the records around which avatars are made, with their random weights.
-
-    Parameters
-    ----------
-    coordinates : ndarray, shape (records, axes)
-    origins : ndarray of int, shape (avatars,)
-        Record of each avatar; never among its own donors.
-    k : int
-    method : Method
-    rng : Generator
-
-    Returns
-    -------
-    Donors
-    """
-    around, position = np.unique(origins, return_inverse=True)
-    neighbours, distances = nearest_records(coordinates, coordinates[around], k, others_of=around)
-    weights = donor_weights(distances[position], limit=method.donor_limit, rng=rng)
-    return Donors(neighbours[position], weights)

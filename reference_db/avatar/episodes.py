@@ -16,13 +16,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reference_db.avatar.avatarize import RELEASE, Method, draw_neighbours, mix, stratum_rows
 from reference_db.avatar.columns import Columns, EncodedTable, read_columns
-from reference_db.avatar.projection import check_weights, fit_factor_space
-from reference_db.avatar.sampling import draw_donors
-from reference_db.errors import FieldProblem, InvalidInput, InvalidTable
-from reference_db.privacy.assessment import distance_metrics
-from reference_db.privacy.targets import Verdict
+from reference_db.avatar.method import RELEASE, Method
+from reference_db.avatar.projection import check_weights
+from reference_db.avatar.strata import check_sizes, stratum_rows
+from reference_db.avatar.stratum import SMALLEST_STRATUM, Stratum, fewest_neighbours
+from reference_db.errors import FieldProblem, InvalidInput
 from reference_db.schema import (
     AGE_RANGE,
     DURATION_RANGE,
@@ -47,15 +46,6 @@ STRATA = ("source", "arm")
 """Records that are anonymised together: never mixed with others, so that arm sizes hold exactly."""
 
 DEFAULT_NCP = 5
-
-CANDIDATE_K: tuple[int, ...] = (20, 30, 45, 70, 100, 150, 220)
-"""Numbers of neighbours that the automatic choice tries, fewest first."""
-
-SMALLEST_STRATUM = 25
-"""Fewest episodes that can hide each other."""
-
-_MARGIN = 1.02
-"""The automatic choice wants every target exceeded by this factor, since another draw would not come out the same."""
 
 _EDSS = (*(edss_column(month) for month in EDSS_MONTHS[1:]), EDSS_HISTORY)
 """Columns that are mixed as changes from the baseline EDSS."""
@@ -115,8 +105,8 @@ def anonymise_episodes(
     rng : Generator
         The same state gives the same table.
     k : int, optional
-        Neighbours. When not given, each stratum gets the first of `CANDIDATE_K` at which every distance metric
-        exceeds its target.
+        Neighbours. When not given, each stratum gets the first of `stratum.CANDIDATE_K` at which every distance
+        metric exceeds its target.
     ncp : int, optional
         Factor axes in which neighbours are sought; `DEFAULT_NCP` when not given.
     weights : mapping of str to float, optional
@@ -141,7 +131,8 @@ def anonymise_episodes(
     episodes = episodes.reset_index(drop=True)
     chosen_ncp = DEFAULT_NCP if ncp is None else ncp
     strata = list(stratum_rows(episodes, STRATA))
-    _check(strata, k=k, ncp=chosen_ncp, augmentation=augmentation)
+    _check(k=k, ncp=chosen_ncp, augmentation=augmentation)
+    check_sizes(strata, max(SMALLEST_STRATUM, (k or 0) + 1))
     columns = read_columns(episodes, numeric=_NUMERIC)
     check_weights(columns, weights)
     encoded = columns.encode(episodes)
@@ -151,11 +142,12 @@ def anonymise_episodes(
     done = 0
     for name, rows in strata:
         around = np.tile(np.arange(len(rows)), augmentation)
-        stratum = _Stratum.of(encoded.rows(rows), columns, weights, chosen_ncp)
-        made, used = _avatars(stratum, around, k, method, rng)
+        made, used = _avatars(
+            encoded.rows(rows), columns, around, k=k, ncp=chosen_ncp, weights=weights, method=method, rng=rng
+        )
         parts.append(made)
         origins.append(rows[around])
-        parameters[name] = {"episodes": len(rows), "k": used, "ncp": stratum.coordinates.shape[1]}
+        parameters[name] = {"episodes": len(rows), "k": used, "ncp": chosen_ncp}
         done += len(rows)
         if progress is not None:
             progress(done / len(episodes), f"avatars of {name}")
@@ -167,49 +159,32 @@ def anonymise_episodes(
     return AnonymisedEpisodes(check_episodes(shuffled), np.concatenate(origins)[order], parameters)
 
 
-@dataclass(frozen=True, slots=True)
-class _Stratum:
-    columns: Columns
-    originals: EncodedTable
-    mixable: EncodedTable
-    steps: tuple[float | None, ...]
-    coordinates: Floats
-    follow_up: int
-
-    @classmethod
-    def of(cls, originals: EncodedTable, columns: Columns, weights: Mapping[str, float] | None, ncp: int) -> _Stratum:
-        mixable = EncodedTable(to_changes(originals.numbers, columns), originals.codes)
-        space = fit_factor_space(mixable, columns, weights=weights)
-        halves = {edss_column(0), *_EDSS}
-        steps = tuple(0.5 if column.name in halves else column.step for column in columns.numeric)
-        follow_up = [column.name for column in columns.numeric].index("follow_up_months")
-        return cls(columns, originals, mixable, steps, space.transform(mixable)[:, :ncp], follow_up)
-
-
 def _avatars(
-    stratum: _Stratum, around: NDArray[np.intp], k: int | None, method: Method, rng: np.random.Generator
+    originals: EncodedTable,
+    columns: Columns,
+    around: NDArray[np.intp],
+    *,
+    k: int | None,
+    ncp: int,
+    weights: Mapping[str, float] | None,
+    method: Method,
+    rng: np.random.Generator,
 ) -> tuple[EncodedTable, int]:
-    """Make the avatars of a stratum with the fewest neighbours that protect it, or with those asked for."""
-    most = len(stratum.originals) - 1
-    candidates = [k] if k is not None else sorted({min(candidate, most) for candidate in CANDIDATE_K})
-    for candidate in candidates:
-        donors = draw_neighbours(stratum.coordinates, around, k=candidate, method=method, rng=rng)
-        patterns = draw_donors(donors, rng)
-        mixed = mix(stratum.mixable, donors, patterns=patterns, steps=stratum.steps, method=method, rng=rng)
-        mixed.numbers[:, stratum.follow_up] = stratum.originals.numbers[patterns, stratum.follow_up]
-        made = EncodedTable(from_changes(mixed.numbers, stratum.columns, rng), mixed.codes)
-        if k is not None or _protects(stratum, made, around):
-            break
-    return made, candidate
+    """Make the avatars of a stratum with the neighbours asked for, or with the fewest that protect it."""
+    halves = {edss_column(0), *_EDSS}
+    steps = tuple(0.5 if column.name in halves else column.step for column in columns.numeric)
+    mixable = EncodedTable(to_changes(originals.numbers, columns), originals.codes)
+    stratum = Stratum.of(mixable, columns, ncp=ncp, weights=weights, steps=steps)
+    follow_up = [column.name for column in columns.numeric].index("follow_up_months")
 
+    def make(neighbours: int) -> EncodedTable:
+        mixed, patterns = stratum.avatars(around, k=neighbours, method=method, rng=rng)
+        numbers = from_changes(mixed.numbers, columns, rng)
+        # The end of follow-up and the cells missing after it are those of the same donor.
+        numbers[:, follow_up] = originals.numbers[patterns, follow_up]
+        return EncodedTable(numbers, mixed.codes)
 
-def _protects(stratum: _Stratum, made: EncodedTable, around: NDArray[np.intp]) -> bool:
-    metrics = distance_metrics(stratum.columns, stratum.originals, made, around)
-    return all(
-        metric.verdict is not Verdict.FAILED
-        and (metric.value is None or metric.value > min(metric.target * _MARGIN, 100.0 - 1e-9))
-        for metric in metrics
-    )
+    return (make(k), k) if k is not None else fewest_neighbours(make, originals, columns, around)
 
 
 def to_changes(numbers: Floats, columns: Columns) -> Floats:
@@ -222,7 +197,7 @@ def to_changes(numbers: Floats, columns: Columns) -> Floats:
 
 
 def from_changes(mixed: Floats, columns: Columns, rng: np.random.Generator) -> Floats:
-    """Return mixed numbers as those of episodes: on the scales, within the bounds, obeying the rules between columns."""
+    """Return mixed numbers as those of episodes: on the scales, within the bounds, obeying the rules."""
     place = {column.name: position for position, column in enumerate(columns.numeric)}
     numbers = mixed.copy()
     edss = [place[name] for name in _EDSS]
@@ -251,7 +226,7 @@ def on_edss_scale(edss: Floats, rng: np.random.Generator) -> Floats:
     return np.where(halves == 0.5, up, halves)
 
 
-def _check(strata: list[tuple[str, NDArray[np.intp]]], *, k: int | None, ncp: int, augmentation: int) -> None:
+def _check(*, k: int | None, ncp: int, augmentation: int) -> None:
     problems = []
     if k is not None and k < 1:
         problems.append(FieldProblem("k", f"{k} neighbours cannot be mixed", "2 or more"))
@@ -261,14 +236,3 @@ def _check(strata: list[tuple[str, NDArray[np.intp]]], *, k: int | None, ncp: in
         problems.append(FieldProblem("augmentation", f"{augmentation} avatars per original", "1 or more"))
     if problems:
         raise InvalidInput(problems)
-    least = max(SMALLEST_STRATUM, (k or 0) + 1)
-    small = [(name, len(rows)) for name, rows in strata if len(rows) < least]
-    if small:
-        raise InvalidTable(
-            [
-                FieldProblem(
-                    name, f"{n} episodes cannot hide each other; merge the arm or leave it out", f"{least} or more"
-                )
-                for name, n in small
-            ]
-        )

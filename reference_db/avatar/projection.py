@@ -57,9 +57,9 @@ class FactorSpace:
         """Number of axes that carry variance."""
         return int(self.axes.shape[1])
 
-    def transform(self, encoded: EncodedTable) -> Floats:
-        """Return the coordinates of records on all axes, shape (rows, dimensions)."""
-        return np.ascontiguousarray(self._standardised(encoded) @ self.axes)
+    def transform(self, encoded: EncodedTable, *, axes: int | None = None) -> Floats:
+        """Return the coordinates of records on the first axes, or on all of them, shape (rows, axes)."""
+        return np.ascontiguousarray(self._standardised(encoded) @ self.axes[:, :axes])
 
     def _standardised(self, encoded: EncodedTable) -> Floats:
         numbers = np.where(np.isnan(encoded.numbers), self.means, encoded.numbers)

@@ -1,6 +1,7 @@
 """How well a synthetic table protects the patients behind it: distance metrics, attacks, targets, verdict."""
 
-from reference_db.privacy.assessment import Metric, PrivacyAssessment, StratumAssessment, assess_privacy
+from reference_db.privacy.assessment import PrivacyAssessment, StratumAssessment, assess_privacy
+from reference_db.privacy.metrics import Metric
 from reference_db.privacy.targets import TARGETS, TARGETS_VERSION, Target, Verdict
 
 __all__ = [

@@ -11,7 +11,7 @@ from reference_db.avatar.neighbours import nearest_records
 from reference_db.avatar.sampling import Donors, donor_weights, draw_levels, limited, mix_numbers
 
 
-def test_weights_follow_the_published_formula():
+def test_weights_follow_the_published_formula() -> None:
     """Against the formula written record by record, on the same random numbers."""
     distances = np.random.default_rng(0).gamma(2, size=(50, 7))
     fast = donor_weights(distances, limit=1.0, rng=np.random.default_rng(5))
@@ -30,7 +30,9 @@ def test_weights_follow_the_published_formula():
     seed=st.integers(0, 10_000),
     zeros=st.integers(0, 3),
 )
-def test_limited_weights_are_convex_under_the_limit_and_keep_their_order(k, limit, seed, zeros):
+def test_limited_weights_are_convex_under_the_limit_and_keep_their_order(
+    k: int, limit: float, seed: int, zeros: int
+) -> None:
     rng = np.random.default_rng(seed)
     weights = rng.exponential(size=(20, k)) ** 4
     weights[:, : min(zeros, k - 1)] = 0
@@ -43,7 +45,7 @@ def test_limited_weights_are_convex_under_the_limit_and_keep_their_order(k, limi
     assert (np.diff(np.take_along_axis(bounded, order, axis=1), axis=1) >= -1e-12).all()
 
 
-def test_duplicates_at_distance_zero_share_the_weight():
+def test_duplicates_at_distance_zero_share_the_weight() -> None:
     distances = np.array([[0.0, 0.0, 1.0]] * 2000)
     weights = donor_weights(distances, limit=1.0, rng=np.random.default_rng(0))
     assert weights[:, 2].max() < 1e-2
@@ -51,7 +53,7 @@ def test_duplicates_at_distance_zero_share_the_weight():
     assert donor_weights(np.zeros((5, 4)), limit=0.3, rng=np.random.default_rng(0)).sum(axis=1) == pytest.approx(1)
 
 
-def test_means_are_weighted_means_of_the_observed():
+def test_means_are_weighted_means_of_the_observed() -> None:
     rng = np.random.default_rng(0)
     numbers = rng.normal(size=(30, 4)) + 1e6
     numbers[rng.random((30, 4)) < 0.3] = np.nan
@@ -67,7 +69,7 @@ def test_means_are_weighted_means_of_the_observed():
             assert mixed[avatar, column] == pytest.approx(expected, nan_ok=True)
 
 
-def test_the_residual_restores_the_covariance_of_the_donors():
+def test_the_residual_restores_the_covariance_of_the_donors() -> None:
     rng = np.random.default_rng(0)
     numbers = rng.normal(size=(6, 3)) @ rng.normal(size=(3, 3))
     weights = rng.dirichlet(np.ones(6))
@@ -78,7 +80,7 @@ def test_the_residual_restores_the_covariance_of_the_donors():
     assert np.cov(mixed.T) == pytest.approx(np.cov(numbers.T, aweights=weights, bias=True), abs=0.12)
 
 
-def test_levels_are_drawn_by_weight_among_those_known():
+def test_levels_are_drawn_by_weight_among_those_known() -> None:
     codes = np.array([[0, -1], [1, 2], [1, -1]], dtype=np.int32)
     many = 20_000
     donors = Donors(np.tile([0, 1, 2], (many, 1)), np.tile([0.5, 0.2, 0.3], (many, 1)))
@@ -88,7 +90,7 @@ def test_levels_are_drawn_by_weight_among_those_known():
 
 
 @pytest.mark.parametrize("dimensions", [1, 4, 30])
-def test_neighbours_against_brute_force(dimensions):
+def test_neighbours_against_brute_force(dimensions: int) -> None:
     points = np.random.default_rng(0).normal(size=(200, dimensions))
     points[5] = points[6] = points[7]
     found, distances = nearest_records(points, points, 9, others_of=np.arange(200))
@@ -99,7 +101,7 @@ def test_neighbours_against_brute_force(dimensions):
     assert np.take_along_axis(whole, found, axis=1) == pytest.approx(distances, abs=1e-6)
 
 
-def test_no_restored_value_rests_on_fewer_than_a_group():
+def test_no_restored_value_rests_on_fewer_than_a_group() -> None:
     """Moving one original, even the largest, moves no quantile by more than its share of a group."""
     values = np.random.default_rng(0).normal(size=83)
     levels = np.linspace(0, 1, 200)
@@ -110,7 +112,7 @@ def test_no_restored_value_rests_on_fewer_than_a_group():
     assert after.max() < values.max()
 
 
-def test_restored_rare_counts_keep_their_mean_on_their_grid():
+def test_restored_rare_counts_keep_their_mean_on_their_grid() -> None:
     rng = np.random.default_rng(0)
     numbers = rng.poisson(0.1, size=(1000, 1)).astype(float)
     means = []

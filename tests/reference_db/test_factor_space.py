@@ -12,21 +12,23 @@ from reference_db.errors import InvalidTable
 
 
 @pytest.fixture
-def table():
+def table() -> pd.DataFrame:
     rng = np.random.default_rng(0)
     numbers = pd.DataFrame(rng.normal(size=(150, 4)) @ rng.normal(size=(4, 4)) * 10 + 50, columns=list("abcd"))
-    return numbers.assign(sex=rng.choice(["f", "m"], 150), stage=rng.choice(["I", "II", "III"], 150, p=[0.6, 0.3, 0.1]))
+    return numbers.assign(
+        sex=rng.choice(["f", "m"], 150), stage=rng.choice(["I", "II", "III"], 150, p=[0.6, 0.3, 0.1])
+    )
 
 
 @pytest.mark.parametrize("axes", [2, 5, 7])
-def test_distances_are_those_of_saiph(table, axes):
+def test_distances_are_those_of_saiph(table: pd.DataFrame, axes: int) -> None:
     columns = read_columns(table)
     ours = factor_space(table, columns).transform(columns.encode(table))
-    theirs = saiph.fit_transform(table.astype({name: float for name in "abcd"}))[0].to_numpy()
+    theirs = saiph.fit_transform(table.astype(dict.fromkeys("abcd", float)))[0].to_numpy()
     assert pdist(ours[:, :axes]) == pytest.approx(pdist(theirs[:, :axes]), rel=1e-6)
 
 
-def test_other_records_are_projected_as_saiph_does(table):
+def test_other_records_are_projected_as_saiph_does(table: pd.DataFrame) -> None:
     columns = read_columns(table)
     fitted, fresh = table.iloc[:100], table.iloc[100:]
     ours = factor_space(fitted, columns).transform(columns.encode(fresh))
@@ -35,7 +37,7 @@ def test_other_records_are_projected_as_saiph_does(table):
     assert pdist(ours[:, :4]) == pytest.approx(pdist(theirs[:, :4]), rel=1e-6)
 
 
-def test_a_weight_multiplies_the_squared_distance_and_zero_leaves_out(table):
+def test_a_weight_multiplies_the_squared_distance_and_zero_leaves_out(table: pd.DataFrame) -> None:
     columns = read_columns(table)
     encoded = columns.encode(table)
     plain = fit_factor_space(encoded, columns, weights={name: 0.0 for name in table.columns if name != "a"})
@@ -44,7 +46,7 @@ def test_a_weight_multiplies_the_squared_distance_and_zero_leaves_out(table):
     assert pdist(heavy.transform(encoded)) == pytest.approx(2 * pdist(plain.transform(encoded)))
 
 
-def test_constant_and_empty_columns_take_no_part(table):
+def test_constant_and_empty_columns_take_no_part(table: pd.DataFrame) -> None:
     columns = read_columns(table)
     expected = pdist(factor_space(table, columns).transform(columns.encode(table)))
     padded = table.assign(constant=3.0, empty=np.nan, label="same")
@@ -54,14 +56,14 @@ def test_constant_and_empty_columns_take_no_part(table):
     assert space.dimensions == 7
 
 
-def test_missing_together_counts_once(table):
+def test_missing_together_counts_once(table: pd.DataFrame) -> None:
     holed = table.copy()
     holed.loc[:20, ["a", "b", "c"]] = np.nan
     columns = read_columns(holed)
     assert len(factor_space(holed, columns).missing_patterns) == 1
 
 
-def test_a_negative_weight_is_refused(table):
+def test_a_negative_weight_is_refused(table: pd.DataFrame) -> None:
     columns = read_columns(table)
     with pytest.raises(InvalidTable, match="0 or more"):
         fit_factor_space(columns.encode(table), columns, weights={"a": -1.0})

@@ -1,6 +1,7 @@
 """Each metric against its definition, written record by record."""
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -10,14 +11,14 @@ from scipy.spatial.distance import cdist
 from reference_db.avatar import avatarize, make_avatars
 from reference_db.avatar.columns import read_columns
 from reference_db.errors import InvalidTable
-from reference_db.privacy import TARGETS, Verdict, assess_privacy
+from reference_db.privacy import TARGETS, PrivacyAssessment, Verdict, assess_privacy
 from reference_db.privacy.cloaking import cloaking
 from reference_db.privacy.direct_match import column_protection, row_protection
 from reference_db.privacy.distances import distance_ratio, two_nearest
 
 
 @pytest.mark.parametrize(("axes", "digits"), [(2, 9), (2, 0), (14, 9), (3, 0)])
-def test_cloaking_and_hidden_rate_against_brute_force(axes, digits):
+def test_cloaking_and_hidden_rate_against_brute_force(axes: int, digits: int) -> None:
     rng = np.random.default_rng(0)
     originals = rng.normal(size=(80, axes)).round(digits)
     avatars = (originals + rng.normal(scale=0.6, size=originals.shape)).round(digits)
@@ -30,7 +31,7 @@ def test_cloaking_and_hidden_rate_against_brute_force(axes, digits):
         assert found.exposed[i] == pytest.approx((i in nearest) / len(nearest))
 
 
-def test_cloaking_with_several_avatars_per_original_and_with_none():
+def test_cloaking_with_several_avatars_per_original_and_with_none() -> None:
     originals = np.array([[0.0], [10.0], [20.0]])
     avatars = np.array([[0.5], [4.0], [10.1], [9.0]])
     found = cloaking(originals, avatars, np.array([0, 0, 1, 1]))
@@ -38,7 +39,7 @@ def test_cloaking_with_several_avatars_per_original_and_with_none():
     assert found.hidden_rate == 0
 
 
-def test_two_nearest_against_brute_force():
+def test_two_nearest_against_brute_force() -> None:
     rng = np.random.default_rng(0)
     originals, avatars = rng.normal(size=(60, 20)), rng.normal(size=(40, 20))
     expected = np.sort(cdist(avatars, originals), axis=1)[:, :2]
@@ -46,7 +47,7 @@ def test_two_nearest_against_brute_force():
     assert distance_ratio(np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 2.0]])).tolist() == [1, 0, 0.5]
 
 
-def test_direct_matches():
+def test_direct_matches() -> None:
     original = pd.DataFrame({"x": [1.0, 2.0, np.nan, 4.0], "s": ["a", "b", "a", "c"]})
     avatar = pd.DataFrame({"x": [1.0, 9.0, np.nan, 2.0], "s": ["c", "b", "a", "b"]})
     columns = read_columns(original)
@@ -59,7 +60,7 @@ def test_direct_matches():
 
 
 @pytest.fixture
-def table():
+def table() -> pd.DataFrame:
     rng = np.random.default_rng(0)
     latent = rng.normal(size=(400, 3))
     numbers = pd.DataFrame(latent @ rng.normal(size=(3, 6)) + rng.normal(size=(400, 6)), columns=list("abcdef"))
@@ -67,18 +68,18 @@ def table():
     return numbers.assign(**labels)
 
 
-def verdicts(assessment):
+def verdicts(assessment: PrivacyAssessment) -> dict[str, Verdict]:
     return {metric.name: metric.verdict for metric in assessment.metrics}
 
 
-def test_avatars_pass(table):
+def test_avatars_pass(table: pd.DataFrame) -> None:
     synthetic = avatarize(table, k=20, ncp=5, rng=np.random.default_rng(1))
     assessment = assess_privacy(table, synthetic, rng=np.random.default_rng(2))
     assert assessment.passed, assessment.failures
     assert {target.name for target in TARGETS} <= set(verdicts(assessment))
 
 
-def test_a_copy_fails_every_metric_it_can(table):
+def test_a_copy_fails_every_metric_it_can(table: pd.DataFrame) -> None:
     assessment = assess_privacy(table, table.copy(), rng=np.random.default_rng(2))
     assert not assessment.passed
     failed = {name for name, verdict in verdicts(assessment).items() if verdict is Verdict.FAILED}
@@ -93,7 +94,7 @@ def test_a_copy_fails_every_metric_it_can(table):
     } <= failed
 
 
-def test_a_failing_stratum_fails_the_whole(table):
+def test_a_failing_stratum_fails_the_whole(table: pd.DataFrame) -> None:
     table = table.assign(arm=np.repeat(["x", "y"], [300, 100]))
     synthetic = avatarize(table, k=20, ncp=5, rng=np.random.default_rng(1), strata="arm")
     synthetic.iloc[300:] = table.iloc[300:]
@@ -103,7 +104,7 @@ def test_a_failing_stratum_fails_the_whole(table):
     assert verdicts(assessment)["hidden_rate"] is Verdict.FAILED
 
 
-def test_origin_is_found_again_after_shuffling(table):
+def test_origin_is_found_again_after_shuffling(table: pd.DataFrame) -> None:
     avatars = make_avatars(table, k=20, ncp=5, rng=np.random.default_rng(1))
     order = np.random.default_rng(5).permutation(400)
     straight = assess_privacy(table, avatars.table, rng=np.random.default_rng(2))
@@ -116,7 +117,7 @@ def test_origin_is_found_again_after_shuffling(table):
             assert one.value == pytest.approx(other.value)
 
 
-def test_other_sizes_without_origin_leave_the_own_avatar_out(table):
+def test_other_sizes_without_origin_leave_the_own_avatar_out(table: pd.DataFrame) -> None:
     synthetic = avatarize(table, k=20, ncp=5, rng=np.random.default_rng(1), size=150)
     assessment = assess_privacy(table, synthetic, rng=np.random.default_rng(2))
     by_target = verdicts(assessment)
@@ -125,7 +126,7 @@ def test_other_sizes_without_origin_leave_the_own_avatar_out(table):
         assert by_target[target.name] is expected
 
 
-def test_json(table):
+def test_json(table: pd.DataFrame) -> None:
     synthetic = avatarize(table, k=20, ncp=5, rng=np.random.default_rng(1))
     written = json.loads(json.dumps(assess_privacy(table, synthetic, rng=np.random.default_rng(2)).to_json_dict()))
     assert written["passed"] is True
@@ -142,7 +143,9 @@ def test_json(table):
         (lambda t: t.iloc[:0], "synthetic"),
     ],
 )
-def test_tables_that_cannot_be_compared_are_refused_by_name(table, change, field):
+def test_tables_that_cannot_be_compared_are_refused_by_name(
+    table: pd.DataFrame, change: Callable[[pd.DataFrame], pd.DataFrame], field: str
+) -> None:
     with pytest.raises(InvalidTable) as refusal:
         assess_privacy(table, change(table), rng=np.random.default_rng(0))
     assert [problem.field for problem in refusal.value.problems] == [field]

@@ -1,0 +1,45 @@
+"""The ways to make an avatar of neighbours, and the two that have a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reference_db.errors import FieldProblem, InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How neighbours become an avatar: privacy on one side, fidelity on the other.
+
+    Attributes
+    ----------
+    donor_limit : float
+        Largest weight of one neighbour, over 0 to 1. Lower hides each patient better among the others and smooths
+        local structure; 1 is no limit (in the reference method the median largest weight is then .54).
+    residual : float
+        Share of the local spread that is put back, 0 to 1. 0 gives means, whose standard deviations fall to about
+        three quarters; 1 restores them, and moves avatars away from their neighbours' centre.
+    restored_margins : bool
+        Mix normal scores and give every numeric column its smoothed distribution back. Counts and scales keep their
+        mean and their zeros; without it they are rounded means.
+    """
+
+    donor_limit: float = 1.0
+    residual: float = 0.0
+    restored_margins: bool = False
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not 0 < self.donor_limit <= 1:
+            problems.append(FieldProblem("donor_limit", f"{self.donor_limit} is not a share", "over 0, up to 1"))
+        if not 0 <= self.residual <= 1:
+            problems.append(FieldProblem("residual", f"{self.residual} is not a share", "0 to 1"))
+        if problems:
+            raise InvalidInput(problems)
+
+
+REFERENCE = Method()
+"""The published method, for replication."""
+
+RELEASE = Method(donor_limit=0.1, residual=1.0, restored_margins=True)
+"""The default."""

@@ -1,0 +1,177 @@
+"""One stratum: from its records to their avatars, with the neighbours asked for or the fewest that protect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference_db.avatar.columns import Columns, EncodedTable
+from reference_db.avatar.margins import normal_scores, restore_margins
+from reference_db.avatar.method import Method
+from reference_db.avatar.neighbours import nearest_records
+from reference_db.avatar.projection import fit_factor_space
+from reference_db.avatar.sampling import Donors, donor_weights, draw_donors, draw_levels, mix_numbers
+from reference_db.privacy.metrics import distance_metrics
+from reference_db.privacy.targets import Verdict
+
+CANDIDATE_K: tuple[int, ...] = (20, 30, 45, 70, 100, 150, 220)
+"""Numbers of neighbours that the automatic choice tries, fewest first."""
+
+SMALLEST_STRATUM = 25
+"""Fewest records of which the automatic choice tries to hide each among the others."""
+
+_HEADROOM = 1.02
+"""The automatic choice wants every target exceeded by this factor: another draw would not come out the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """Records that are mixed with each other.
+
+    Attributes
+    ----------
+    records : EncodedTable
+        As they are mixed.
+    coordinates : ndarray, shape (records, axes)
+        Where neighbours are sought.
+    steps : tuple of float or None
+        Grid step of each numeric column; None is continuous.
+    """
+
+    records: EncodedTable
+    coordinates: NDArray[np.float64]
+    steps: tuple[float | None, ...]
+
+    @classmethod
+    def of(
+        cls,
+        records: EncodedTable,
+        columns: Columns,
+        *,
+        ncp: int,
+        weights: Mapping[str, float] | None,
+        steps: tuple[float | None, ...] | None = None,
+    ) -> Stratum:
+        """Project the records of a stratum on the first `ncp` axes of their FAMD."""
+        space = fit_factor_space(records, columns, weights=weights)
+        if steps is None:
+            steps = tuple(column.step for column in columns.numeric)
+        return cls(records, space.transform(records, axes=ncp), steps)
+
+    def avatars(
+        self, around: NDArray[np.intp], *, k: int, method: Method, rng: np.random.Generator
+    ) -> tuple[EncodedTable, NDArray[np.intp]]:
+        """Return one avatar around each of the given records, and the record whose missing cells it took over."""
+        donors = draw_neighbours(self.coordinates, around, k=k, method=method, rng=rng)
+        patterns = draw_donors(donors, rng)
+        return mix(self.records, donors, patterns=patterns, steps=self.steps, method=method, rng=rng), patterns
+
+
+def fewest_neighbours(
+    make: Callable[[int], EncodedTable], originals: EncodedTable, columns: Columns, origin: NDArray[np.intp]
+) -> tuple[EncodedTable, int]:
+    """Return the avatars of the first of `CANDIDATE_K` at which every distance metric exceeds its target.
+
+    When none does, those of the last are returned: the privacy gate will stop them and say why.
+
+    Parameters
+    ----------
+    make : callable
+        Makes avatars of `k` neighbours.
+    originals : EncodedTable
+    columns : Columns
+    origin : ndarray of int, shape (avatars,)
+        Record of each avatar.
+
+    Returns
+    -------
+    avatars : EncodedTable
+    k : int
+    """
+    candidates = sorted({min(k, len(originals) - 1) for k in CANDIDATE_K})
+    for k in candidates:
+        made = make(k)
+        metrics = distance_metrics(columns, originals, made, origin)
+        if all(
+            metric.verdict is not Verdict.FAILED
+            and (metric.value is None or metric.value >= min(metric.target * _HEADROOM, 100.0))
+            for metric in metrics
+        ):
+            break
+    return made, k
+
+
+def draw_neighbours(
+    coordinates: NDArray[np.float64],
+    origins: NDArray[np.intp],
+    *,
+    k: int,
+    method: Method,
+    rng: np.random.Generator,
+) -> Donors:
+    """Return the neighbours of the records around which avatars are made, with their random weights.
+
+    Parameters
+    ----------
+    coordinates : ndarray, shape (records, axes)
+    origins : ndarray of int, shape (avatars,)
+        Record of each avatar; never among its own donors.
+    k : int
+    method : Method
+    rng : Generator
+
+    Returns
+    -------
+    Donors
+    """
+    around, position = np.unique(origins, return_inverse=True)
+    neighbours, distances = nearest_records(coordinates, coordinates[around], k, others_of=around)
+    weights = donor_weights(distances[position], limit=method.donor_limit, rng=rng)
+    return Donors(neighbours[position], weights)
+
+
+def mix(
+    stratum: EncodedTable,
+    donors: Donors,
+    *,
+    patterns: NDArray[np.intp],
+    steps: tuple[float | None, ...],
+    method: Method,
+    rng: np.random.Generator,
+) -> EncodedTable:
+    """Mix the records of a stratum into avatars.
+
+    Which cells are missing is taken from one donor, so that the missing pattern of every avatar is one that exists.
+
+    Parameters
+    ----------
+    stratum : EncodedTable
+    donors : Donors
+        Rows of `stratum` and their weights, one line per avatar.
+    patterns : ndarray of int, shape (avatars,)
+        Row of the donor whose missing cells each avatar takes over (`draw_donors`).
+    steps : tuple of float or None
+        Grid step of each numeric column; None is continuous.
+    method : Method
+    rng : Generator
+
+    Returns
+    -------
+    EncodedTable
+        As many rows as `donors`.
+    """
+    missing = np.isnan(stratum.numbers)
+    source = normal_scores(stratum.numbers) if method.restored_margins else stratum.numbers
+    mixed = mix_numbers(source, donors, residual=method.residual, rng=rng)
+    numbers = np.where(missing[patterns], np.nan, mixed)
+    if method.restored_margins:
+        numbers = restore_margins(numbers, stratum.numbers, steps, rng)
+    elif method.residual > 0:
+        known = ~missing.all(axis=0)
+        low, high = np.nanmin(stratum.numbers[:, known], axis=0), np.nanmax(stratum.numbers[:, known], axis=0)
+        numbers[:, known] = np.clip(numbers[:, known], low, high)
+    levels = draw_levels(stratum.codes, donors, rng)
+    return EncodedTable(numbers, np.where(stratum.codes[patterns] < 0, np.int32(-1), levels))

@@ -1,0 +1,106 @@
+"""The distance metrics of a synthetic table, each with its space, its target and its verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference_db.avatar.columns import Columns, EncodedTable
+from reference_db.avatar.projection import fit_factor_space
+from reference_db.privacy.cloaking import cloaking
+from reference_db.privacy.direct_match import column_protection, row_protection
+from reference_db.privacy.distances import distance_ratio, two_nearest
+from reference_db.privacy.targets import ASSESSED_AXES, TARGETS, Target, Verdict
+
+Origin = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric of one table or stratum.
+
+    Attributes
+    ----------
+    name, label, definition, unit : str
+    space : str
+        Where distances are taken.
+    value : float or None
+        None when not applicable.
+    target : float
+        The value must be greater.
+    verdict : Verdict
+    """
+
+    name: str
+    label: str
+    definition: str
+    unit: str
+    space: str
+    value: float | None
+    target: float
+    verdict: Verdict
+
+
+def distance_metrics(
+    columns: Columns, originals: EncodedTable, avatars: EncodedTable, origin: Origin | None
+) -> tuple[Metric, ...]:
+    """Return the distance metrics of a table, in the factor space of its originals.
+
+    Parameters
+    ----------
+    columns : Columns
+    originals, avatars : EncodedTable
+    origin : ndarray of int, shape (avatars,), or None
+        Original of each avatar.
+
+    Returns
+    -------
+    tuple of Metric
+        In the order of `TARGETS`.
+    """
+    space = fit_factor_space(originals, columns)
+    own, theirs = space.transform(originals), space.transform(avatars)
+    nearest = two_nearest(own, theirs)
+    whole = f"all {space.dimensions} factor axes of the originals"
+    axes = min(ASSESSED_AXES, space.dimensions)
+    plane = f"first {axes} factor axes of the originals"
+    raw = "values as they are"
+    found: dict[str, tuple[float | None, str]] = {
+        "distance_to_closest": (float(np.median(nearest[:, 0])), whole),
+        "closest_distance_ratio": (float(np.median(distance_ratio(nearest))), whole),
+        "row_direct_match_protection": (row_protection(originals, avatars), raw),
+        "column_direct_match_protection": (None, raw),
+        "local_cloaking": (None, plane),
+        "hidden_rate": (None, plane),
+        "categorical_hidden_rate": (None, "all factor axes of the categorical columns"),
+    }
+    if origin is not None:
+        around = cloaking(own[:, :axes], theirs[:, :axes], origin)
+        found["local_cloaking"] = (around.local_cloaking, plane)
+        found["hidden_rate"] = (around.hidden_rate, plane)
+        found["column_direct_match_protection"] = (float(column_protection(originals, avatars, origin).min()), raw)
+        rate = _categorical_hidden_rate(columns, originals, avatars, origin)
+        found["categorical_hidden_rate"] = (rate, "all factor axes of the categorical columns")
+    return tuple(_judged(target, *found[target.name]) for target in TARGETS)
+
+
+def _categorical_hidden_rate(
+    columns: Columns, originals: EncodedTable, avatars: EncodedTable, origin: Origin
+) -> float | None:
+    varied = [p for p in range(originals.codes.shape[1]) if len(np.unique(originals.codes[:, p])) > 1]
+    if not varied:
+        return None
+    only = Columns(columns.order, columns.dtypes, (), tuple(columns.categorical[p] for p in varied))
+    mine = EncodedTable(np.empty((len(originals), 0)), originals.codes[:, varied])
+    theirs = EncodedTable(np.empty((len(avatars), 0)), avatars.codes[:, varied])
+    space = fit_factor_space(mine, only)
+    return cloaking(space.transform(mine), space.transform(theirs), origin).hidden_rate
+
+
+def _judged(target: Target, value: float | None, space: str) -> Metric:
+    verdict = Verdict.NOT_APPLICABLE
+    if value is not None:
+        verdict = Verdict.PASSED if value > target.over else Verdict.FAILED
+    return Metric(target.name, target.label, target.definition, target.unit, space, value, target.over, verdict)

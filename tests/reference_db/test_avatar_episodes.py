@@ -1,0 +1,112 @@
+"""Synthetic episodes obey every rule of the schema, protect every stratum, and keep what the projection needs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reference_db.avatar.episodes import STRATA, AnonymisedEpisodes, anonymise_episodes, on_edss_scale
+from reference_db.errors import InvalidInput, InvalidTable
+from reference_db.harmonise import episodes as harmonised_episodes
+from reference_db.privacy import assess_privacy
+from reference_db.schema import EDSS_MONTHS, EDSS_SCALE, check_episodes, edss_column
+from reference_db.sources.simulated import simulate
+
+
+@pytest.fixture(scope="module")
+def originals() -> pd.DataFrame:
+    simulated = simulate(seed=7, scale=1.0)
+    episodes = harmonised_episodes(simulated.tables, simulated.sources)
+    return episodes[episodes["source"].isin(["CLARITY", "AFFIRM", "OFSEP-HD"])].reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def anonymous(originals: pd.DataFrame) -> AnonymisedEpisodes:
+    return anonymise_episodes(originals, rng=np.random.default_rng(1))
+
+
+def test_every_rule_holds(originals: pd.DataFrame, anonymous: AnonymisedEpisodes) -> None:
+    table = check_episodes(anonymous.table)
+    assert (table.dtypes == originals.dtypes).all()
+    sizes = originals.groupby(list(STRATA)).size()
+    assert table.groupby(list(STRATA)).size().equals(sizes)
+    for name, stratum in table.groupby(list(STRATA)):
+        own = originals.groupby(list(STRATA)).get_group(name)
+        never = own.columns[own.isna().all()]
+        assert stratum[never].isna().all(axis=None)
+        always = own.columns[own.notna().all()]
+        assert stratum[always].notna().all(axis=None)
+        patterns = set(map(tuple, own.isna().to_numpy()))
+        assert set(map(tuple, stratum.isna().to_numpy())) <= patterns
+
+
+def test_every_stratum_meets_every_target(originals: pd.DataFrame, anonymous: AnonymisedEpisodes) -> None:
+    assessment = assess_privacy(
+        originals, anonymous.table, origin=anonymous.origin, strata=STRATA, rng=np.random.default_rng(2)
+    )
+    assert assessment.failures == []
+
+
+def test_row_numbers_carry_no_link(originals: pd.DataFrame, anonymous: AnonymisedEpisodes) -> None:
+    assert sorted(anonymous.origin) == list(range(len(originals)))
+    assert abs(np.corrcoef(anonymous.origin, np.arange(len(originals)))[0, 1]) < 0.1
+    assert (anonymous.table["source"].to_numpy() == originals["source"].to_numpy()[anonymous.origin]).all()
+
+
+def test_the_same_seed_gives_the_same_table(originals: pd.DataFrame) -> None:
+    one, again, other = (anonymise_episodes(originals, rng=np.random.default_rng(s)).table for s in (3, 3, 4))
+    pd.testing.assert_frame_equal(one, again)
+    assert not one.equals(other)
+
+
+def test_what_the_projection_needs_is_kept(originals: pd.DataFrame, anonymous: AnonymisedEpisodes) -> None:
+    """Relapse rates, lesion counts and the distribution of EDSS change, over the whole and in each arm."""
+    for name in ("relapses_3", "relapses_12", "relapses_24", "relapses_12m", "gd_12", "new_t2_24", "age"):
+        assert anonymous.table[name].mean() == pytest.approx(originals[name].mean(), rel=0.06, abs=0.004)
+        assert anonymous.table[name].std() == pytest.approx(originals[name].std(), rel=0.12)
+    own_change, made_change = (
+        (table[edss_column(24)] - table[edss_column(0)]).groupby([table["source"], table["arm"]])
+        for table in (originals, anonymous.table)
+    )
+    allowed = 0.03 + 2.5 * own_change.std() / np.sqrt(own_change.count())
+    assert ((made_change.mean() - own_change.mean()).abs() <= allowed).all()
+    assert made_change.std().to_numpy() == pytest.approx(own_change.std().to_numpy(), rel=0.15)
+
+
+def test_edss_goes_to_its_scale_without_bias() -> None:
+    edss = np.random.default_rng(0).uniform(-1, 11, size=(500, 13))
+    scaled = on_edss_scale(edss, np.random.default_rng(1))
+    assert set(np.unique(scaled)) <= set(EDSS_SCALE)
+    halves = on_edss_scale(np.full((4000, 2), 0.5), np.random.default_rng(1))
+    assert halves.mean() == pytest.approx(0.5, abs=0.03)
+    assert (halves[:, 0] == halves[:, 1]).all()
+
+
+def test_fixed_neighbours_augmentation_and_progress(originals: pd.DataFrame) -> None:
+    told: list[float] = []
+    small = originals[originals["source"] == "AFFIRM"]
+    made = anonymise_episodes(
+        small,
+        rng=np.random.default_rng(1),
+        k=15,
+        ncp=3,
+        augmentation=2,
+        weights={"age": 2.0},
+        progress=lambda share, _: told.append(share),
+    )
+    assert np.bincount(made.origin).tolist() == [2] * len(small)
+    assert {chosen["k"] for chosen in made.parameters.values()} == {15}
+    assert told == sorted(told)
+    assert told[-1] == 1
+    assert set(made.table["follow_up_months"]) <= set(EDSS_MONTHS)
+
+
+def test_a_tiny_stratum_is_refused_by_name(originals: pd.DataFrame) -> None:
+    tiny = originals.groupby(list(STRATA)).head(12)
+    with pytest.raises(InvalidTable, match=r"stratum CLARITY / placebo: 12 row\(s\)"):
+        anonymise_episodes(tiny, rng=np.random.default_rng(1))
+
+
+def test_parameters_out_of_range_are_named(originals: pd.DataFrame) -> None:
+    with pytest.raises(InvalidInput) as refusal:
+        anonymise_episodes(originals, rng=np.random.default_rng(1), k=0, ncp=0, augmentation=0)
+    assert [problem.field for problem in refusal.value.problems] == ["k", "ncp", "augmentation"]
