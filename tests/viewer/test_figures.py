@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import orjson
+import plotly.graph_objects as go
+import pytest
+
+from projection.result import Projection
+from reference_db.vocabulary import Treatment
+from viewer.figures.bands import stepped
+from viewer.figures.course import course_figure
+from viewer.figures.events import events_figure
+from viewer.figures.style import DARK, LIGHT, STYLES, Figure, Theme
+from viewer.text import Language, Text, catalogue
+
+EN, FR = catalogue(Language.ENGLISH), catalogue(Language.FRENCH)
+ALL = tuple(treatment.value for treatment in Treatment)
+PAST = [(-12.0, 2.0), (0.0, 2.5)]
+Make = Callable[..., Projection]
+
+
+def validated(figure: Figure) -> go.Figure:
+    """Plotly's own validation of a figure after a journey through JSON."""
+    return go.Figure(orjson.loads(orjson.dumps(figure)))
+
+
+def lines(figure: Figure) -> dict[str, dict[str, object]]:
+    return {trace["name"]: trace for trace in figure["data"] if "name" in trace}
+
+
+def luminance(colour: str) -> float:
+    channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_lines_stand_out_from_the_page_and_words_are_legible(theme: Theme) -> None:
+    assert min(contrast(style.colour(theme), theme.page) for style in STYLES.values()) >= 3
+    assert min(contrast(theme.ink, theme.page), contrast(theme.soft_ink, theme.page)) >= 4.5
+
+
+def test_classes_are_told_apart_without_colour() -> None:
+    assert set(STYLES) == set(Treatment)
+    for one, other in itertools.combinations(STYLES.values(), 2):
+        assert one.symbol != other.symbol
+        assert one.dash != other.dash
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("individuals", [False, True])
+@pytest.mark.parametrize("until", [24, 60])
+@pytest.mark.parametrize(("text", "theme"), [(EN, LIGHT), (FR, DARK)])
+def test_course_is_valid_plotly(
+    make_projection: Make, text: Text, theme: Theme, until: int, individuals: bool, apart: bool
+) -> None:
+    figure = course_figure(
+        make_projection(),
+        shown=ALL,
+        past=PAST,
+        text=text,
+        theme=theme,
+        until=until,
+        individuals=individuals,
+        apart=apart,
+    )
+    validated(figure)
+    named = lines(figure)
+    for treatment in ALL:
+        assert named[text(f"treatment.{treatment}")]["x"][-1] <= until
+
+
+@pytest.mark.parametrize("outcome", ["worsening_24w", "relapse", "new_lesions", "loss_of_neda3"])
+@pytest.mark.parametrize("apart", [False, True])
+def test_events_are_valid_plotly(make_projection: Make, outcome: str, apart: bool) -> None:
+    validated(events_figure(make_projection(), outcome, shown=ALL, text=FR, theme=DARK, apart=apart))
+
+
+def test_curves_carry_the_projection_unchanged(make_projection: Make) -> None:
+    projection = make_projection()
+    first = projection.classes[0]
+    course = lines(course_figure(projection, shown=ALL, past=PAST, text=EN, theme=LIGHT, until=36))
+    events = lines(events_figure(projection, "worsening_24w", shown=ALL, text=EN, theme=LIGHT, until=36))
+    free = lines(events_figure(projection, "relapse", shown=ALL, text=EN, theme=LIGHT, until=36))
+    np.testing.assert_allclose(course["Beta interferon"]["y"], first.edss.expected.value)
+    np.testing.assert_allclose(events["Beta interferon"]["y"], 100 * first.probabilities["worsening_24w"].value)
+    np.testing.assert_allclose(free["Beta interferon"]["y"], 100 - 100 * first.probabilities["relapse"].value)
+    assert course["This patient"]["y"] == [2.0, 2.5]
+
+
+def test_every_value_says_interval_and_n(make_projection: Make) -> None:
+    trace = lines(course_figure(make_projection(), shown=ALL, past=PAST, text=EN, theme=LIGHT))["Beta interferon"]
+    assert trace["customdata"][-1] == ["(2.2 to 2.8)", "176"]
+
+
+def test_only_what_is_shown_and_answered_is_drawn(make_projection: Make) -> None:
+    projection = make_projection(refused=frozenset({Treatment.CLADRIBINE}))
+    shown = ("cladribine", "natalizumab")
+    for figure in (
+        course_figure(projection, shown=shown, past=PAST, text=EN, theme=LIGHT),
+        events_figure(projection, "worsening_24w", shown=shown, text=EN, theme=LIGHT),
+    ):
+        assert set(lines(figure)) - {"This patient"} == {"Natalizumab"}
+
+
+def test_nothing_to_draw_is_an_empty_figure_not_an_error(make_projection: Make) -> None:
+    projection = make_projection(refused=frozenset(Treatment))
+    for apart in (False, True):
+        validated(course_figure(projection, shown=ALL, past=PAST, text=EN, theme=LIGHT, apart=apart))
+        validated(events_figure(projection, "relapse", shown=ALL, text=EN, theme=LIGHT, apart=apart))
+
+
+def test_steps_hold_their_value_until_the_next_month() -> None:
+    assert stepped([], []) == ([], [])
+    assert stepped([0, 6], [0, 5]) == ([0, 6, 6], [0, 0, 5])

@@ -1,0 +1,78 @@
+"""From a session to an answer: the patient of interest is read from the form, and projected."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from projection.result import Projection
+from reference_db.errors import FieldProblem
+from selection.patient import InvalidPatient, PatientOfInterest, parse_patient
+from viewer.session import Form, Session
+
+if TYPE_CHECKING:
+    from projection import Projector
+
+KEPT = 4
+"""Answers held in memory, so that the parts of one page share one; a restart or four other patients forget them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The patient as read, and the projection; or what is wrong with the form.
+
+    Attributes
+    ----------
+    patient : PatientOfInterest or None
+    projection : Projection or None
+    problems : tuple of FieldProblem
+        Empty exactly when the other two are there.
+    """
+
+    patient: PatientOfInterest | None
+    projection: Projection | None
+    problems: tuple[FieldProblem, ...] = ()
+
+
+class Answers:
+    """Answers sessions with a projector.
+
+    Parameters
+    ----------
+    projector : Projector
+    """
+
+    def __init__(self, projector: Projector) -> None:
+        self.projector = projector
+        self._kept: OrderedDict[str, Answer] = OrderedDict()
+
+    def of(self, session: Session) -> Answer:
+        """Return the answer to a session."""
+        key = json.dumps([session.form.as_document(), dict(session.weights)], sort_keys=True)
+        answer = self._kept.get(key)
+        if answer is None:
+            answer = self._compute(session)
+            self._kept[key] = answer
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return answer
+
+    def _compute(self, session: Session) -> Answer:
+        try:
+            patient = read_patient(session.form)
+        except InvalidPatient as error:
+            return Answer(None, None, error.problems)
+        return Answer(patient, self.projector.project(patient))
+
+
+def read_patient(form: Form) -> PatientOfInterest:
+    """Return the patient of interest of a form.
+
+    Raises
+    ------
+    InvalidPatient
+        Naming every field that cannot be used.
+    """
+    return parse_patient(form.as_document())

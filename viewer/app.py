@@ -1,0 +1,162 @@
+"""The Dash application: one screen whose page follows the address, in the language and theme of this browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import dash
+import dash_mantine_components as dmc
+from dash import ClientsideFunction, Input, Output, State, dcc, html, no_update
+from dash.backends import _fastapi
+from dash.development.base_component import Component
+from starlette.requests import Request
+from starlette.responses import Response
+
+from viewer.answers import Answers
+from viewer.components.frame import PAGES, frame
+from viewer.pages import consultation
+from viewer.session import Session
+from viewer.text import Language, catalogue
+
+if TYPE_CHECKING:
+    from projection import Projector
+
+
+def create_viewer(projector: Projector, *, prefix: str = "/viewer/") -> dash.Dash:
+    """Return the viewer as a Dash application on FastAPI.
+
+    Parameters
+    ----------
+    projector : Projector
+        Answers every patient of interest.
+    prefix : str
+        Path under which the application is served, beginning and ending with a slash. Its ``server`` is an ASGI
+        application that expects the whole path, prefix included, and answers 404 to any path it does not know.
+
+    Returns
+    -------
+    dash.Dash
+
+    Notes
+    -----
+    Everything is served by the application itself: no content delivery network, no web font, no outside request.
+
+    Elements that scripts may rely on: the form's ``poi-age``, ``poi-years-since-onset``, ``poi-edss``,
+    ``poi-relapses-12m``, ``poi-gd-lesions`` (text inputs), ``poi-sex``, ``poi-phenotype``, ``poi-t2-lesions``,
+    ``poi-prior-treatment`` (radio groups), ``figure-edss``, ``figure-worsening``, ``patients-of-reference`` (the
+    legend, with n per class as text), ``legend``, ``refusals``, ``outcome-table``, ``research-line``,
+    ``release-line``, ``language-choice``, ``theme-toggle``.
+    """
+    app = dash.Dash(
+        "viewer",
+        backend="fastapi",
+        requests_pathname_prefix=prefix,
+        routes_pathname_prefix=prefix,
+        assets_folder=str(Path(__file__).parent / "assets"),
+        serve_locally=True,
+        suppress_callback_exceptions=True,
+        update_title="",
+        title="Patients like this one",
+    )
+    answers = Answers(projector)
+    app.layout = _shell()
+    _serve_pages(app, prefix)
+    _wire_preferences(app)
+    _wire_pages(app, answers, prefix)
+    consultation.register(app, answers)
+    return app
+
+
+def _shell() -> Component:
+    return cast(
+        "Component",
+        dmc.MantineProvider(
+            [
+                dcc.Location(id="url", refresh="callback-nav"),
+                dcc.Store(id="session"),
+                dcc.Store(id="language"),
+                dcc.Store(id="theme"),
+                dcc.Store(id="title"),
+                dcc.Store(id="document"),
+                html.Div(id="frame"),
+            ],
+            id="mantine",
+            theme={"primaryColor": "blue", "fontFamily": "inherit", "defaultRadius": 8},
+        ),
+    )
+
+
+def _serve_pages(app: dash.Dash, prefix: str) -> None:
+    """Serve the one screen under the address of every page, and nothing under any other address.
+
+    Dash would answer every unknown path with the screen and 200 (it adds a catch-all route when the server starts),
+    so its hook is replaced: what no route knows falls through to the server's own 404.
+    """
+    server: Any = _fastapi
+    application: Any = app
+
+    async def screen(request: Request) -> Response:
+        token = server.set_current_request(request)
+        try:
+            return Response(content=application.index(), media_type="text/html")
+        finally:
+            server.reset_current_request(token)
+
+    for path in filter(None, PAGES.values()):
+        app.server.add_route(f"{prefix}{path}", screen, methods=["GET"], include_in_schema=False)
+    application.backend._setup_catchall = lambda: None
+    # Without this the browser opens a WebSocket that no callback here uses.
+    application.backend.websocket_capability = False
+
+
+def _wire_preferences(app: dash.Dash) -> None:
+    application: Any = app
+
+    def wire(function: str, output: Output, *dependencies: Input | State, later: bool = False) -> None:
+        application.clientside_callback(
+            ClientsideFunction("viewer", function), output, *dependencies, prevent_initial_call=later
+        )
+
+    wire("firstLanguage", Output("language", "data"), Input("url", "search"), State("language", "data"))
+    wire(
+        "chooseLanguage",
+        Output("language", "data", allow_duplicate=True),
+        Input("language-choice", "value"),
+        State("language", "data"),
+        later=True,
+    )
+    wire("firstTheme", Output("theme", "data"), Input("url", "search"), State("theme", "data"))
+    wire(
+        "otherTheme",
+        Output("theme", "data", allow_duplicate=True),
+        Input("theme-toggle", "n_clicks"),
+        State("theme", "data"),
+        later=True,
+    )
+    wire("scheme", Output("mantine", "forceColorScheme"), Input("theme", "data"))
+    wire("document", Output("document", "data"), Input("title", "data"), State("language", "data"))
+
+
+def _wire_pages(app: dash.Dash, answers: Answers, prefix: str) -> None:
+    pages = {f"{prefix}{path}": name for name, path in PAGES.items()}
+
+    @app.callback(
+        Output("frame", "children"),
+        Output("session", "data"),
+        Output("title", "data"),
+        Input("url", "pathname"),
+        Input("language", "data"),
+        State("url", "hash"),
+        State("session", "data"),
+    )
+    def show_page(pathname: str, language: str | None, fragment: str, data: dict[str, Any] | None) -> tuple[Any, ...]:
+        if language is None:
+            raise dash.exceptions.PreventUpdate
+        text = catalogue(Language(language))
+        session = Session.of_json(data) if data else Session.of_fragment(fragment) or Session()
+        name = pages.get(pathname if pathname.endswith("/") or pathname in pages else f"{pathname}/", "consultation")
+        content = consultation.layout(session, text)
+        screen = frame(name, content, text=text, prefix=prefix, release=answers.projector.release.version)
+        kept = no_update if name == "consultation" else session.as_json()
+        return screen, kept, f"{text(f'page.{name}')} · {text('product.name')}"

@@ -1,0 +1,83 @@
+"""What surrounds every page: name, navigation, language, theme, and the line that says what this is not."""
+
+from __future__ import annotations
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from viewer.components.accessible import aria
+from viewer.text import Language, Text
+
+PAGES: dict[str, str] = {"consultation": "", "patient": "patient", "take-home": "take-home", "about": "about"}
+"""Pages by name, with their path below the viewer's prefix."""
+
+
+def frame(page: str, content: Component, *, text: Text, prefix: str, release: str) -> list[Component]:
+    """Return a whole screen.
+
+    Parameters
+    ----------
+    page : str
+        Name of the page among `PAGES`.
+    content : Component
+    text : Text
+    prefix : str
+        Path under which the viewer is served, with its slashes.
+    release : str
+        Version of the release that answers.
+    """
+    return [
+        html.A(text("product.skip"), href="#main", className="skip"),
+        html.Header(
+            [
+                html.Div(
+                    [
+                        html.Span(className="mark", **aria(hidden="true")),
+                        html.H1([text("product.name"), html.Span(text("product.field"), className="field-name")]),
+                    ],
+                    className="brand",
+                ),
+                html.Nav(
+                    [
+                        dcc.Link(
+                            text(f"page.{name}"),
+                            href=f"{prefix}{path}",
+                            className="current" if name == page else "",
+                            id=f"nav-{name}",
+                        )
+                        for name, path in PAGES.items()
+                    ]
+                ),
+                html.Div(
+                    [
+                        dmc.SegmentedControl(
+                            id="language-choice",
+                            data=[{"value": one.value, "label": one.value.upper()} for one in Language],
+                            value=text.language.value,
+                            size="xs",
+                            transitionDuration=0,
+                            **aria(label=text("language.label")),
+                        ),
+                        html.Button(
+                            html.Span(className="theme-sign", **aria(hidden="true")),
+                            id="theme-toggle",
+                            type="button",
+                            n_clicks=0,
+                            title=text("theme.label"),
+                            **aria(label=text("theme.label")),
+                        ),
+                    ],
+                    className="preferences",
+                ),
+            ],
+            className="top",
+        ),
+        html.Main(content, id="main", className=f"page page-{page}", tabIndex=-1),
+        html.Footer(
+            [
+                html.Strong(text("product.research"), id="research-line"),
+                html.Span(text("product.release", release=release), id="release-line"),
+            ]
+        ),
+    ]

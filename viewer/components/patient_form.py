@@ -1,0 +1,255 @@
+"""The form in which a patient of interest is entered.
+
+Every field but age, course and EDSS may be unknown: an empty number, or "unknown" among the choices. Fields have
+fixed ids (``poi-age``, ``poi-sex``, ...: `field_id`), past visits ``poi-history-months-0`` and ``poi-history-edss-0``
+up to `HISTORY_ROWS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import dash_mantine_components as dmc
+from dash import html
+from dash.development.base_component import Component
+
+from reference_db.schema import AGE_RANGE, DURATION_RANGE, GD_RANGE, RELAPSES_12M_RANGE
+from reference_db.vocabulary import Phenotype, PriorTreatment, Sex, T2Load
+from selection.patient import HISTORY_MONTHS
+from viewer.components.accessible import aria
+from viewer.session import EXAMPLES, HISTORY_ROWS, UNKNOWN, Form
+from viewer.text import Language, Text
+
+
+@dataclass(frozen=True, slots=True)
+class NumberField:
+    """A number with its range (in the unit of the form), step and decimals."""
+
+    name: str
+    lower: float
+    upper: float
+    step: float
+    decimals: int
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceField:
+    """One of a few words."""
+
+    name: str
+    choices: tuple[str, ...]
+    required: bool = False
+
+
+AGE = NumberField("age", *AGE_RANGE, step=1, decimals=1, required=True)
+ONSET = NumberField("years_since_onset", *DURATION_RANGE, step=1, decimals=1)
+SEX = ChoiceField("sex", tuple(sex.value for sex in Sex))
+PHENOTYPE = ChoiceField("phenotype", tuple(phenotype.value for phenotype in Phenotype), required=True)
+EDSS = NumberField("edss", 0, 10, step=0.5, decimals=2, required=True)
+RELAPSES = NumberField("relapses_12m", *RELAPSES_12M_RANGE, step=1, decimals=1)
+GD = NumberField("gd_lesions", *GD_RANGE, step=1, decimals=1)
+T2 = ChoiceField("t2_lesions", tuple(load.value for load in T2Load))
+PRIOR = ChoiceField("prior_treatment", tuple(prior.value for prior in PriorTreatment))
+
+HISTORY = NumberField("months", -HISTORY_MONTHS[1], -HISTORY_MONTHS[0], step=6, decimals=1)
+HISTORY_EDSS = NumberField("edss", 0, 10, step=0.5, decimals=2)
+
+FIELDS: tuple[NumberField | ChoiceField, ...] = (AGE, ONSET, SEX, PHENOTYPE, EDSS, RELAPSES, GD, T2, PRIOR)
+
+
+def field_id(name: str) -> str:
+    """Return the element id of a field of the form.
+
+    >>> field_id("relapses_12m")
+    'poi-relapses-12m'
+    """
+    return f"poi-{name.replace('_', '-')}"
+
+
+def error_id(name: str) -> str:
+    """Return the id of the element that says what is wrong with a choice; numbers say it themselves."""
+    return f"{field_id(name)}-error"
+
+
+def allowed(name: str, text: Text) -> str:
+    """Return the sentence that names the allowed values of a field, with their unit."""
+    field = HISTORY if name == "history" else next((one for one in FIELDS if one.name == name), None)
+    if isinstance(field, NumberField):
+        return text(f"form.{name}.allowed", lower=text.number(field.lower), upper=text.number(field.upper))
+    return text(f"form.{name}.allowed")
+
+
+def patient_form(form: Form, text: Text) -> Component:
+    """Return the form, filled with the given values.
+
+    Parameters
+    ----------
+    form : Form
+        Raw values, as they stand in the fields; they need not be valid.
+    text : Text
+    """
+    return html.Section(
+        [
+            html.Div(
+                [html.H2(text("form.title"), id="patient-title"), _examples(text)],
+                className="panel-head",
+            ),
+            _number(AGE, form, text),
+            _choice(SEX, form, text),
+            _choice(PHENOTYPE, form, text),
+            _number(ONSET, form, text),
+            _number(EDSS, form, text),
+            _number(RELAPSES, form, text),
+            _number(GD, form, text),
+            _choice(T2, form, text),
+            _choice(PRIOR, form, text),
+            _history(form, text),
+        ],
+        className="panel patient-form",
+        **aria(labelledby="patient-title"),
+    )
+
+
+def _examples(text: Text) -> Component:
+    return cast(
+        "Component",
+        dmc.Menu(
+            [
+                dmc.MenuTarget(
+                    dmc.Button(text("example.label"), id="example-menu", variant="subtle", size="compact-sm")
+                ),
+                dmc.MenuDropdown(
+                    [
+                        dmc.MenuLabel(text("form.examples_hint")),
+                        *[
+                            dmc.MenuItem(text(f"example.{name}"), id=f"example-{name}", n_clicks=0)
+                            for name in EXAMPLES
+                        ],
+                    ]
+                ),
+            ],
+            position="bottom-end",
+            shadow="md",
+            transitionProps={"duration": 0},
+        ),
+    )
+
+
+def _number(field: NumberField, form: Form, text: Text) -> Component:
+    name = text(f"form.{field.name}.label")
+    below: list[Component] = [html.Span(text(f"form.{field.name}.unit"), className="unit")]
+    if not field.required:
+        below.append(
+            html.Button(
+                text("form.unknown"),
+                id=f"{field_id(field.name)}-unknown",
+                className="forget",
+                type="button",
+                n_clicks=0,
+                **aria(label=f"{name}: {text('form.unknown')}"),
+            )
+        )
+    return html.Div(
+        [
+            html.Div([html.Label(name, htmlFor=field_id(field.name)), html.Div(below)], className="field-head"),
+            _number_input(field_id(field.name), field, form.values.get(field.name), text),
+        ],
+        className="field number",
+    )
+
+
+def _number_input(
+    element: str, field: NumberField, value: float | str | None, text: Text, name: str = ""
+) -> Component:
+    return cast(
+        "Component",
+        dmc.NumberInput(
+            id=element,
+            value="" if value is None else value,
+            min=field.lower,
+            max=field.upper,
+            step=field.step,
+            decimalScale=field.decimals,
+            decimalSeparator="," if text.language is Language.FRENCH else ".",
+            allowedDecimalSeparators=[",", "."],
+            clampBehavior="none",
+            placeholder="" if field in (AGE, EDSS, HISTORY, HISTORY_EDSS) else text("form.unknown"),
+            required=field.required,
+            withAsterisk=False,
+            debounce=120,
+            size="sm",
+            **(aria(label=name) if name else {}),
+        ),
+    )
+
+
+def _choice(field: ChoiceField, form: Form, text: Text) -> Component:
+    options = [{"value": choice, "label": text(f"form.{field.name}.{choice}")} for choice in field.choices]
+    if not field.required:
+        options.append({"value": UNKNOWN, "label": text("form.unknown")})
+    return html.Fieldset(
+        [
+            html.Legend(text(f"form.{field.name}.label")),
+            dmc.SegmentedControl(
+                id=field_id(field.name),
+                data=options,
+                value=form.values.get(field.name) or UNKNOWN,
+                fullWidth=True,
+                size="sm",
+                transitionDuration=0,
+            ),
+            html.P(id=error_id(field.name), className="field-error", role="alert"),
+        ],
+        className="field choice",
+    )
+
+
+def _history(form: Form, text: Text) -> Component:
+    rows = []
+    for row in range(HISTORY_ROWS):
+        month, value = form.history[row] if row < len(form.history) else (None, None)
+        number = text("form.history.visit", number=row + 1)
+        rows.append(
+            html.Div(
+                [
+                    _number_input(
+                        f"poi-history-months-{row}",
+                        HISTORY,
+                        month,
+                        text,
+                        f"{number}: {text('form.history.months')}",
+                    ),
+                    _number_input(
+                        f"poi-history-edss-{row}",
+                        HISTORY_EDSS,
+                        value,
+                        text,
+                        f"{number}: {text('form.history.edss')}",
+                    ),
+                ],
+                className="pair",
+            )
+        )
+    heads = html.Div(
+        [html.Span(text("form.history.months")), html.Span(text("form.history.edss"))],
+        className="pair column-heads",
+        **aria(hidden="true"),
+    )
+    return html.Details(
+        [
+            html.Summary(text("form.history.label")),
+            heads,
+            *rows,
+            html.P(id=error_id("history"), className="field-error", role="alert"),
+        ],
+        open=bool(form.history),
+        className="field history",
+    )
+
+
+def as_mapping(values: tuple[Any, ...]) -> Mapping[str, Any]:
+    """Return the values of all `FIELDS`, given in their order, by name."""
+    return {field.name: value for field, value in zip(FIELDS, values, strict=True)}

@@ -1,0 +1,106 @@
+"""The shapes behind the lines: intervals as filled outlines, probabilities as steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viewer.figures.style import translucent
+
+Array = NDArray[np.float64]
+
+WHISKER_GAP, WHISKER_STEP = 0.06, 0.028
+"""Where the intervals at the last month stand beside the curves, as shares of the months drawn."""
+
+
+def opacity(curves: int) -> float:
+    """Return how dense the band of one of several curves in one area is drawn: the more, the fainter.
+
+    >>> opacity(1) > opacity(4) > opacity(9)
+    True
+    """
+    return float(max(0.05, 0.2 / max(1, curves) ** 0.6))
+
+
+def whisker_place(position: float, until: int) -> float:
+    """Return the month at which the interval of the curve of that position stands, right of the last month."""
+    return until * (1 + WHISKER_GAP + WHISKER_STEP * position)
+
+
+def whisker(at: float, value: float, lower: float, upper: float, colour: str, symbol: str) -> dict[str, Any]:
+    """Return the trace of one value with its interval, standing beside the curves; silent under the pointer."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [at],
+        "y": [value],
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [upper - value],
+            "arrayminus": [value - lower],
+            "color": colour,
+            "thickness": 1.6,
+            "width": 0,
+        },
+        "marker": {"symbol": symbol, "size": 7, "color": colour},
+        "hoverinfo": "skip",
+        "cliponaxis": False,
+    }
+
+
+def finite(*series: Array) -> tuple[list[float], ...]:
+    """Return the series as lists, without the positions at which any of them is not a number.
+
+    Parameters
+    ----------
+    *series : ndarray, shape (grid,)
+    """
+    keep = np.logical_and.reduce([np.isfinite(one) for one in series])
+    return tuple(one[keep].tolist() for one in series)
+
+
+def stepped(x: list[float], y: list[float]) -> tuple[list[float], list[float]]:
+    """Return the corners of a step curve that holds each value until the next month.
+
+    >>> stepped([0, 6, 12], [0, 5, 9])
+    ([0, 6, 6, 12, 12], [0, 0, 5, 5, 9])
+    """
+    if not x:
+        return [], []
+    corners_x, corners_y = [x[0]], [y[0]]
+    for month, before, value in zip(x[1:], y, y[1:], strict=False):
+        corners_x += [month, month]
+        corners_y += [before, value]
+    return corners_x, corners_y
+
+
+def band(
+    months: Array,
+    lower: Array,
+    upper: Array,
+    colour: str,
+    *,
+    opacity: float,
+    steps: bool = False,
+    axes: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return the trace of an interval, filled and without a line; silent under the pointer."""
+    x_up, y_up, y_low = finite(months, upper, lower)
+    x_low = x_up
+    if steps:
+        (x_low, y_low), (x_up, y_up) = stepped(x_up, y_low), stepped(x_up, y_up)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": x_up + x_low[::-1],
+        "y": y_up + y_low[::-1],
+        "fill": "toself",
+        "fillcolor": translucent(colour, opacity),
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        **(axes or {}),
+    }

@@ -1,0 +1,183 @@
+"""EDSS over time: the patient's own past, and what was expected after baseline under each treatment class."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from projection.result import ClassProjection, EdssCourse, Projection
+from viewer.figures.bands import band, finite, opacity, whisker, whisker_place
+from viewer.figures.panels import Panels
+from viewer.figures.style import ClassStyle, Figure, Theme, layout, style_of
+from viewer.text import Text
+
+Visit = tuple[float, float]
+"""Months from today (0 or negative) and EDSS."""
+
+
+MOST_FANS = 3
+"""Fans of individual courses that can be told apart in one area."""
+
+
+def every(months: int) -> range:
+    """Months at which the axis is labelled, further in both directions than any course."""
+    return range(-240, 241, months)
+
+
+def course_figure(
+    projection: Projection,
+    *,
+    shown: Collection[str],
+    past: Sequence[Visit],
+    text: Text,
+    theme: Theme,
+    until: int = 24,
+    individuals: bool = False,
+    apart: bool = False,
+) -> Figure:
+    """Draw the EDSS course of each class.
+
+    Parameters
+    ----------
+    projection : Projection
+    shown : collection of str
+        Treatment classes to draw; the others leave no trace.
+    past : sequence of (months, edss)
+        The patient's own visits, today's last.
+    until : int
+        Last month drawn.
+    individuals : bool
+        Draw where single patients ended (middle 80 %) rather than the interval of the expectation.
+    apart : bool
+        One panel per class rather than all in one.
+
+    Returns
+    -------
+    dict
+        Plotly's JSON.
+    """
+    drawn = [one for one in projection.classes if one.treatment in shown and one.edss is not None]
+    base = layout(theme, text.separators)
+    panels = Panels(base, [text(f"treatment.{one.treatment}") for one in drawn] if apart else None, theme)
+    first = min([0.0, *(months for months, _ in past)])
+    traces: list[dict[str, Any]] = []
+    top, bottom = _past_range(past)
+    for position, one in enumerate(drawn):
+        assert one.edss is not None  # noqa: S101 - chosen so two lines above
+        axes = panels.axes(position)
+        style = style_of(one.treatment)
+        density = opacity(1 if apart else len(drawn))
+        traces += _class_traces(one, one.edss, style, axes, text, theme, until, individuals, density)
+        if not apart:
+            traces += _whisker(one.edss, style, theme, position, until, individuals)
+        low, high = _range_of(one.edss, until, individuals)
+        bottom, top = min(bottom, low), max(top, high)
+    for position in range(panels.count):
+        traces.append(_past_trace(past, panels.axes(position), text, theme))
+    panels.finish(
+        x={
+            "range": [first - 1, until + 1 if apart else whisker_place(len(drawn), until)],
+            "tickvals": [
+                month for month in every(12 if apart or until - first > 60 else 6) if first <= month <= until
+            ],
+            "title": text("figure.months_axis"),
+        },
+        y={
+            "range": [max(0.0, math.floor(bottom * 2) / 2 - 0.1), min(10.0, math.ceil(top * 2) / 2) + 0.1],
+            "title": text("figure.edss_axis"),
+            "tickformat": ".1f",
+            "dtick": 0.5 if top - bottom <= 3.5 else 1,
+        },
+        today=text("figure.today") if first < 0 else None,
+        end=(whisker_place((len(drawn) - 1) / 2, until), text("figure.at_end", months=until)) if drawn else None,
+    )
+    return {"data": traces, "layout": base}
+
+
+def _past_range(past: Sequence[Visit]) -> tuple[float, float]:
+    values = [edss for _, edss in past] or [2.0]
+    middle = (min(values) + max(values)) / 2
+    return max(*values, middle + 1.0), min(*values, middle - 1.0)
+
+
+def _range_of(course: EdssCourse, until: int, individuals: bool) -> tuple[float, float]:
+    within = course.expected.months <= until
+    lower, upper = (course.p10, course.p90) if individuals else (course.expected.lower, course.expected.upper)
+    values = np.concatenate([lower[within], upper[within], course.expected.value[within]])
+    values = values[np.isfinite(values)]
+    return (float(values.min()), float(values.max())) if values.size else (10.0, 0.0)
+
+
+def _class_traces(
+    one: ClassProjection,
+    course: EdssCourse,
+    style: ClassStyle,
+    axes: dict[str, str],
+    text: Text,
+    theme: Theme,
+    until: int,
+    individuals: bool,
+    density: float,
+) -> list[dict[str, Any]]:
+    expected, colour = course.expected, style.colour(theme)
+    within = expected.months <= until
+    months = expected.months[within]
+    if individuals and density < opacity(MOST_FANS):
+        shapes = []  # so many fans would hide one another; the bars at the right say it
+    elif individuals:
+        shapes = [
+            band(months, course.p10[within], course.p90[within], colour, opacity=0.6 * density, axes=axes),
+            band(months, course.p25[within], course.p75[within], colour, opacity=density, axes=axes),
+        ]
+    else:
+        shapes = [band(months, expected.lower[within], expected.upper[within], colour, opacity=density, axes=axes)]
+    x, y, lower, upper, n = finite(
+        months, expected.value[within], expected.lower[within], expected.upper[within], expected.n[within]
+    )
+    line = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": text(f"treatment.{one.treatment}"),
+        "x": x,
+        "y": y,
+        "customdata": [
+            [text.interval(text.number(low, 1), text.number(high, 1)), text.number(count)]
+            for low, high, count in zip(lower, upper, n, strict=True)
+        ],
+        "hovertemplate": "%{y:.1f} %{customdata[0]} n\u202f=\u202f%{customdata[1]}",
+        "line": {"color": colour, "width": 2.2, "dash": style.dash},
+        "marker": {"symbol": style.symbol, "size": 6, "color": colour},
+        **axes,
+    }
+    return [*shapes, line]
+
+
+def _whisker(
+    course: EdssCourse, style: ClassStyle, theme: Theme, position: int, until: int, individuals: bool
+) -> list[dict[str, Any]]:
+    expected = course.expected
+    low, high = (course.p10, course.p90) if individuals else (expected.lower, expected.upper)
+    months, value, lower, upper = finite(expected.months, expected.value, low, high)
+    last = [index for index, month in enumerate(months) if month <= until]
+    if not last:
+        return []
+    at = last[-1]
+    place = whisker_place(position, until)
+    return [whisker(place, value[at], lower[at], upper[at], style.colour(theme), style.symbol)]
+
+
+def _past_trace(past: Sequence[Visit], axes: dict[str, str], text: Text, theme: Theme) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": text("figure.this_patient"),
+        "x": [months for months, _ in past],
+        "y": [edss for _, edss in past],
+        "hovertemplate": "%{y:.1f}",
+        "line": {"color": theme.ink, "width": 2},
+        "marker": {"color": theme.ink, "size": 8, "symbol": "circle"},
+        **axes,
+    }

@@ -1,0 +1,1 @@
+"""One module per page: `layout` says what stands on it, `register` wires what changes."""
