@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from cdss.cli.progress import late_progress_bar
 from cdss.settings import settings
 from reference_db.errors import CdssError
 from reference_db.release import Manifest, Status, activate, active_release, list_releases, verify_release
@@ -23,14 +21,6 @@ app.add_typer(releases, name="release")
 
 _AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Version = Annotated[str, typer.Argument(help="Version of a release, as `cdss release list` prints it.")]
-
-
-@contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """Show a progress bar on standard error while the block runs."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield progress
 
 
 def build_and_activate(
@@ -46,14 +36,8 @@ def build_and_activate(
     from reference_db.build import BuildConfig, build
 
     chosen = BuildConfig.read(config, seed=seed, k=k, ncp=ncp, scale=scale)
-    with progress_bar() as progress:
-        task = progress.add_task("starting", total=1.0)
-        manifest = build(
-            settings().home,
-            chosen,
-            attachments=attachments,
-            progress=lambda share, doing: progress.update(task, completed=share, description=doing),
-        )
+    with late_progress_bar("build") as progress:
+        manifest = build(settings().home, chosen, attachments=attachments, progress=progress)
     if manifest.status is Status.USABLE:
         activate(settings().releases, manifest.version)
     return manifest

@@ -22,7 +22,6 @@ from reference_db.release import (
 from reference_db.schema import Source
 from reference_db.sources.simulated import simulate
 
-
 Made = tuple[pd.DataFrame, tuple[Source, ...]]
 
 
