@@ -1,15 +1,41 @@
-"""The small-cell rule: what may be shown about a group of patients.
+"""The small-cell rule: what may be shown about a group of patients, by whatever door.
 
-A figure that rests on fewer than `SMALL_CELL` patients is not given out, by whatever door.
+1. A figure that rests on fewer than `SMALL_CELL` patients is withheld.
+2. A count that is given out is rounded to a multiple of `ROUNDING`, up or down at random with the right mean. What
+   decides is a *cell key*, the sum of the keys of the patients counted: the same patients always give the same figure,
+   so asking again teaches nothing, and two groups that differ by one patient are rounded independently, so the
+   difference of two answers, or the place where an answer jumps while a filter is moved, does not tell the count.
+3. Shares are rounded to `SHARE_STEP`, so that one patient's event cannot be read off a curve.
+4. In a breakdown, small groups are merged; when what is merged is still small, the smallest group shown joins it.
+
+Cell keys: Fraser and Wooton, "A proposed method for confidentialising tabular output to protect against
+differencing", UNECE work session on statistical data confidentiality, 2005. Random rounding does not stop somebody who
+averages hundreds of different overlapping questions; limits of rate and the audit trail are there for that, and what
+is counted are synthetic patients.
 """
 
 from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 SMALL_CELL = 10
 """Fewest patients behind any figure that leaves the reference database."""
+
+ROUNDING = 5
+"""Counts are given out as multiples of this."""
+
+SHARE_STEP = 0.01
+"""Shares and probabilities are given out as multiples of this."""
+
+OTHER = "other"
+"""Name under which small groups of a breakdown are merged."""
+
+Keys = NDArray[np.uint64]
 
 
 def is_shown(counts: ArrayLike) -> NDArray[np.bool_]:
@@ -26,3 +52,116 @@ def is_shown(counts: ArrayLike) -> NDArray[np.bool_]:
         Same shape; False where the figure must be withheld.
     """
     return np.asarray(counts) >= SMALL_CELL
+
+
+def rounded_counts(counts: ArrayLike, keys: ArrayLike) -> NDArray[np.float64]:
+    """Return counts as they may be given out: NaN when small, otherwise a multiple of `ROUNDING`.
+
+    Parameters
+    ----------
+    counts : array_like of int
+    keys : array_like of uint64
+        Cell key of each count, from `CellKeys`.
+
+    Returns
+    -------
+    ndarray of float
+        Same shape; less than `ROUNDING` away from the count, and equal to it in the mean over keys.
+
+    Examples
+    --------
+    >>> rounded_counts([9, 10, 12, 12], np.arange(4, dtype=np.uint64))
+    array([nan, 10., 10., 15.])
+    """
+    exact = np.asarray(counts, dtype=np.float64)
+    lower = np.floor(exact / ROUNDING) * ROUNDING
+    up = _uniform(np.asarray(keys, dtype=np.uint64)) * ROUNDING < exact - lower
+    return np.where(is_shown(exact), np.maximum(lower + ROUNDING * up, SMALL_CELL), np.nan)
+
+
+def rounded_shares(shares: ArrayLike, counts: ArrayLike) -> NDArray[np.float64]:
+    """Return shares as they may be given out: NaN on fewer than `SMALL_CELL` patients, otherwise in whole per cent.
+
+    Parameters
+    ----------
+    shares : array_like of float
+        From 0 to 1.
+    counts : array_like of int
+        Patients behind each.
+    """
+    steps = np.round(np.asarray(shares, dtype=np.float64) / SHARE_STEP)
+    return np.where(is_shown(counts), steps / round(1 / SHARE_STEP), np.nan)
+
+
+def merged(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return a breakdown whose groups are all large enough, in the same order, small ones under `OTHER` at the end.
+
+    A breakdown that is small as a whole is empty.
+
+    Examples
+    --------
+    >>> merged({"A": 150, "B": 45, "C": 5})
+    {'A': 150, 'other': 50}
+    """
+    kept = {name: count for name, count in counts.items() if count >= SMALL_CELL}
+    rest = sum(count for count in counts.values() if count < SMALL_CELL)
+    while 0 < rest < SMALL_CELL and kept:
+        smallest = min(kept, key=lambda name: kept[name])
+        rest += kept.pop(smallest)
+    if rest >= SMALL_CELL:
+        kept[OTHER] = kept.get(OTHER, 0) + rest
+    return kept
+
+
+@dataclass(frozen=True)
+class CellKeys:
+    """The keys of the patients of one release.
+
+    Attributes
+    ----------
+    of_rows : ndarray of uint64, shape (patients,)
+        Read-only.
+    """
+
+    of_rows: Keys
+
+    @classmethod
+    def of(cls, version: str, patients: int) -> CellKeys:
+        """Draw the keys of a release: the same for every process that serves it.
+
+        Parameters
+        ----------
+        version : str
+            Name of the release.
+        patients : int
+            Rows of its episode table.
+        """
+        seed = int.from_bytes(hashlib.sha256(f"cell keys of {version}".encode()).digest()[:8])
+        keys = np.random.default_rng(seed).integers(0, 2**64, size=patients, dtype=np.uint64)
+        keys.flags.writeable = False
+        return cls(keys)
+
+    def key(self, rows: ArrayLike) -> np.uint64:
+        """Return the cell key of a group of patients: row numbers, or one truth value per row."""
+        return np.uint64(self.of_rows[np.asarray(rows)].sum(dtype=np.uint64))
+
+    def count(self, rows: ArrayLike) -> float:
+        """Return how many patients a group has, as it may be given out; NaN when that is withheld."""
+        chosen = self.of_rows[np.asarray(rows)]
+        return float(rounded_counts(len(chosen), chosen.sum(dtype=np.uint64)))
+
+    def derived(self, key: np.uint64, label: str) -> np.uint64:
+        """Return the key of a part of a group that is defined by the group itself and a label."""
+        digest = hashlib.blake2b(f"{int(key)} {label}".encode(), digest_size=8).digest()
+        return np.uint64(int.from_bytes(digest))
+
+
+def _uniform(keys: Keys) -> NDArray[np.float64]:
+    """Map keys to 0 <= u < 1 so that keys which differ little give unrelated numbers (SplitMix64)."""
+    with np.errstate(over="ignore"):
+        mixed = keys + np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed = mixed ^ (mixed >> np.uint64(31))
+    uniform: NDArray[np.float64] = (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53
+    return uniform
