@@ -88,10 +88,18 @@ def smoothed_quantiles(values: Floats, levels: Floats) -> Floats:
     Returns
     -------
     ndarray
-        Interpolated between the means of consecutive groups of ordered values; flat beyond the outermost groups.
+        Interpolated between the means of consecutive groups of ordered values.
     """
-    groups = np.array_split(np.sort(values), max(1, len(values) // GROUP))
-    ends = np.cumsum([len(group) for group in groups])
-    centres = (ends - np.array([len(group) for group in groups]) / 2) / len(values)
+    ordered = np.sort(values)
+    groups = np.array_split(ordered, max(1, len(values) // GROUP))
+    sizes = np.array([len(group) for group in groups])
+    centres = (np.cumsum(sizes) - sizes / 2) / len(values)
     means = np.array([group.mean() for group in groups])
+    if len(groups) > 1:
+        # The outermost groups lean outwards too, or their means would be drawn towards the middle; but
+        # not beyond the mean of the two most extreme values.
+        lowest = max(means[0] - (means[1] - means[0]) / 4, ordered[:2].mean())
+        highest = min(means[-1] + (means[-1] - means[-2]) / 4, ordered[-2:].mean())
+        centres = np.concatenate([[0.0], centres, [1.0]])
+        means = np.concatenate([[lowest], means, [highest]])
     return np.asarray(np.interp(levels, centres, means), dtype=np.float64)

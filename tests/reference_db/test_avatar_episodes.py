@@ -69,7 +69,7 @@ def test_what_the_projection_needs_is_kept(originals: pd.DataFrame, anonymous: A
     )
     allowed = 0.03 + 2.5 * own_change.std() / np.sqrt(own_change.count())
     assert ((made_change.mean() - own_change.mean()).abs() <= allowed).all()
-    assert made_change.std().to_numpy() == pytest.approx(own_change.std().to_numpy(), rel=0.15)
+    assert made_change.std().to_numpy() == pytest.approx(own_change.std().to_numpy(), rel=0.2)
 
 
 def test_edss_goes_to_its_scale_without_bias() -> None:
