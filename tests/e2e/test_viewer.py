@@ -1,0 +1,93 @@
+"""The viewer in a real Chromium on the real server: the form is filled, the curves are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.processes import POI, Server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.e2e
+
+CURVES = """id => {
+    const plot = document.querySelector(`#${id} .js-plotly-plot`);
+    return plot ? plot.data.map(trace => ({name: trace.name ?? "", y: Array.from(trace.y ?? [])})) : [];
+}"""
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    faults: list[str] = []
+    outside: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda request: outside.append(request.url) if server.address not in request.url else None)
+    page.goto(f"{server.address}/viewer/")
+    expect(page.locator("#figure-worsening .js-plotly-plot")).to_be_visible(timeout=20_000)
+    yield page
+    page.close()
+    assert faults == []
+    assert [url for url in outside if not url.startswith(("data:", "blob:"))] == []
+
+
+def _fill(page: Page, patient: dict[str, Any]) -> None:
+    for field in ("age", "years_since_onset", "edss", "relapses_12m", "gd_lesions"):
+        box = page.locator(f"#poi-{field.replace('_', '-')}")
+        box.fill(str(patient[field]))
+        box.press("Tab")
+    for field in ("sex", "phenotype", "t2_lesions", "prior_treatment"):
+        group = page.locator(f"#poi-{field.replace('_', '-')}")
+        group.locator(f"input[value='{patient[field]}']").check(force=True)
+
+
+def _curves(page: Page, figure: str) -> list[dict[str, Any]]:
+    curves: list[dict[str, Any]] = page.evaluate(CURVES, figure)
+    return curves
+
+
+def test_the_form_is_filled_and_the_curves_follow(page: Page, server: Server) -> None:
+    before = _curves(page, "figure-worsening")
+    _fill(page, {**POI, "age": 61, "edss": 5.5, "phenotype": "SPMS"})
+    page.wait_for_function(
+        f"before => JSON.stringify(({CURVES})('figure-worsening')) !== before",
+        arg=page.evaluate("curves => JSON.stringify(curves)", before),
+        timeout=10_000,
+    )
+    _fill(page, dict(POI))
+    patient = {name: value for name, value in POI.items() if name != "history"}
+    answer = httpx.post(f"{server.address}/api/v1/projections", json=patient).json()
+    shown = {treatment["treatment"]: treatment for treatment in answer["classes"] if treatment["refusal"] is None}
+    natalizumab = shown["natalizumab"]["probabilities"]["worsening_24w"]["value"][:5]
+    page.wait_for_function(
+        f"""wanted => ({CURVES})('figure-worsening').some(
+            curve => [1, 100].some(scale => wanted.every((value, i) => Math.abs(curve.y[i] / scale - value) < 1e-3)))""",
+        arg=natalizumab,
+        timeout=10_000,
+    )
+    counts = page.locator("#patients-of-reference").inner_text()
+    for treatment in shown.values():
+        assert re.search(rf"\b{treatment['n']}\b", counts)
+
+
+def test_an_age_out_of_range_is_refused_at_the_field_with_its_range(page: Page) -> None:
+    box = page.locator("#poi-age")
+    box.fill("300")
+    box.press("Tab")
+    expect(page.get_by_text(re.compile(r"15.*90")).first).to_be_visible()
+
+
+def test_it_says_what_it_is_not(page: Page) -> None:
+    expect(page.locator("#research-line")).to_contain_text("not a medical device")
+    expect(page.locator("#release-line")).to_contain_text(re.compile(r"r1-[0-9a-f]{12}"))
+
+
+def test_an_unknown_path_below_the_viewer_is_a_404(server: Server) -> None:
+    assert httpx.get(f"{server.address}/viewer/nothing").status_code == 404
