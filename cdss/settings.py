@@ -23,6 +23,9 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         default=None, description="Database of what changes, `postgresql://...`; by default SQLite below `home`."
     )
+    audit_key: SecretStr | None = Field(
+        default=None, min_length=32, description="Secret of the audit trail; by default drawn once, in `home`."
+    )
 
     @property
     def bkp(self) -> Path:
