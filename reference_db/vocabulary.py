@@ -105,12 +105,17 @@ class Drug:
         Trade names.
     atc : tuple of str
         ATC codes, the current one first, then the former ones (the L04 group was re-cut in 2024).
+    rxnorm, rxnorm_unverified : tuple of str
+        RxNorm identifiers of the ingredient: those read in published code that runs on them, and those still to be
+        checked against RxNorm where the system is installed.
     """
 
     molecule: str
     treatment: Treatment
     brands: tuple[str, ...]
     atc: tuple[str, ...]
+    rxnorm: tuple[str, ...] = ()
+    rxnorm_unverified: tuple[str, ...] = ()
 
 
 @cache
@@ -121,11 +126,17 @@ def drugs() -> tuple[Drug, ...]:
         Drug(
             molecule=row["molecule"],
             treatment=Treatment(row["treatment"]),
-            brands=tuple(filter(None, row["brands"].split("|"))),
-            atc=tuple(filter(None, row["atc"].split("|"))),
+            brands=_listed(row["brands"]),
+            atc=_listed(row["atc"]),
+            rxnorm=_listed(row["rxnorm"]),
+            rxnorm_unverified=_listed(row["rxnorm_unverified"]),
         )
         for row in csv.DictReader(text.splitlines())
     )
+
+
+def _listed(cell: str) -> tuple[str, ...]:
+    return tuple(filter(None, cell.split("|")))
 
 
 @cache
