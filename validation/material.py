@@ -1,0 +1,72 @@
+"""What every section of the validation works on: the originals, the synthetic episodes, and the truth where known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reference_db.episodes import Episodes
+from reference_db.harmonise import episodes as harmonised_episodes
+from reference_db.release import Release
+from reference_db.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Material:
+    """The two databases that are compared.
+
+    Attributes
+    ----------
+    original, synthetic : Episodes
+    potential_outcomes : DataFrame or None
+        Expected course of each original patient under each class, with the row of the patient in ``row``; only a
+        simulation has it.
+    seed : int
+        Every section draws from its own generator, so that it gives the same figures alone as among others.
+    quick : bool
+        Whether samples are to be small.
+    privacy : mapping
+        The privacy assessment in the manifest of the release.
+    parameters : mapping
+        How the release was made.
+    """
+
+    original: Episodes
+    synthetic: Episodes
+    potential_outcomes: pd.DataFrame | None
+    seed: int
+    quick: bool
+    privacy: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+
+    def generator(self, stream: int) -> np.random.Generator:
+        """Return the generator of one section; the stream tells sections apart."""
+        return np.random.default_rng([self.seed, stream])
+
+
+def gather(release: Release, originals: Warehouse, *, quick: bool, seed: int) -> Material:
+    """Harmonise the originals and put them beside the release."""
+    episodes = harmonised_episodes(originals.tables, originals.sources)
+    sources = {source.name: source for source in originals.sources}
+    truth = originals.potential_outcomes
+    # An original without an episode shifts the rows; then the truth cannot be told apart and is left out.
+    aligned = len(episodes) == len(originals.tables.patients)
+    return Material(
+        original=Episodes(episodes, sources),
+        synthetic=release.episodes,
+        potential_outcomes=_by_row(truth, originals.tables.patients) if truth is not None and aligned else None,
+        seed=seed,
+        quick=quick,
+        privacy=release.manifest.privacy,
+        parameters=release.manifest.parameters,
+    )
+
+
+def _by_row(truth: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
+    """Return the truth with the row of each patient's episode in ``row``."""
+    position = pd.Series(np.arange(len(patients)), index=patients["patient_id"].to_numpy())
+    return truth.assign(row=position.reindex(truth["patient_id"]).to_numpy())
