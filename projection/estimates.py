@@ -1,0 +1,103 @@
+"""All outcomes of groups of patients of reference, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from projection.activity import Rates, relapse_rates
+from projection.endpoints import GRID, Endpoints
+from projection.local_regression import LocalRegression
+from projection.probabilities import Probabilities, probabilities
+from projection.survival import code
+from projection.trajectories import Courses, edss_courses
+from selection.features import FEATURES
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+RIDGE = 10.0
+"""Penalty of the regression correction, in patients (docs/decisions)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """Outcomes of groups: one group is the patients of reference of one patient of interest under one class."""
+
+    courses: Courses
+    probabilities: Probabilities
+    rates: Rates
+
+
+class Outcomes:
+    """What is needed of every patient of the reference database to estimate outcomes, laid out once.
+
+    Parameters
+    ----------
+    endpoints : Endpoints
+    columns : ndarray, shape (patients, columns)
+        Standardised features, NaN where unknown.
+    """
+
+    def __init__(self, endpoints: Endpoints, columns: Floats) -> None:
+        self._change = endpoints.change
+        self._codes = code(endpoints.step, endpoints.event)
+        self._relapses, self._years = endpoints.relapses, endpoints.years
+        self._features = np.ascontiguousarray(columns[:, REGRESSED])
+
+    def regression(self, pois: Floats, rows: Indices, weights: Floats, ridge: float) -> LocalRegression:
+        """Prepare the regressions of groups.
+
+        Parameters
+        ----------
+        pois : ndarray, shape (groups, columns)
+            Standardised features of the patient of interest of each group, NaN where unknown.
+        rows : ndarray of int, shape (groups, k)
+            Patients of reference; any row where the weight is 0.
+        weights : ndarray, shape (groups, k)
+        ridge : float
+            Infinite for plain means.
+        """
+        differences = self._features[rows] - pois[:, None, REGRESSED]
+        unknown = np.isnan(differences) | (weights[:, :, None] == 0)
+        differences[unknown] = 0.0
+        # An unknown feature of a patient of reference is taken as the mean of the others: it pulls nowhere.
+        known = (~unknown).sum(axis=1)
+        mean = differences.sum(axis=1) / np.maximum(known, 1)
+        differences += np.where(unknown, mean[:, None, :], 0.0)
+        return LocalRegression.around(differences, weights, ridge)
+
+    def estimate(
+        self, own: Floats, pois: Floats, rows: Indices, weights: Floats, *, ridge: float = RIDGE
+    ) -> Estimates:
+        """Estimate every outcome of groups.
+
+        Parameters
+        ----------
+        own : ndarray, shape (groups,)
+            EDSS of the patient of interest of each group.
+        pois, rows, weights, ridge
+            As `regression` takes them.
+        """
+        regression = self.regression(pois, rows, weights, ridge)
+        change = self._change[rows].transpose(0, 2, 1)
+        return Estimates(
+            courses=edss_courses(own, change, regression),
+            probabilities=probabilities(self._codes[rows], regression, len(GRID), corrected=bool(np.isfinite(ridge))),
+            rates=relapse_rates(self._relapses[rows], self._years[rows], regression),
+        )
+
+
+def _regressed() -> Indices:
+    """Columns of the regression: numbers, and all levels but the first of each category."""
+    chosen, at = [], 0
+    for feature in FEATURES:
+        chosen += [at] if not feature.levels else list(range(at + 1, at + feature.width))
+        at += feature.width
+    return np.array(chosen)
+
+
+REGRESSED: Indices = _regressed()
+"""Columns of the features that enter the regression correction."""

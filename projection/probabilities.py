@@ -1,0 +1,90 @@
+"""Cumulative probabilities of events: Kaplan-Meier, and its correction for what patients of reference differ in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from projection.local_regression import LocalRegression
+from projection.survival import kaplan_meier, log_log_interval, pseudo_values, shifted, tally
+from reference_db.small_cells import SMALL_CELL
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Probabilities:
+    """Probabilities of an event by each step, for groups and endpoints.
+
+    Attributes
+    ----------
+    value, lower, upper, error, number : ndarray, shape (groups, endpoints, grid)
+        Probability, its 95 % interval and standard error, and the patients at risk; NaN from the step on at which
+        fewer than the small-cell threshold are at risk.
+    """
+
+    value: Floats
+    lower: Floats
+    upper: Floats
+    error: Floats
+    number: Floats
+
+
+def probabilities(
+    codes: NDArray[np.intp], regression: LocalRegression, grid: int, *, corrected: bool
+) -> Probabilities:
+    """Estimate probabilities for groups of patients of reference.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (groups, k, endpoints)
+        Step and event of each patient as `survival.code` joins them.
+    regression : LocalRegression
+        Its weights say who is in the group; weights other than 0 and 1 weigh the curves.
+    grid : int
+        Number of steps.
+    corrected : bool
+        Whether to correct by regression of the pseudo-values on the features that still differ. Without it, and with
+        weights of 0 and 1, this is the Kaplan-Meier estimate with Greenwood's variance.
+    """
+    weights = regression.weights
+    groups, k = weights.shape
+    endpoints = codes.shape[2]
+    place = np.arange(groups)[:, None, None] * endpoints + np.arange(endpoints)[None, None, :]
+    place = np.broadcast_to(place, codes.shape)
+    member = np.broadcast_to(weights[:, :, None], codes.shape)
+    inside = (member > 0).reshape(-1)
+    flat, place = codes.reshape(-1)[inside], place.reshape(-1)[inside]
+    shape = (groups, endpoints)
+    numbers = kaplan_meier(tally(flat, place, shape, grid, None)).at_risk
+    plain = bool(np.isin(weights, (0.0, 1.0)).all())
+    weighted = None if plain else member.reshape(-1)[inside]
+    curve = kaplan_meier(tally(flat, place, shape, grid, weighted))
+    survival = curve.survival
+    error = np.sqrt(curve.greenwood) * survival
+    if corrected or not plain:
+        contribution = pseudo_values(curve)
+        smoother = regression.smoother(np.ones((groups, 1, k)))[:, 0, :, None]
+        spread = np.broadcast_to(smoother, codes.shape).reshape(-1)[inside]
+        value = np.einsum("gesx,gesxt->get", tally(flat, place, shape, grid, spread), contribution)
+        squares = tally(flat, place, shape, grid, spread**2)
+        deviation = contribution - value[:, :, None, None, :]
+        taken = regression.degrees_of_freedom(numbers[:, :1, 0])[:, :, None]
+        widened = numbers[:, :, :1] / np.maximum(numbers[:, :, :1] - taken, 1.0)
+        error = np.sqrt(np.einsum("gesx,gesxt->get", squares, deviation**2) * widened)
+        moved = shifted(survival, 1.0 - value - survival)
+        # A probability that the correction makes smaller keeps its relative error, not its absolute one.
+        error *= np.minimum(
+            np.divide(1.0 - moved, 1.0 - survival, out=np.ones_like(moved), where=survival < 1.0), 1.0
+        )
+        # Corrections at neighbouring steps may differ by a hair; nobody who had the event gets rid of it.
+        survival = np.minimum.accumulate(moved, axis=2)
+    lower, upper = log_log_interval(survival, error, numbers)
+    lower[:, :, 0], upper[:, :, 0] = 0.0, 0.0
+    # Once too few were at risk, what comes after rests on them too.
+    shown = np.minimum.accumulate(numbers, axis=2) >= SMALL_CELL
+    return Probabilities(
+        *(np.where(shown, array, np.nan) for array in (1.0 - survival, lower, upper, error, numbers))
+    )

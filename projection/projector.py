@@ -1,0 +1,279 @@
+"""From a patient of interest to outcomes per treatment class."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from projection.endpoints import ENDPOINTS, GRID, endpoints_of
+from projection.estimates import RIDGE, Estimates, Outcomes
+from projection.result import ClassProjection, Curve, EdssCourse, Estimate, Projection
+from reference_db.errors import InvalidInput
+from reference_db.small_cells import is_shown
+from reference_db.vocabulary import Treatment
+from selection.criteria import Criteria
+from selection.distance import checked_weights
+from selection.patient import PatientOfInterest
+from selection.selector import (
+    FEWEST,
+    Matches,
+    ReferenceRelease,
+    Selector,
+    checked_classes,
+    checked_k,
+    refusal,
+)
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+CAVEATS: tuple[str, ...] = (
+    "Research prototype, not a medical device: it must not be used to choose a treatment.",
+    "Descriptive, not causal: patients of different classes were not assigned to them at random.",
+    "Computed from an anonymous synthetic replica of the reference patients, not from the patients themselves.",
+)
+
+ESTIMATORS = ("corrected", "plain")
+"""Bias-corrected by regression on the features that still differ, or the plain mean and Kaplan-Meier curve."""
+
+DEFAULT_ESTIMATOR = "corrected"
+
+_TOGETHER = 64
+"""Patients of interest computed at once: enough to amortise the calls, few enough to stay in the cache."""
+
+
+class Projector:
+    """Projections from a release.
+
+    Parameters
+    ----------
+    release : ReferenceRelease
+        Anything with ``version``, ``episodes`` and ``attachment(name)``.
+
+    Attributes
+    ----------
+    release : ReferenceRelease
+    selector : Selector
+    """
+
+    def __init__(self, release: ReferenceRelease) -> None:
+        self.release = release
+        self.selector = Selector(release)
+        self.endpoints = endpoints_of(release.episodes)
+        self.outcomes = Outcomes(self.endpoints, self.selector.columns)
+        self._source = release.episodes.table["source"].to_numpy().astype(str)
+        self._edss = release.episodes.edss[:, 0]
+
+    def project(
+        self,
+        poi: PatientOfInterest,
+        *,
+        k: int | None = None,
+        weights: Mapping[str, float] | None = None,
+        classes: Sequence[Treatment | str] | None = None,
+        criteria: Criteria | None = None,
+        estimator: str = DEFAULT_ESTIMATOR,
+    ) -> Projection:
+        """Project one patient of interest under each treatment class.
+
+        Parameters
+        ----------
+        poi : PatientOfInterest
+        k : int, optional
+            Patients of reference per class, 30 to 5000.
+        weights : mapping of str to float, optional
+            Weights that replace the default ones, by feature, 0 to 1000; 0 ignores the feature.
+        classes : sequence of Treatment or str, optional
+            Classes, molecules, brands or ATC codes; all nine classes by default.
+        criteria : Criteria, optional
+            Hard criteria and calipers; by default the same phenotype.
+        estimator : {"corrected", "plain"}
+            Whether outcomes are corrected for what the patients of reference still differ in.
+
+        Raises
+        ------
+        InvalidInput
+            For an argument that cannot be used, with what is allowed.
+        """
+        return self.project_many(
+            [poi], k=k, weights=weights, classes=classes, criteria=criteria, estimator=estimator
+        )[0]
+
+    def project_many(
+        self,
+        pois: Sequence[PatientOfInterest],
+        *,
+        k: int | None = None,
+        weights: Mapping[str, float] | None = None,
+        classes: Sequence[Treatment | str] | None = None,
+        criteria: Criteria | None = None,
+        estimator: str = DEFAULT_ESTIMATOR,
+    ) -> list[Projection]:
+        """Project many patients of interest; arguments as `project` takes them."""
+        question = _Question(self, k, weights, classes, criteria, estimator)
+        answers: list[Projection] = []
+        for start in range(0, len(pois), _TOGETHER):
+            part = pois[start : start + _TOGETHER]
+            own = np.array([poi.edss for poi in part])
+            answers += question.answer(own, question.match_patients(part))
+        return answers
+
+    def project_rows(
+        self,
+        rows: Sequence[int] | Indices,
+        *,
+        k: int | None = None,
+        weights: Mapping[str, float] | None = None,
+        classes: Sequence[Treatment | str] | None = None,
+        criteria: Criteria | None = None,
+        estimator: str = DEFAULT_ESTIMATOR,
+    ) -> Iterator[Projection]:
+        """Project patients who are in the reference database themselves, each from all the others.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Rows of the episode table.
+        k, weights, classes, criteria, estimator
+            As `project` takes them.
+
+        Yields
+        ------
+        Projection
+            In the order of the rows.
+        """
+        question = _Question(self, k, weights, classes, criteria, estimator)
+        rows = np.asarray(rows, dtype=np.intp)
+        for start in range(0, len(rows), _TOGETHER):
+            part = rows[start : start + _TOGETHER]
+            yield from question.answer(self._edss[part], question.match_rows(part))
+
+
+class _Question:
+    """What is asked of a projector, checked once for all patients of interest."""
+
+    def __init__(
+        self,
+        projector: Projector,
+        k: int | None,
+        weights: Mapping[str, float] | None,
+        classes: Sequence[Treatment | str] | None,
+        criteria: Criteria | None,
+        estimator: str,
+    ) -> None:
+        if estimator not in ESTIMATORS:
+            raise InvalidInput.of("estimator", f"{estimator!r} is not known", ", ".join(ESTIMATORS))
+        self.projector = projector
+        self.k = checked_k(k)
+        self.weights = checked_weights(weights or {}, projector.selector.default_weights)
+        self.classes = checked_classes(classes)
+        self.criteria = criteria or Criteria()
+        self.ridge = RIDGE if estimator == "corrected" else np.inf
+
+    def match_patients(self, pois: Sequence[PatientOfInterest]) -> Matches:
+        return self.projector.selector.matches(
+            pois, k=self.k, weights=self.weights, classes=self.classes, criteria=self.criteria
+        )
+
+    def match_rows(self, rows: Indices) -> Matches:
+        return self.projector.selector.matches_of_rows(
+            rows, k=self.k, weights=self.weights, classes=self.classes, criteria=self.criteria
+        )
+
+    def answer(self, own: Floats, matches: Matches) -> list[Projection]:
+        """Estimate the outcomes of every class that may be projected, all of them together."""
+        member = matches.rows >= 0
+        number = member.sum(axis=2)
+        enough = number >= FEWEST
+        poi, position = np.nonzero(enough)
+        rows = np.where(member, matches.rows, 0)[enough]
+        estimates = self.projector.outcomes.estimate(
+            own[poi], matches.columns[poi], rows, member[enough].astype(np.float64), ridge=self.ridge
+        )
+        group_of = {(int(p), int(c)): group for group, (p, c) in enumerate(zip(poi, position, strict=True))}
+        reader = _Reader(estimates)
+        answers = []
+        for p in range(len(own)):
+            parts = []
+            for c, treatment in enumerate(self.classes):
+                n, n_eligible = int(number[p, c]), int(matches.n_eligible[p, c])
+                group = group_of.get((p, c))
+                if group is None:
+                    reason = refusal(treatment, n=n, n_eligible=n_eligible, criteria=self.criteria)
+                    parts.append(_refused(treatment, n, n_eligible, reason))
+                else:
+                    sources = sources_of(self.projector._source[rows[group, :n]])
+                    parts.append(reader.read(group, treatment, n, n_eligible, sources))
+            answers.append(Projection(self.projector.release.version, self.k, self.weights, tuple(parts), CAVEATS))
+        return answers
+
+
+class _Reader:
+    """Cuts one group's outcomes out of the arrays of all groups."""
+
+    def __init__(self, estimates: Estimates) -> None:
+        self.estimates = estimates
+        self.lower, self.upper = estimates.courses.interval()
+
+    def read(
+        self, group: int, treatment: Treatment, n: int, n_eligible: int, sources: Mapping[str, int]
+    ) -> ClassProjection:
+        courses, events, rates = self.estimates.courses, self.estimates.probabilities, self.estimates.rates
+        p10, p25, median, p75, p90 = courses.quantiles[:, group]
+        expected = Curve(GRID, courses.value[group], self.lower[group], self.upper[group], courses.number[group])
+        curves = {
+            name: Curve(
+                GRID, events.value[group, e], events.lower[group, e], events.upper[group, e], events.number[group, e]
+            )
+            for e, name in enumerate(ENDPOINTS)
+            if not np.isnan(events.value[group, e, 1:]).all()
+        }
+        rate = None
+        if not np.isnan(rates.value[group]):
+            rate = Estimate(
+                float(rates.value[group]),
+                float(rates.lower[group]),
+                float(rates.upper[group]),
+                int(rates.number[group]),
+            )
+        return ClassProjection(
+            treatment=treatment.value,
+            n_eligible=n_eligible,
+            n=n,
+            refusal=None,
+            edss=EdssCourse(expected, p10, p25, median, p75, p90),
+            probabilities=curves,
+            annualised_relapse_rate=rate,
+            sources=sources,
+        )
+
+
+def _refused(treatment: Treatment, n: int, n_eligible: int, reason: str | None) -> ClassProjection:
+    return ClassProjection(
+        treatment=treatment.value,
+        n_eligible=shown_count(n_eligible),
+        n=shown_count(n),
+        refusal=reason,
+        edss=None,
+        probabilities={},
+        annualised_relapse_rate=None,
+        sources={},
+    )
+
+
+def shown_count(count: int) -> int:
+    """Return a number of patients, 0 where it is too small to be given out."""
+    return count if bool(is_shown(count)) else 0
+
+
+def sources_of(names: NDArray[np.str_]) -> dict[str, int]:
+    """Count patients per source, the largest first; small sources are merged until none can be told."""
+    counts = Counter(names.tolist()).most_common()
+    shown = [(name, count) for name, count in counts if is_shown(count)]
+    other = sum(count for name, count in counts if not is_shown(count))
+    while other > 0 and not is_shown(other) and shown:
+        other += shown.pop()[1]
+    return dict(shown) | ({"other": other} if other else {})

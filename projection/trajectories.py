@@ -1,0 +1,109 @@
+"""The course of the EDSS: what is expected, and where single patients end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from projection.local_regression import LocalRegression
+from projection.survival import Z95
+from reference_db.schema import EDSS_SCALE
+from reference_db.small_cells import SMALL_CELL
+
+Floats = NDArray[np.float64]
+
+QUANTILES: Floats = np.array([0.10, 0.25, 0.50, 0.75, 0.90])
+"""Quantiles of the individual courses that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Courses:
+    """Courses of the EDSS of groups of patients of reference, seen from their patients of interest.
+
+    Attributes
+    ----------
+    value, error, number : ndarray, shape (groups, grid)
+        Expected EDSS, its standard error, and the patients observed. NaN where fewer than the small-cell threshold.
+    quantiles : ndarray, shape (quantiles, groups, grid)
+        Of the individual courses.
+    """
+
+    value: Floats
+    error: Floats
+    number: Floats
+    quantiles: Floats
+
+    def interval(self) -> tuple[Floats, Floats]:
+        """Return the 95 % interval of the expected EDSS, within the scale."""
+        half = Z95 * self.error
+        return np.clip(self.value - half, *_ENDS), np.clip(self.value + half, *_ENDS)
+
+
+_ENDS = (EDSS_SCALE[0], EDSS_SCALE[-1])
+
+
+def edss_courses(own: Floats, change: Floats, regression: LocalRegression) -> Courses:
+    """Project the EDSS: own state plus the corrected change of the patients of reference.
+
+    Parameters
+    ----------
+    own : ndarray, shape (groups,)
+        EDSS of the patient of interest of each group.
+    change : ndarray, shape (groups, grid, k)
+        EDSS of the patients of reference minus their EDSS at baseline; NaN where not observed.
+    regression : LocalRegression
+        Of the same groups.
+
+    Returns
+    -------
+    Courses
+        The standard error is that of a weighted sum of the outcomes with the residuals of the regression as their
+        errors, widened by the degrees of freedom that the regression takes (HC1). The individual courses are own
+        state plus each patient's change, corrected by the regression for that patient's difference.
+    """
+    missing = np.isnan(change)
+    observed = (~missing & (regression.weights[:, None, :] > 0)).astype(np.float64)
+    number = observed.sum(axis=2)
+    known = np.where(observed > 0, change, 0.0)
+    smoother = regression.smoother(observed)
+    expected = (smoother * known).sum(axis=2)
+    slopes = regression.slopes(observed, known)
+    adjusted = known - np.matmul(slopes, regression.differences.transpose(0, 2, 1))
+    residual = (adjusted - expected[:, :, None]) * observed
+    taken = regression.degrees_of_freedom(number)
+    variance = (smoother**2 * residual**2).sum(axis=2) * number / np.maximum(number - taken, 1.0)
+    individual = np.clip(own[:, None, None] + adjusted, *_ENDS)
+    shown = number >= SMALL_CELL
+    return Courses(
+        value=np.where(shown, np.clip(own[:, None] + expected, *_ENDS), np.nan),
+        error=np.where(shown, np.sqrt(variance), np.nan),
+        number=np.where(shown, number, np.nan),
+        quantiles=np.where(shown, masked_quantiles(individual, observed > 0, QUANTILES), np.nan),
+    )
+
+
+def masked_quantiles(values: Floats, mask: NDArray[np.bool_], probabilities: Floats) -> Floats:
+    """Return quantiles over the last axis of the values under a mask, interpolated as `numpy.quantile` does.
+
+    Parameters
+    ----------
+    values, mask : ndarray, shape (..., k)
+    probabilities : ndarray, shape (quantiles,)
+
+    Returns
+    -------
+    ndarray, shape (quantiles, ...)
+        NaN where nothing is under the mask.
+    """
+    ordered = np.sort(np.where(mask, values, np.inf), axis=-1)
+    last = mask.sum(axis=-1) - 1
+    place = np.maximum(last, 0) * probabilities.reshape(-1, *[1] * last.ndim)
+    below = np.floor(place).astype(np.intp)
+    above = np.minimum(below + 1, np.maximum(last, 0))
+    fraction = place - below
+    low = np.take_along_axis(ordered[None], below[..., None], axis=-1)[..., 0]
+    high = np.take_along_axis(ordered[None], above[..., None], axis=-1)[..., 0]
+    with np.errstate(invalid="ignore"):  # infinity minus infinity where nothing is under the mask
+        return np.where(last >= 0, low + (high - low) * fraction, np.nan)
