@@ -1,0 +1,1 @@
+"""In the clinic's systems: CDS Hooks, FHIR and SMART."""

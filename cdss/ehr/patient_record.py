@@ -1,0 +1,196 @@
+"""From the FHIR R4 resources of one patient to the patient of interest, with a report of how each part was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from cdss.ehr.conditions import Disease, read_conditions
+from cdss.ehr.elements import Json, moment, text
+from cdss.ehr.mapping_report import MappingReport
+from cdss.ehr.medications import MEDICATION_TYPES, read_medications
+from cdss.ehr.observations import Reading, latest, read_observations
+from reference_db.vocabulary import Phenotype, T2Load
+from selection import InvalidPatient, PatientOfInterest, parse_patient
+from selection.patient import HISTORY_MONTHS
+
+REQUIRED = ("age", "phenotype", "edss")
+MOST_HISTORY = 100
+DAYS_PER_MONTH = 365.25 / 12
+
+
+@dataclass(frozen=True, slots=True)
+class RecordReading:
+    """What a record gave.
+
+    Attributes
+    ----------
+    patient : PatientOfInterest or None
+        None when a required feature is missing or outside the range of the reference.
+    document : mapping
+        The features that could be read, as the exchange form of a patient of interest spells them.
+    has_ms : bool
+        Whether the record holds a diagnosis of multiple sclerosis.
+    missing : tuple of str
+        Required features that the record does not give, or not within the range of the reference.
+    subject : str
+        ``Patient/id``, or empty.
+    deceased : bool
+    report : MappingReport
+    """
+
+    patient: PatientOfInterest | None
+    document: Mapping[str, Any]
+    has_ms: bool
+    missing: tuple[str, ...]
+    subject: str
+    deceased: bool
+    report: MappingReport
+
+
+def read_record(resources: Iterable[Json], *, today: date) -> RecordReading:
+    """Read the resources of one patient; the birth date gives the age and is not kept.
+
+    Parameters
+    ----------
+    resources : iterable of mapping
+        Patient, Condition, Observation, Medication and medication resources, in any order and of whatever quality;
+        other types are passed over.
+    today : date
+        Day of the consultation: the baseline of the patient of interest.
+    """
+    report = MappingReport()
+    by_type: dict[str, list[Json]] = {}
+    for resource in resources:
+        by_type.setdefault(text(resource.get("resourceType")), []).append(resource)
+    subject = _subject(by_type.pop("Patient", []), report)
+    birth = moment(subject.get("birthDate"))
+    document: dict[str, Any] = {}
+    if birth is not None:
+        document["age"] = round((today - birth.day).days / 365.25, 2)
+        if birth.exact:
+            report.used("age", subject, "from the birth date, which is not kept")
+        else:
+            report.ambiguous("age", subject, "the birth date is given to the month or year; the middle is taken")
+    sex = text(subject.get("gender"))
+    if sex in ("female", "male"):
+        document["sex"] = sex
+        report.used("sex", subject, sex)
+    elif sex:
+        report.ignored("sex", subject, f"{sex[:20]} has no counterpart in the reference")
+    disease = read_conditions(
+        by_type.pop("Condition", []), birth=birth.day if birth else None, today=today, report=report
+    )
+    readings = read_observations(by_type.pop("Observation", []), today=today, report=report)
+    _add_disease(document, disease, readings, today=today, report=report)
+    _add_observations(document, readings, today=today, report=report)
+    library = _library(by_type.pop("Medication", []))
+    medications = [medication for kind in MEDICATION_TYPES for medication in by_type.pop(kind, [])]
+    prior = read_medications(medications, library, today=today, report=report)
+    if prior is not None:
+        document["prior_treatment"] = prior.value
+    for others in by_type.values():
+        for resource in others:
+            report.passed_over(resource)
+    patient, missing = _patient(document, subject, report)
+    identifier = text(subject.get("id"))
+    return RecordReading(
+        patient,
+        document,
+        disease.has_ms or "phenotype" in document,
+        missing,
+        f"Patient/{identifier}" if identifier else "",
+        subject.get("deceasedBoolean") is True or moment(subject.get("deceasedDateTime")) is not None,
+        report,
+    )
+
+
+def _subject(patients: Sequence[Json], report: MappingReport) -> Json:
+    if not patients:
+        return {}
+    if len({text(patient.get("id")) for patient in patients}) > 1:
+        for patient in patients[1:]:
+            report.ignored("patient", patient, "a second patient; the first is read")
+    return patients[0]
+
+
+def _library(medications: Sequence[Json]) -> Mapping[str, Json]:
+    return {f"Medication/{text(medication.get('id'))}": medication for medication in medications}
+
+
+def _add_disease(
+    document: dict[str, Any], disease: Disease, readings: Sequence[Reading], *, today: date, report: MappingReport
+) -> None:
+    course = disease.course
+    stated = latest(readings, "phenotype", today=today, report=report)
+    if stated is not None and isinstance(stated.value, Phenotype):
+        if course is not None and course is not stated.value:
+            report.ambiguous(
+                "phenotype", stated.resource, f"{stated.value} here, {course} in the conditions; this is used"
+            )
+        course = stated.value
+    if course is not None:
+        document["phenotype"] = course.value
+    if disease.onset is not None:
+        document["years_since_onset"] = round((today - disease.onset).days / 365.25, 2)
+    for feature, months in (("relapses_12m", 12), ("relapses_24m", 24)):
+        counted = disease.relapses_within(months, today)
+        if counted is not None:
+            document[feature] = counted
+            continue
+        reading = latest(readings, feature, today=today, report=report)
+        if reading is not None and isinstance(reading.value, float):
+            document[feature] = int(reading.value)
+
+
+def _add_observations(
+    document: dict[str, Any], readings: Sequence[Reading], *, today: date, report: MappingReport
+) -> None:
+    edss = latest(readings, "edss", today=today, report=report)
+    if edss is not None:
+        document["edss"] = edss.value
+        history = _history(readings, edss, today)
+        if history:
+            document["history"] = history
+    gd = latest(readings, "gd_lesions", today=today, report=report)
+    if gd is not None and isinstance(gd.value, float):
+        document["gd_lesions"] = int(gd.value)
+    t2 = latest(readings, "t2_lesions", today=today, report=report)
+    if t2 is not None:
+        document["t2_lesions"] = (
+            t2.value.value if isinstance(t2.value, T2Load) else T2Load.of_count(int(t2.value)).value
+        )
+
+
+def _history(readings: Sequence[Reading], current: Reading, today: date) -> list[dict[str, Any]]:
+    """Return the EDSS of each earlier month, the last one of a month, the most recent months first."""
+    by_month: dict[int, Any] = {}
+    for reading in readings:
+        months = -round((today - reading.day).days / DAYS_PER_MONTH)
+        earlier = reading.feature == "edss" and reading.day < current.day
+        if earlier and HISTORY_MONTHS[0] <= months <= HISTORY_MONTHS[1]:
+            by_month[months] = reading.value
+    recent = sorted(by_month, reverse=True)[:MOST_HISTORY]
+    return [{"months": months, "edss": by_month[months]} for months in recent]
+
+
+def _patient(
+    document: dict[str, Any], subject: Json, report: MappingReport
+) -> tuple[PatientOfInterest | None, tuple[str, ...]]:
+    """Parse the features; one that is outside its range is taken out when it is not required."""
+    missing = tuple(name for name in REQUIRED if name not in document)
+    if missing:
+        return None, missing
+    while True:
+        try:
+            return parse_patient(document), ()
+        except InvalidPatient as error:
+            faulty = {problem.field.partition("[")[0].partition(".")[0] for problem in error.problems}
+            for problem in error.problems:
+                report.ignored(problem.field, subject, f"{problem.message} (allowed: {problem.allowed})")
+            outside = tuple(name for name in REQUIRED if name in faulty)
+            removed = [document.pop(name, None) for name in faulty]
+            if outside or not any(value is not None for value in removed):
+                return None, outside or REQUIRED
