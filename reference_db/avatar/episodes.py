@@ -174,8 +174,10 @@ def _avatars(
     halves = {edss_column(0), *_EDSS}
     steps = tuple(0.5 if column.name in halves else column.step for column in columns.numeric)
     mixable = EncodedTable(to_changes(originals.numbers, columns), originals.codes)
-    stratum = Stratum.of(mixable, columns, ncp=ncp, weights=weights, steps=steps)
-    follow_up = [column.name for column in columns.numeric].index("follow_up_months")
+    place = {column.name: position for position, column in enumerate(columns.numeric)}
+    course = tuple(place[edss_column(month)] for month in EDSS_MONTHS[1:])
+    stratum = Stratum.of(mixable, columns, ncp=ncp, weights=weights, steps=steps, series=course)
+    follow_up = place["follow_up_months"]
 
     def make(neighbours: int) -> EncodedTable:
         mixed, patterns = stratum.avatars(around, k=neighbours, method=method, rng=rng)

@@ -39,11 +39,14 @@ class Stratum:
         Where neighbours are sought.
     steps : tuple of float or None
         Grid step of each numeric column; None is continuous.
+    series : tuple of int
+        Numeric columns that are one measure over time.
     """
 
     records: EncodedTable
     coordinates: NDArray[np.float64]
     steps: tuple[float | None, ...]
+    series: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -54,12 +57,13 @@ class Stratum:
         ncp: int,
         weights: Mapping[str, float] | None,
         steps: tuple[float | None, ...] | None = None,
+        series: tuple[int, ...] = (),
     ) -> Stratum:
         """Project the records of a stratum on the first `ncp` axes of their FAMD."""
         space = fit_factor_space(records, columns, weights=weights)
         if steps is None:
             steps = tuple(column.step for column in columns.numeric)
-        return cls(records, space.transform(records, axes=ncp), steps)
+        return cls(records, space.transform(records, axes=ncp), steps, series)
 
     def avatars(
         self, around: NDArray[np.intp], *, k: int, method: Method, rng: np.random.Generator
@@ -67,7 +71,10 @@ class Stratum:
         """Return one avatar around each of the given records, and the record whose missing cells it took over."""
         donors = draw_neighbours(self.coordinates, around, k=k, method=method, rng=rng)
         patterns = draw_donors(donors, rng)
-        return mix(self.records, donors, patterns=patterns, steps=self.steps, method=method, rng=rng), patterns
+        made = mix(
+            self.records, donors, patterns=patterns, steps=self.steps, series=self.series, method=method, rng=rng
+        )
+        return made, patterns
 
 
 def fewest_neighbours(
@@ -139,6 +146,7 @@ def mix(
     *,
     patterns: NDArray[np.intp],
     steps: tuple[float | None, ...],
+    series: tuple[int, ...],
     method: Method,
     rng: np.random.Generator,
 ) -> EncodedTable:
@@ -155,6 +163,8 @@ def mix(
         Row of the donor whose missing cells each avatar takes over (`draw_donors`).
     steps : tuple of float or None
         Grid step of each numeric column; None is continuous.
+    series : tuple of int
+        Numeric columns that are one measure over time.
     method : Method
     rng : Generator
 
@@ -164,7 +174,9 @@ def mix(
         As many rows as `donors`.
     """
     missing = np.isnan(stratum.numbers)
-    source = normal_scores(stratum.numbers) if method.restored_margins else stratum.numbers
+    source = stratum.numbers
+    if method.restored_margins:
+        source = normal_scores(stratum.numbers, series=series, rng=rng)
     mixed = mix_numbers(source, donors, residual=method.residual, rng=rng)
     numbers = np.where(missing[patterns], np.nan, mixed)
     if method.restored_margins:

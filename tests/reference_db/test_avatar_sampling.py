@@ -117,7 +117,7 @@ def test_restored_rare_counts_keep_their_mean_on_their_grid() -> None:
     numbers = rng.poisson(0.1, size=(1000, 1)).astype(float)
     means = []
     for _ in range(20):
-        mixed = normal_scores(numbers) + rng.normal(scale=0.3, size=numbers.shape)
+        mixed = normal_scores(numbers, series=(), rng=rng) + rng.normal(scale=0.3, size=numbers.shape)
         restored = restore_margins(mixed, numbers, (1.0,), rng)
         assert set(np.unique(restored)) <= {0.0, 1.0, 2.0, 3.0}
         means.append(restored.mean())
