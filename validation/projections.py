@@ -1,0 +1,194 @@
+"""Projections of many patients from any database of episodes, as arrays: what the validation compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from projection import ClassProjection, Projector
+from reference_db.episodes import Episodes
+from reference_db.schema import EDSS_HISTORY, EDSS_MONTHS, edss_column
+from reference_db.vocabulary import Treatment
+from selection import PatientOfInterest
+from selection.patient import EarlierEdss
+
+Floats = NDArray[np.float32]
+
+MONTHS: tuple[int, ...] = tuple(month for month in EDSS_MONTHS if month <= 24)
+"""Months at which projections are compared."""
+
+RISKS: tuple[str, ...] = ("worsening_24w", "relapse")
+"""Endpoints whose probability is compared."""
+
+CLASSES: tuple[Treatment, ...] = tuple(Treatment)
+
+CHUNK = 1500
+"""Patients of interest per task."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """Episodes as a projector takes them: no attachment, so that it learns its own feature weights from them."""
+
+    version: str
+    episodes: Episodes
+
+    def attachment(self, name: str) -> bytes | None:  # noqa: ARG002 - the name is part of the projector's protocol
+        """Return None: there is none."""
+        return None
+
+
+@dataclass(frozen=True)
+class Projected:
+    """Projections of patients of interest under every class.
+
+    Attributes
+    ----------
+    edss : ndarray, shape (3, patients, classes, months)
+        Expected EDSS with the lower and upper end of its interval; NaN where refused or not observed.
+    band : ndarray, shape (5, patients, classes, months)
+        Quantiles 10, 25, 50, 75, 90 % of the individual courses.
+    risks : ndarray, shape (3, patients, classes, risks, months)
+        Cumulative probability of each of `RISKS`, with the ends of its interval.
+    number : ndarray of int, shape (patients, classes)
+        Patients of reference.
+    """
+
+    edss: Floats
+    band: Floats
+    risks: Floats
+    number: NDArray[np.int32]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Projected]) -> Projected:
+        """Put the projections of consecutive patients together."""
+        return cls(
+            np.concatenate([part.edss for part in parts], axis=1),
+            np.concatenate([part.band for part in parts], axis=1),
+            np.concatenate([part.risks for part in parts], axis=1),
+            np.concatenate([part.number for part in parts]),
+        )
+
+    def rows(self, rows: NDArray[np.intp]) -> Projected:
+        """Return some patients."""
+        return Projected(self.edss[:, rows], self.band[:, rows], self.risks[:, rows], self.number[rows])
+
+
+def patients_of_interest(table: pd.DataFrame) -> list[PatientOfInterest]:
+    """Return the patients of an episode table as they stood at baseline.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Episodes.
+    """
+    features = {
+        "age": "age",
+        "phenotype": "phenotype",
+        "edss": edss_column(0),
+        "sex": "sex",
+        "years_since_onset": "years_since_onset",
+        "relapses_12m": "relapses_12m",
+        "relapses_24m": "relapses_24m",
+        "gd_lesions": "gd_lesions",
+        "t2_lesions": "t2_lesions",
+        "prior_treatment": "prior_treatment",
+        "past": EDSS_HISTORY,
+    }
+    columns = [
+        [None if pd.isna(value) else value for value in table[column].tolist()] for column in features.values()
+    ]
+    patients = []
+    for values in zip(*columns, strict=True):
+        known = dict(zip(features, values, strict=True))
+        past = known.pop("past")
+        history = () if past is None else (EarlierEdss(months=-12, edss=past),)
+        patients.append(PatientOfInterest(**known, history=history))
+    return patients
+
+
+@dataclass(frozen=True)
+class Task:
+    """Some patients of interest to be projected from one database.
+
+    Attributes
+    ----------
+    label : str
+        Of the database.
+    database : Episodes
+    patients : list of PatientOfInterest
+    k : int or None
+        Patients of reference per class.
+    estimator : str
+    """
+
+    label: str
+    database: Episodes
+    patients: list[PatientOfInterest]
+    k: int | None = None
+    estimator: str = "corrected"
+
+
+def project(task: Task) -> Projected:
+    """Project the patients of a task under every class."""
+    projector = Projector(Database(task.label, task.database))
+    n, months = len(task.patients), len(MONTHS)
+    edss = np.full((3, n, len(CLASSES), months), np.nan, dtype=np.float32)
+    band = np.full((5, n, len(CLASSES), months), np.nan, dtype=np.float32)
+    risks = np.full((3, n, len(CLASSES), len(RISKS), months), np.nan, dtype=np.float32)
+    number = np.zeros((n, len(CLASSES)), dtype=np.int32)
+    answers = projector.project_many(task.patients, k=task.k, estimator=task.estimator)
+    for i, answer in enumerate(answers):
+        for j, part in enumerate(answer.classes):
+            number[i, j] = part.n
+            _read(part, edss[:, i, j], band[:, i, j], risks[:, i, j])
+    return Projected(edss, band, risks, number)
+
+
+def _read(part: ClassProjection, edss: Floats, band: Floats, risks: Floats) -> None:
+    months = len(MONTHS)
+    if part.edss is not None:
+        expected = part.edss.expected
+        for end, values in enumerate((expected.value, expected.lower, expected.upper)):
+            edss[end] = values[:months]
+        for at, values in enumerate((part.edss.p10, part.edss.p25, part.edss.median, part.edss.p75, part.edss.p90)):
+            band[at] = values[:months]
+    for at, name in enumerate(RISKS):
+        curve = part.probabilities.get(name)
+        if curve is not None:
+            for end, values in enumerate((curve.value, curve.lower, curve.upper)):
+                risks[end, at] = values[:months]
+
+
+def project_all(
+    databases: Mapping[str, Task], *, jobs: int, progress: Callable[[float, str], None] | None = None
+) -> dict[str, Projected]:
+    """Project the patients of several tasks, in chunks over the cores.
+
+    Parameters
+    ----------
+    databases : mapping of str to Task
+        By any name.
+    jobs : int
+        Processes.
+    progress : callable, optional
+        Told the share done and the name under way.
+    """
+    from joblib import Parallel, delayed
+
+    asked = [
+        (name, start, Task(task.label, task.database, task.patients[start : start + CHUNK], task.k, task.estimator))
+        for name, task in databases.items()
+        for start in range(0, len(task.patients), CHUNK)
+    ]
+    parts: dict[str, list[Projected]] = {name: [] for name in databases}
+    running = Parallel(n_jobs=jobs, return_as="generator")(delayed(project)(task) for _, _, task in asked)
+    for done, ((name, _, _), part) in enumerate(zip(asked, running, strict=True), start=1):
+        parts[name].append(part)
+        if progress is not None:
+            progress(done / len(asked), f"projecting from {name}")
+    return {name: Projected.joined(found) for name, found in parts.items()}
