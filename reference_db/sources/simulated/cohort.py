@@ -41,6 +41,12 @@ class Cohort:
         return len(self.patients)
 
 
+def fluctuation_at_baseline(edss: Array, rng: np.random.Generator) -> Array:
+    """Return how far from its usual level each patient stands at baseline; nobody's usual level is below 0."""
+    drawn = rng.normal(0.0, parameters()["fluctuation_sd"], len(edss))
+    return np.minimum(drawn, edss / 2.0)
+
+
 def transient_at_baseline(edss: Array, relapses_12m: Array) -> Array:
     """Return the disability at baseline that is still recovering from relapses, at most half of the EDSS."""
     return np.minimum(parameters()["baseline_excess"] * relapses_12m, edss / 2.0)
@@ -57,14 +63,20 @@ def progression_covariates(age: Array, reference_age: float) -> Array:
     return np.exp(parameters()["progression_age_slope"] * (age - reference_age))
 
 
-def frailty_correlation() -> Array:
+def frailty_correlation(lesions_with_relapses: float) -> Array:
     """Return the correlations of what is drawn together at baseline, on the Gaussian scale.
 
     Order: age, years since onset, EDSS, relapses in 12 months, enhancing lesions, T2 lesions, then the frailties of
-    relapses, new lesions and progression.
+    relapses, new lesions and progression, and the readiness of lesions to enhance.
+
+    Parameters
+    ----------
+    lesions_with_relapses : float
+        Correlation of the frailties of new lesions and of relapses.
     """
     p = parameters()
-    matrix = np.eye(9)
+    matrix = np.eye(10)
+    matrix[6, 7] = matrix[7, 6] = lesions_with_relapses
     for (first, second), name in {
         (0, 1): "correlation_age_onset",
         (0, 2): "correlation_age_edss",
@@ -74,8 +86,8 @@ def frailty_correlation() -> Array:
         (4, 5): "correlation_gd_t2",
         (3, 6): "relapse_frailty_correlation",
         (4, 7): "gd_frailty_correlation",
-        (6, 7): "lesion_frailty_correlation",
         (6, 8): "progression_frailty_correlation",
+        (4, 9): "enhancement_correlation",
     }.items():
         matrix[first, second] = matrix[second, first] = p[name]
     return matrix

@@ -1,10 +1,11 @@
 """The one disease model of all simulated sources, in steps of four weeks, vectorised over patients.
 
-Disability has two parts: a lasting one, which progression raises steadily and relapses raise by what they leave
-behind, and a transient one, the part of a relapse that recovers. Relapses come at a rate with a personal frailty,
-falling with age and with distance from recent activity; new lesions come at a rate with a frailty of their own that
-shares the first. A treatment multiplies the rates of relapses, progression and lesions, the more so the younger and
-the more active the patient.
+Disability has three parts: a lasting one, which progression raises steadily and relapses raise by what they leave
+behind; a transient one, the part of a relapse that recovers; and a slow fluctuation of the patient's state that comes
+and goes over months (first-order autoregressive). Relapses come at a rate with a personal frailty, falling with age
+and with distance from recent activity; new lesions come at a rate with a frailty of their own that shares the first.
+A treatment multiplies the rates of relapses, progression and lesions, the more so the younger and the more active the
+patient.
 
 All chance enters through `Chance`, uniform numbers drawn before the first step, so that the same patient can be
 followed under every treatment with the same luck.
@@ -27,6 +28,9 @@ STEP_YEARS = STEP_DAYS / 365.25
 
 HIGHEST_DISABILITY = 9.5
 
+_WEAKEST_EFFECT, _STRONGEST_EFFECT = 0.2, 3.0
+"""Bounds of the exponent of treatment effects."""
+
 
 @dataclass(frozen=True)
 class Traits:
@@ -36,23 +40,29 @@ class Traits:
     ----------
     lasting, transient : ndarray
         Disability at baseline that stays, and that is still recovering, in EDSS points.
-    relapse_u, lesion_u, progression_u : ndarray
-        Rank of the patient's frailties, probabilities in (0, 1).
+    fluctuation : ndarray
+        How far from its usual level the patient's state stands at baseline.
+    relapse_u, lesion_u, progression_u, enhancement_u : ndarray
+        Rank of the patient's frailties, probabilities in (0, 1); the last is the readiness of lesions to enhance.
     relapse_rate, progression_slope, lesion_rate : ndarray
         Natural rates at frailty 1, per year, covariates included.
-    modification : ndarray
-        Exponent of treatment effects: 1 is the average patient's, more is a stronger effect.
+    modification, worsening_modification : ndarray
+        Exponents of treatment effects, on relapses and lesions and on what makes disability last: 1 is the average
+        patient's, more is a stronger effect.
     """
 
     lasting: Array
     transient: Array
+    fluctuation: Array
     relapse_u: Array
     lesion_u: Array
     progression_u: Array
+    enhancement_u: Array
     relapse_rate: Array
     progression_slope: Array
     lesion_rate: Array
     modification: Array
+    worsening_modification: Array
 
     def __len__(self) -> int:
         return len(self.lasting)
@@ -73,16 +83,21 @@ class Regime:
 
 @dataclass(frozen=True)
 class Chance:
-    """The luck of each patient in each step, uniform on (0, 1): arrays of (patients, steps)."""
+    """The luck of each patient in each step: arrays of (patients, steps).
+
+    The first three are uniform on (0, 1), `fluctuation` is standard normal.
+    """
 
     relapse: NDArray[np.float32]
     peak: NDArray[np.float32]
     residual: NDArray[np.float32]
+    fluctuation: NDArray[np.float32]
 
     @classmethod
     def draw(cls, patients: int, steps: int, rng: np.random.Generator) -> Chance:
         """Draw the luck of `patients` over `steps`."""
-        return cls(*(rng.random((patients, steps), dtype=np.float32) for _ in range(3)))
+        uniform = [rng.random((patients, steps), dtype=np.float32) for _ in range(3)]
+        return cls(*uniform, fluctuation=rng.standard_normal((patients, steps), dtype=np.float32))
 
 
 @dataclass
@@ -91,13 +106,14 @@ class Course:
 
     Attributes
     ----------
-    lasting, transient : ndarray, shape (patients, steps + 1)
-        Disability at the end of each step; the first column is baseline.
+    lasting, transient, fluctuation : ndarray, shape (patients, steps + 1)
+        Parts of disability at the end of each step; the first column is baseline.
     relapse : ndarray of bool, shape (patients, steps)
     """
 
     lasting: NDArray[np.float32]
     transient: NDArray[np.float32]
+    fluctuation: NDArray[np.float32]
     relapse: NDArray[np.bool_]
 
     @classmethod
@@ -107,24 +123,26 @@ class Course:
         course = cls(
             lasting=np.empty((n, steps + 1), dtype=np.float32),
             transient=np.empty((n, steps + 1), dtype=np.float32),
+            fluctuation=np.empty((n, steps + 1), dtype=np.float32),
             relapse=np.zeros((n, steps), dtype=np.bool_),
         )
         course.lasting[:, 0] = traits.lasting
         course.transient[:, 0] = traits.transient
+        course.fluctuation[:, 0] = traits.fluctuation
         return course
 
 
 def regime(traits: Traits, effect: Effect, *, relapse_shape: float, lesion_shape: float) -> Regime:
     """Return the rates of each patient under a treatment, with the shapes of the frailties under it."""
     p = parameters()
-    m = traits.modification
+    m, worsening = traits.modification, traits.worsening_modification
     return Regime(
         relapse_rate=traits.relapse_rate * gamma_frailty(traits.relapse_u, relapse_shape) * effect.relapse_ratio**m,
         progression_slope=traits.progression_slope
         * gamma_frailty(traits.progression_u, p["progression_shape"])
-        * effect.progression_ratio**m,
+        * effect.progression_ratio**worsening,
         lesion_rate=traits.lesion_rate * gamma_frailty(traits.lesion_u, lesion_shape) * effect.lesion_ratio**m,
-        residual_probability=np.minimum(p["residual_probability"] * effect.residual_ratio**m, 1.0),
+        residual_probability=np.minimum(p["residual_probability"] * effect.residual_ratio**worsening, 1.0),
     )
 
 
@@ -153,6 +171,10 @@ def advance(course: Course, step: int, rates: Regime, chance: Chance) -> None:
     np.minimum(lasting, HIGHEST_DISABILITY, out=lasting)
     course.lasting[:, step + 1] = lasting
     course.transient[:, step + 1] = transient
+    memory = np.exp(-STEP_DAYS / p["fluctuation_time"])
+    course.fluctuation[:, step + 1] = memory * course.fluctuation[:, step] + (
+        p["fluctuation_sd"] * np.sqrt(1.0 - memory**2) * chance.fluctuation[:, step]
+    )
 
 
 def relapse_impact(
@@ -177,12 +199,22 @@ def follow(traits: Traits, rates: Regime, chance: Chance) -> Course:
     return course
 
 
-def modification(age: Array, activity: Array, mean_activity: float) -> Array:
-    """Return the exponent of treatment effects: weaker with age (from 38 years), stronger with recent activity."""
-    p = parameters()
+def modification(age: Array, activity: Array, *, usual_activity: float, per_activity: float) -> Array:
+    """Return the exponent of treatment effects: weaker with age (from 38 years), stronger with recent activity.
+
+    Parameters
+    ----------
+    age : ndarray
+    activity : ndarray
+        Relapses in 12 months, plus one for an enhancing lesion; more than 4 count as 4.
+    usual_activity : float
+        At which the exponent is 1.
+    per_activity : float
+        By how much the exponent rises per unit of activity.
+    """
     exponent = (
         1.0
-        + p["effect_modification_age"] * (age - 38.0)
-        + p["effect_modification_activity"] * (np.minimum(activity, 4.0) - mean_activity)
+        + parameters()["effect_modification_age"] * (age - 38.0)
+        + per_activity * (np.minimum(activity, 4.0) - usual_activity)
     )
-    return np.clip(exponent, 0.3, 1.7)
+    return np.clip(exponent, _WEAKEST_EFFECT, _STRONGEST_EFFECT)

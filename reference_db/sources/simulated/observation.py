@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _LARGEST_SHARE = 0.97
-"""Of the new lesions of an interval, the largest expected share that still enhances."""
+"""Of the new lesions of an interval, the largest share that still enhances."""
 
 
 def on_scale(disability: Array) -> Array:
@@ -28,21 +28,32 @@ def on_scale(disability: Array) -> Array:
 
 
 def disability_at(course: Course, patient: Ints, day: Ints) -> Array:
-    """Return the disability of patients on days after baseline, between the ends of steps by interpolation."""
+    """Return the disability of patients on days after baseline, between the ends of steps by interpolation.
+
+    Fluctuation counts less the higher the disability, where the scale rests on walking: see `steadiness`.
+    """
     last = course.lasting.shape[1] - 1
     position = np.clip(day / STEP_DAYS, 0.0, last)
     before = np.minimum(position.astype(np.int64), max(last - 1, 0))
     weight = position - before
-    total_before = course.lasting[patient, before] + course.transient[patient, before]
-    total_after = course.lasting[patient, before + 1] + course.transient[patient, before + 1]
-    return np.asarray(total_before * (1.0 - weight) + total_after * weight, dtype=np.float64)
+
+    def between(part: NDArray[np.float32]) -> Array:
+        return np.asarray(part[patient, before] * (1.0 - weight) + part[patient, before + 1] * weight)
+
+    level = between(course.lasting) + between(course.transient)
+    return np.asarray(level + between(course.fluctuation) * steadiness(level), dtype=np.float64)
+
+
+def steadiness(level: Array) -> Array:
+    """Return the factor on fluctuation and rating error: 1 up to EDSS 4, falling to its least from 6 on."""
+    least = parameters()["steadiness_of_walking"]
+    return np.asarray(np.interp(level, [4.0, 6.0], [1.0, least]), dtype=np.float64)
 
 
 def rate_edss(disability: Array, rng: np.random.Generator) -> Array:
-    """Return the EDSS that a rater notes: the state of the day, seen with the rater's error, on the scale."""
-    p = parameters()
-    spread = np.hypot(p["rating_noise"], p["visit_fluctuation"])
-    return on_scale(disability + rng.normal(0.0, spread, size=disability.shape))
+    """Return the EDSS that a rater notes: the state of the day with the rater's error, on the scale."""
+    error = rng.normal(0.0, parameters()["rating_noise"], size=disability.shape)
+    return on_scale(disability + error * steadiness(disability))
 
 
 def relapse_days(course: Course, rng: np.random.Generator) -> tuple[Ints, Ints]:
@@ -57,12 +68,13 @@ def count_lesions(
     lesion_rate: Array,
     days_since_scan: Array,
     gd_share: float,
-    gd_concentration: float,
+    readiness: Array,
     rng: np.random.Generator,
 ) -> tuple[Ints, Ints]:
     """Return new or enlarging T2 lesions since the scan before, and lesions that enhance on the scan.
 
-    Enhancing lesions are recent new lesions: a beta-binomial share of them, larger the shorter the interval.
+    Enhancing lesions are recent new lesions: a share of them, larger the shorter the interval and the readier the
+    patient's lesions to enhance.
 
     Parameters
     ----------
@@ -71,15 +83,14 @@ def count_lesions(
     days_since_scan : ndarray, shape (scans,)
     gd_share : float
         Expected enhancing lesions as a share of a whole year's new lesions.
-    gd_concentration : float
-        Sum of the two beta parameters; small means that lesions enhance together or not at all.
+    readiness : ndarray, shape (scans,)
+        Personal factor on that share, mean 1.
     rng : Generator
     """
     years = np.maximum(days_since_scan, 1.0) / 365.25
     new = np.minimum(rng.poisson(lesion_rate * years), NEW_T2_RANGE[1])
-    share = np.clip(gd_share / years, 1e-4, _LARGEST_SHARE)
-    probability = rng.beta(share * gd_concentration, (1.0 - share) * gd_concentration)
-    enhancing = np.minimum(rng.binomial(new, probability), GD_RANGE[1])
+    share = np.minimum(gd_share / years * readiness, _LARGEST_SHARE)
+    enhancing = np.minimum(rng.binomial(new, share), GD_RANGE[1])
     return new.astype(np.int64), enhancing.astype(np.int64)
 
 

@@ -17,8 +17,16 @@ from reference_db.vocabulary import Treatment
 Calibration = Mapping[tuple[str, str], float]
 """Calibrated parameters by scope (name of a trial, or code of an arm) and name."""
 
-TRIAL_PARAMETERS = ("relapse_rate", "progression_slope", "lesion_rate")
-"""Natural rates per year in a trial's population, for an untreated patient of average covariates and frailty 1."""
+TRIAL_PARAMETERS = (
+    "relapse_rate",
+    "progression_slope",
+    "lesion_rate",
+    "lesion_correlation",
+    "worsening_modification",
+)
+"""Natural rates per year in a trial's population, for an untreated patient of average covariates and frailty 1; the
+correlation of the frailties of lesions and relapses; how much stronger effects on worsening are per unit of recent
+activity."""
 
 ARM_PARAMETERS = (
     "relapse_ratio",
@@ -28,7 +36,7 @@ ARM_PARAMETERS = (
     "relapse_shape",
     "lesion_shape",
     "gd_share",
-    "gd_concentration",
+    "gd_shape",
     "dropout_rate",
 )
 """Effects of an arm's treatment, spread of frailties under it, enhancement on its scans, dropouts per year."""

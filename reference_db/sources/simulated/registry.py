@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from reference_db.schema import EDSS_SCALE, LongTables
 from reference_db.sources.simulated.cohort import (
     Cohort,
+    fluctuation_at_baseline,
     frailty_correlation,
     progression_covariates,
     relapse_covariates,
@@ -45,7 +46,7 @@ from reference_db.sources.simulated.indication import (
     next_class,
     prior_treatment,
 )
-from reference_db.sources.simulated.observation import integers
+from reference_db.sources.simulated.observation import integers, steadiness
 from reference_db.sources.simulated.parameters import class_effects, parameters
 from reference_db.sources.simulated.registry_records import RegistryLife, record
 from reference_db.vocabulary import Phenotype, Sex, Treatment
@@ -104,8 +105,8 @@ def simulate_registry(source: str, *, scale: float, rng: np.random.Generator) ->
 
 def class_regime(traits: Traits, classes: NDArray[np.int8], frailties: Frailties) -> Regime:
     """Return the rates of each patient under a class of his own, from the published class effects."""
-    log_effect = _log_effects()[classes] * traits.modification[:, None]
-    effect = np.exp(log_effect)
+    exponents = np.stack([traits.modification, traits.worsening_modification, traits.modification], axis=1)
+    effect = np.exp(_log_effects()[classes] * exponents)
     return Regime(
         relapse_rate=traits.relapse_rate * frailties.relapse * effect[:, 0],
         progression_slope=traits.progression_slope * frailties.progression * effect[:, 1],
@@ -132,7 +133,7 @@ def class_quotas(source: str, scale: float) -> Quotas:
 def _enrol(source: str, scale: float, rng: np.random.Generator) -> Cohort:
     margins, quotas = registry_phenotypes(source), class_quotas(source, scale)
     n = sum(active + others for active, others in quotas.values())
-    u = normal_scores(frailty_correlation(), n, rng)
+    u = normal_scores(frailty_correlation(parameters()["lesion_frailty_correlation"]), n, rng)
     phenotype = rng.permutation(np.repeat(np.arange(len(margins)), _apportion([m.share for m in margins], n)))
     age, onset, edss = np.empty(n), np.empty(n), np.empty(n)
     for i, margin in enumerate(margins):
@@ -148,23 +149,31 @@ def _enrol(source: str, scale: float, rng: np.random.Generator) -> Cohort:
     relapses, gd = activity(names, active, u[3], u[4], rng)
     score = relapses + (gd > 0)
     classes = assign(names=names, age=age, edss=edss, activity_score=score, active=active, quotas=quotas, rng=rng)
-    p = parameters()
+    p, activity_score = parameters(), score.astype(np.float64)
     transient = transient_at_baseline(edss, relapses.astype(np.float64))
+    fluctuation = fluctuation_at_baseline(edss, rng)
     activity_factor = np.array([m.relapse_factor for m in margins])[phenotype] * np.where(
         active, 1.0, p["registry_inactive_factor"]
     )
     traits = Traits(
-        lasting=edss - transient + rng.uniform(-0.2, 0.2, n),
+        lasting=edss - transient - fluctuation * steadiness(edss) + rng.uniform(-0.2, 0.2, n),
         transient=transient,
+        fluctuation=fluctuation,
         relapse_u=u[6],
         lesion_u=u[7],
         progression_u=u[8],
+        enhancement_u=u[9],
         relapse_rate=p["registry_relapse_rate"] * activity_factor * relapse_covariates(age, onset),
         progression_slope=p["registry_progression_slope"]
         * np.array([m.progression_factor for m in margins])[phenotype]
         * progression_covariates(age, _REFERENCE_AGE),
         lesion_rate=p["registry_lesion_rate"] * activity_factor,
-        modification=modification(age, score.astype(np.float64), _USUAL_ACTIVITY),
+        modification=modification(
+            age, activity_score, usual_activity=_USUAL_ACTIVITY, per_activity=p["effect_modification_activity"]
+        ),
+        worsening_modification=modification(
+            age, activity_score, usual_activity=_USUAL_ACTIVITY, per_activity=p["worsening_modification_activity"]
+        ),
     )
     older = np.where(names == Phenotype.CIS.value, 0, rng.poisson(p["older_relapse_mean"], n))
     treatment = np.array([t.value for t in CLASSES], dtype=object)[classes]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from reference_db.schema import LongTables
 from reference_db.sources.simulated.cohort import Cohort
 from reference_db.sources.simulated.disease import STEP_DAYS, Course
+from reference_db.sources.simulated.distributions import gamma_frailty
 from reference_db.sources.simulated.indication import CLASSES
 from reference_db.sources.simulated.observation import (
     count_lesions,
@@ -177,7 +178,7 @@ def _scans(
         lesion_rate=life.natural_lesion_rate[patient] * ratio[classes] ** cohort.traits.modification[patient],
         days_since_scan=since.astype(np.float64),
         gd_share=p["registry_gd_share"],
-        gd_concentration=p["gd_concentration"],
+        readiness=gamma_frailty(cohort.traits.enhancement_u, p["registry_gd_shape"])[patient],
         rng=rng,
     )
     counted = rng.random(len(day)) < np.minimum(design["scan_counted_share"] * centres.counting[patient], 0.98)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from reference_db.schema import EDSS_SCALE, RELAPSES_24M_RANGE, LongTables
 from reference_db.sources.simulated.cohort import (
     Cohort,
+    fluctuation_at_baseline,
     frailty_correlation,
     progression_covariates,
     relapse_covariates,
@@ -30,6 +31,7 @@ from reference_db.sources.simulated.disease import (
 )
 from reference_db.sources.simulated.distributions import (
     discrete_quantile,
+    gamma_frailty,
     gamma_quantile,
     hurdle_counts,
     maximum_entropy,
@@ -43,6 +45,7 @@ from reference_db.sources.simulated.observation import (
     long_table,
     rate_edss,
     relapse_days,
+    steadiness,
     t2_bins,
 )
 from reference_db.sources.simulated.parameters import Calibration, arm_effect, parameters
@@ -56,6 +59,7 @@ _AGES = tuple(np.round(np.arange(18.0, 66.0, 0.1), 1).tolist())
 _YOUNGEST_ONSET = 10.0
 _MOST_RELAPSES = 6
 _MOST_ENHANCING = 60
+_USUAL_ENHANCING_SHARE = 0.4
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def arm_regime(arm: Arm, traits: Traits, calibration: Calibration) -> Regime:
 
 def _enrol(arm: Arm, n: int, first_number: int, calibration: Calibration, rng: np.random.Generator) -> Cohort:
     figures = baseline_of(arm.code)
-    u = normal_scores(frailty_correlation(), n, rng)
+    u = normal_scores(frailty_correlation(calibration[arm.source, "lesion_correlation"]), n, rng)
     ages = tuple(age for age in _AGES if arm.age[0] <= age <= arm.age[1])
     age = discrete_quantile(ages, maximum_entropy(ages, figures["age_mean"], figures["age_sd"]), u[0])
     onset = gamma_quantile(u[1], figures["years_since_onset_mean"], figures["years_since_onset_sd"])
@@ -103,18 +107,26 @@ def _enrol(arm: Arm, n: int, first_number: int, calibration: Calibration, rng: n
     )
     gd = discrete_quantile(*_enhancing(figures), u[4])
     t2_count = np.maximum(gamma_quantile(u[5], figures["t2_count_mean"], figures["t2_count_sd"]).round(), gd)
-    transient = transient_at_baseline(edss, relapses)
+    transient, fluctuation = transient_at_baseline(edss, relapses), fluctuation_at_baseline(edss, rng)
+    activity, usual = relapses + (gd > 0), figures["relapses_12m_mean"] + _USUAL_ENHANCING_SHARE
     traits = Traits(
-        lasting=edss - transient + rng.uniform(-0.2, 0.2, n),
+        lasting=edss - transient - fluctuation * steadiness(edss) + rng.uniform(-0.2, 0.2, n),
         transient=transient,
+        fluctuation=fluctuation,
         relapse_u=u[6],
         lesion_u=u[7],
         progression_u=u[8],
+        enhancement_u=u[9],
         relapse_rate=calibration[arm.source, "relapse_rate"] * relapse_covariates(age, onset),
         progression_slope=calibration[arm.source, "progression_slope"]
         * progression_covariates(age, figures["age_mean"]),
         lesion_rate=np.full(n, calibration[arm.source, "lesion_rate"]),
-        modification=modification(age, relapses + (gd > 0), figures["relapses_12m_mean"] + 0.4),
+        modification=modification(
+            age, activity, usual_activity=usual, per_activity=parameters()["effect_modification_activity"]
+        ),
+        worsening_modification=modification(
+            age, activity, usual_activity=usual, per_activity=calibration[arm.source, "worsening_modification"]
+        ),
     )
     patients = _patients(arm, first_number, age, onset, relapses.astype(np.int64), rng)
     return Cohort(patients=patients, edss=edss, gd=gd, t2_count=t2_count, traits=traits)
@@ -213,7 +225,7 @@ def _scans(
         lesion_rate=rates.lesion_rate[patient],
         days_since_scan=np.diff(day, prepend=0)[scan].astype(np.float64),
         gd_share=calibration[arm.code, "gd_share"],
-        gd_concentration=calibration[arm.code, "gd_concentration"],
+        readiness=gamma_frailty(cohort.traits.enhancement_u, calibration[arm.code, "gd_shape"])[patient],
         rng=rng,
     )
     first = scan == 0

@@ -1,0 +1,1 @@
+"""Calibration of the simulated sources on published figures, and the comparison that shows how well it went."""
