@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from projection.result import Projection
 from reference_db.errors import FieldProblem
+from selection.criteria import parse_criteria
 from selection.patient import InvalidPatient, PatientOfInterest, parse_patient
 from viewer.session import Form, Session
 
@@ -50,7 +51,7 @@ class Answers:
 
     def of(self, session: Session) -> Answer:
         """Return the answer to a session."""
-        key = json.dumps([session.form.as_document(), dict(session.weights)], sort_keys=True)
+        key = json.dumps([session.form.as_document(), session.similarity.as_json()], sort_keys=True, default=str)
         answer = self._kept.get(key)
         if answer is None:
             answer = self._compute(session)
@@ -64,7 +65,11 @@ class Answers:
             patient = read_patient(session.form)
         except InvalidPatient as error:
             return Answer(None, None, error.problems)
-        return Answer(patient, self.projector.project(patient))
+        asked = session.similarity
+        projection = self.projector.project(
+            patient, k=asked.k, weights=asked.weights or None, criteria=parse_criteria(asked.criteria)
+        )
+        return Answer(patient, projection)
 
 
 def read_patient(form: Form) -> PatientOfInterest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,9 +16,9 @@ from starlette.responses import Response
 
 from viewer.answers import Answers
 from viewer.components.frame import PAGES, frame
-from viewer.pages import consultation
+from viewer.pages import about, consultation, patient, take_home
 from viewer.session import Session
-from viewer.text import Language, catalogue
+from viewer.text import Language, Text, catalogue
 
 if TYPE_CHECKING:
     from projection import Projector
@@ -64,7 +65,8 @@ def create_viewer(projector: Projector, *, prefix: str = "/viewer/") -> dash.Das
     _serve_pages(app, prefix)
     _wire_preferences(app)
     _wire_pages(app, answers, prefix)
-    consultation.register(app, answers)
+    for page in (consultation, patient, take_home):
+        page.register(app, answers)
     return app
 
 
@@ -75,6 +77,8 @@ def _shell() -> Component:
             [
                 dcc.Location(id="url", refresh="callback-nav"),
                 dcc.Store(id="session"),
+                dcc.Store(id="view", data=consultation.FIRST_VIEW),
+                dcc.Store(id="patient-view", data=patient.FIRST_VIEW),
                 dcc.Store(id="language"),
                 dcc.Store(id="theme"),
                 dcc.Store(id="title"),
@@ -140,6 +144,12 @@ def _wire_preferences(app: dash.Dash) -> None:
 
 def _wire_pages(app: dash.Dash, answers: Answers, prefix: str) -> None:
     pages = {f"{prefix}{path}": name for name, path in PAGES.items()}
+    layouts: dict[str, Callable[[Session, Text], Component]] = {
+        "consultation": consultation.layout,
+        "patient": patient.layout,
+        "take-home": take_home.layout,
+        "about": lambda _session, text: about.layout(answers, text),
+    }
 
     @app.callback(
         Output("frame", "children"),
@@ -156,7 +166,7 @@ def _wire_pages(app: dash.Dash, answers: Answers, prefix: str) -> None:
         text = catalogue(Language(language))
         session = Session.of_json(data) if data else Session.of_fragment(fragment) or Session()
         name = pages.get(pathname if pathname.endswith("/") or pathname in pages else f"{pathname}/", "consultation")
-        content = consultation.layout(session, text)
+        content = layouts[name](session, text)
         screen = frame(name, content, text=text, prefix=prefix, release=answers.projector.release.version)
         kept = no_update if name == "consultation" else session.as_json()
         return screen, kept, f"{text(f'page.{name}')} · {text('product.name')}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -59,6 +59,12 @@ class Form:
         return cls({name: value for name, value in document.items() if name != "history"}, history[:HISTORY_ROWS])
 
 
+def past_visits(form: Form) -> list[tuple[float, float]]:
+    """Return the patient's own EDSS in months from today, oldest first, today's last; from a valid form."""
+    visits = [(-float(months), float(edss)) for months, edss in form.history if months and edss not in (None, "")]
+    return [*sorted(visits), (0.0, float(form.values["edss"]))]
+
+
 EXAMPLES: dict[str, Form] = {
     "recent_active": Form(
         {
@@ -84,8 +90,7 @@ EXAMPLES: dict[str, Form] = {
             "gd_lesions": 0,
             "t2_lesions": "10-20",
             "prior_treatment": "none",
-        },
-        ((12, 2.0),),
+        }
     ),
     "quiet": Form(
         {
@@ -134,6 +139,29 @@ EXAMPLES: dict[str, Form] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Similarity:
+    """What the user changed about who counts as similar; empty where the release's own choice stands.
+
+    Attributes
+    ----------
+    weights : mapping of str to float
+        By feature.
+    k : int or None
+        Patients of reference per class.
+    criteria : mapping
+        Hard criteria and calipers, as `selection.parse_criteria` reads them.
+    """
+
+    weights: Mapping[str, float] = field(default_factory=dict)
+    k: int | None = None
+    criteria: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the choices as the browser keeps them."""
+        return {"weights": dict(self.weights), "k": self.k, "criteria": dict(self.criteria)}
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """One consultation.
 
@@ -142,17 +170,16 @@ class Session:
     form : Form
     shown : tuple of str
         Treatment classes shown, in the order of the vocabulary.
-    weights : mapping of str to float
-        Weights that the user changed; empty for the release's own.
+    similarity : Similarity
     """
 
     form: Form = field(default_factory=lambda: EXAMPLES["established"])
     shown: tuple[str, ...] = ALL_CLASSES
-    weights: Mapping[str, float] = field(default_factory=dict)
+    similarity: Similarity = field(default_factory=Similarity)
 
-    def with_form(self, form: Form) -> Session:
-        """Return the session with another form."""
-        return replace(self, form=form)
+    def showing(self, treatments: Collection[str]) -> Session:
+        """Return the session with other treatment classes shown."""
+        return replace(self, shown=tuple(name for name in ALL_CLASSES if name in treatments))
 
     def as_json(self) -> dict[str, Any]:
         """Return the session as the browser keeps it."""
@@ -160,7 +187,7 @@ class Session:
             "values": dict(self.form.values),
             "history": [list(visit) for visit in self.form.history],
             "shown": list(self.shown),
-            "weights": dict(self.weights),
+            "similarity": self.similarity.as_json(),
         }
 
     @classmethod
@@ -171,7 +198,11 @@ class Session:
         return cls(
             form=Form(dict(data["values"]), tuple((visit[0], visit[1]) for visit in data["history"])),
             shown=tuple(name for name in ALL_CLASSES if name in data["shown"]),
-            weights={str(name): float(weight) for name, weight in data["weights"].items()},
+            similarity=Similarity(
+                weights={str(name): float(weight) for name, weight in data["similarity"]["weights"].items()},
+                k=data["similarity"]["k"],
+                criteria=dict(data["similarity"]["criteria"]),
+            ),
         )
 
     def as_fragment(self) -> str:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selection.patient import parse_patient
-from viewer.session import ALL_CLASSES, EXAMPLES, UNKNOWN, Form, Session
+from viewer.session import ALL_CLASSES, EXAMPLES, UNKNOWN, Form, Session, Similarity
 
 cells = st.one_of(st.none(), st.integers(-5, 400), st.floats(-5, 400, allow_nan=False), st.text(max_size=8))
 sessions = st.builds(
@@ -18,7 +18,12 @@ sessions = st.builds(
     shown=st.lists(st.sampled_from(ALL_CLASSES), unique=True).map(
         lambda names: tuple(name for name in ALL_CLASSES if name in names)
     ),
-    weights=st.dictionaries(st.sampled_from(["age", "edss"]), st.floats(0, 10)),
+    similarity=st.builds(
+        Similarity,
+        weights=st.dictionaries(st.sampled_from(["age", "edss"]), st.floats(0, 10)),
+        k=st.none() | st.integers(30, 500),
+        criteria=st.sampled_from([{}, {"same": ["phenotype", "sex"], "calipers": {"age": 5}}]),
+    ),
 )
 
 

@@ -54,18 +54,21 @@ def swatch(treatment: Treatment) -> Component:
     )
 
 
-def count_id(treatment: Treatment) -> str:
-    """Return the id of the element that says how many patients of reference a class has."""
-    return f"n-{treatment.value.replace(' ', '-').lower()}"
+def count_id(treatment: Treatment, element: str = "legend") -> str:
+    """Return the id of the element of a legend that says how many patients of reference a class has."""
+    return f"{element}-n-{treatment.value.replace(' ', '-').lower()}"
 
 
-def legend(shown: Collection[str], text: Text) -> Component:
-    """Return the legend with its switches; `count_id` elements are filled when there is an answer."""
+def legend(shown: Collection[str], text: Text, *, element: str = "legend") -> Component:
+    """Return the legend with its switches under the given id.
+
+    `count_id` elements are filled where there is an answer; each page has an `element` of its own.
+    """
     chips = [
         dmc.Chip(
             [
                 html.Span(
-                    [swatch(treatment), html.Span(id=count_id(treatment), className="class-n")],
+                    [swatch(treatment), html.Span(id=count_id(treatment, element), className="class-n")],
                     className="class-signs",
                 ),
                 html.Span(text(f"treatment.{treatment.value}"), className="class-name"),
@@ -86,8 +89,8 @@ def legend(shown: Collection[str], text: Text) -> Component:
                 className="legend-head",
             ),
             html.Div(
-                dmc.ChipGroup(chips, multiple=True, value=list(shown), id="legend"),
-                id="patients-of-reference",
+                dmc.ChipGroup(chips, multiple=True, value=list(shown), id=element),
+                id="patients-of-reference" if element == "legend" else f"{element}-classes",
                 className="legend-chips",
                 role="group",
                 **aria(labelledby="legend-title"),

@@ -87,7 +87,7 @@ def _row(one: ClassProjection, month: int, text: Text) -> Component:
     edss = at_month(one.edss.expected, month)
     cells = [
         html.Td([html.Strong(text.number(one.n)), _small(text("table.eligible", n=text.number(one.n_eligible)))]),
-        _cell(text.number(edss.value, 1), text.number(edss.lower, 1), text.number(edss.upper, 1), text),
+        _cell(text.number(edss.value, 1), text.number(edss.lower, 1), text.number(edss.upper, 1), edss.n, text),
     ]
     for outcome in OUTCOMES:
         curve = one.probabilities.get(outcome)
@@ -96,19 +96,24 @@ def _row(one: ClassProjection, month: int, text: Text) -> Component:
             continue
         share = at_month(curve, month)
         share = complement(share) if outcome in FREE_OF else share
-        cells.append(_cell(text.percent(share.value), text.percent(share.lower), text.percent(share.upper), text))
+        cells.append(
+            _cell(text.percent(share.value), text.percent(share.lower), text.percent(share.upper), share.n, text)
+        )
     rate = one.annualised_relapse_rate
     if rate is None:
         cells.append(html.Td(NOT_SHOWN))
     else:
-        cells.append(_cell(text.number(rate.value, 2), text.number(rate.lower, 2), text.number(rate.upper, 2), text))
+        cells.append(
+            _cell(text.number(rate.value, 2), text.number(rate.lower, 2), text.number(rate.upper, 2), rate.n, text)
+        )
     return html.Tr([name, *cells])
 
 
-def _cell(value: str, lower: str, upper: str, text: Text) -> Component:
+def _cell(value: str, lower: str, upper: str, n: int, text: Text) -> Component:
     if value == NOT_SHOWN:
         return html.Td(NOT_SHOWN)
-    return html.Td([html.Strong(value), _small(text.interval(lower, upper))])
+    behind = html.Span(text("table.behind", n=text.number(n)), className="behind")
+    return html.Td([html.Strong(value), behind, _small(text.interval(lower, upper))])
 
 
 def _small(words: str) -> Component:

@@ -92,7 +92,7 @@ def course_figure(
             "dtick": 0.5 if top - bottom <= 3.5 else 1,
         },
         today=text("figure.today") if first < 0 else None,
-        end=(whisker_place((len(drawn) - 1) / 2, until), text("figure.at_end", months=until)) if drawn else None,
+        end=text("figure.at_end", months=until) if drawn else None,
     )
     return {"data": traces, "layout": base}
 

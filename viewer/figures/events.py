@@ -62,7 +62,7 @@ def events_figure(
         traces += _traces(one.treatment, curve, panels.axes(position), text, theme, free=free, density=density)
         if not apart:
             traces += _whisker(one.treatment, curve, theme, whisker_place(position, until), free=free)
-        highest = max(highest, float(np.nanmax(curve.upper, initial=0.0)), float(np.nanmax(curve.value, initial=0.0)))
+        highest = max(highest, _reach(curve))
     end = 100 * next(step for step in STEPS if highest <= step or math.isclose(step, 1.0))
     panels.finish(
         x={
@@ -76,7 +76,7 @@ def events_figure(
             "nticks": 4 if apart else 6,
             "title": text("figure.free_axis" if free else "figure.event_axis"),
         },
-        end=(whisker_place((len(drawn) - 1) / 2, until), text("figure.at_end", months=until)) if drawn else None,
+        end=text("figure.at_end", months=until) if drawn else None,
     )
     base["margin"] = {**base["margin"], "l": 58}
     return {"data": traces, "layout": base}
@@ -91,6 +91,15 @@ def _whisker(treatment: str, curve: Curve, theme: Theme, place: float, *, free: 
         share, low, high = 1 - share, 1 - high, 1 - low
     style = style_of(treatment)
     return [whisker(place, 100 * share, 100 * low, 100 * high, style.colour(theme), style.symbol)]
+
+
+def _reach(curve: Curve) -> float:
+    """Return how far up the axis must go: to every value, and to the end of the last interval.
+
+    Earlier intervals may be cut: with hardly an event yet they reach far up and say nothing.
+    """
+    upper = curve.upper[np.isfinite(curve.upper)]
+    return max(float(np.nanmax(curve.value, initial=0.0)), float(upper[-1]) if upper.size else 0.0)
 
 
 def _until(curve: Curve, month: int) -> Curve:

@@ -45,7 +45,7 @@ class Panels:
         return [left, min(1.0, left + width)], [max(0.0, top - height), top]
 
     def finish(
-        self, *, x: dict[str, Any], y: dict[str, Any], today: str | None = None, end: tuple[float, str] | None = None
+        self, *, x: dict[str, Any], y: dict[str, Any], today: str | None = None, end: str | None = None
     ) -> None:
         """Complete the layout: common scales, titles of panels, and the line at today (month 0) when it is named.
 
@@ -55,8 +55,8 @@ class Panels:
             Axis properties; `title` is plain text and stands once on the left and once below.
         today : str or None
             Word beside the line at month 0.
-        end : (month, str) or None
-            Words over the intervals that stand right of the curves, and the month they are centred on.
+        end : str or None
+            Words over the intervals that stand right of the curves.
         """
         base = {axis: self._layout.pop(axis) for axis in ("xaxis", "yaxis")}
         annotations: list[dict[str, Any]] = []
@@ -78,7 +78,7 @@ class Panels:
         if today is not None and self._titles is None:
             annotations.append(self._today_word(today))
         if end is not None and self._titles is None:
-            annotations.append({**self._today_word(end[1]), "x": end[0], "xanchor": "center", "xshift": 0})
+            annotations.append({**self._today_word(end), "x": 1, "xref": "paper", "xshift": 0})
         self._layout["annotations"], self._layout["shapes"] = annotations, shapes
 
     def _title(self, position: int) -> dict[str, Any]:

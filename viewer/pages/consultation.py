@@ -9,8 +9,10 @@ import dash_mantine_components as dmc
 from dash import Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
-from projection.result import Projection
+from projection.result import ClassProjection, Projection
+from reference_db.small_cells import SMALL_CELL
 from reference_db.vocabulary import Treatment
+from selection.selector import FEWEST
 from viewer.answers import Answers
 from viewer.components.accessible import aria
 from viewer.components.legend import count_id, legend
@@ -25,15 +27,18 @@ from viewer.components.patient_form import (
     field_id,
     patient_form,
 )
-from viewer.figures.course import Visit, course_figure
+from viewer.figures.course import course_figure
 from viewer.figures.events import events_figure
 from viewer.figures.style import GRAPH_CONFIG, THEMES
-from viewer.session import EXAMPLES, HISTORY_ROWS, Form, Session
+from viewer.session import EXAMPLES, HISTORY_ROWS, Form, Session, past_visits
 from viewer.text import Language, Text, catalogue
 
 NUMBERS = tuple(field for field in FIELDS if isinstance(field, NumberField))
 CHOICES = tuple(field for field in FIELDS if isinstance(field, ChoiceField))
 FIGURE_HEIGHT = 350
+
+FIRST_VIEW: dict[str, str] = {"arrangement": "together", "band": "expected", "horizon": "24"}
+"""How the figures are looked at first: the choices above them, by element."""
 
 
 def layout(session: Session, text: Text) -> Component:
@@ -180,7 +185,7 @@ def _wire_form(app: dash.Dash, answers: Answers) -> None:
         session = Session(
             form=Form(as_mapping(tuple(None if value == "" else value for value in values)), history),
             shown=tuple(treatment.value for treatment in Treatment if treatment.value in shown),
-            weights=before.weights,
+            similarity=before.similarity,
         )
         wrong = {problem.field.partition("[")[0] for problem in answers.of(session).problems}
         says = {name: _complaint(name, session.form, text) for name in wrong}
@@ -229,6 +234,14 @@ def _wire_examples(app: dash.Dash) -> None:
 
 def _wire_results(app: dash.Dash, answers: Answers) -> None:
     @app.callback(
+        output=Output("view", "data"),
+        inputs={name: Input(name, "value") for name in FIRST_VIEW},
+        prevent_initial_call=True,
+    )
+    def look(**view: str) -> dict[str, str]:
+        return view
+
+    @app.callback(
         output=(
             Output("figure-edss", "figure"),
             Output("figure-worsening", "figure"),
@@ -243,14 +256,12 @@ def _wire_results(app: dash.Dash, answers: Answers) -> None:
         inputs={
             "data": Input("session", "data"),
             "theme_name": Input("theme", "data"),
-            "arrangement": Input("arrangement", "value"),
-            "band": Input("band", "value"),
-            "horizon": Input("horizon", "value"),
+            "view": Input("view", "data"),
             "language": State("language", "data"),
         },
     )
     def draw(
-        data: dict[str, Any] | None, theme_name: str | None, arrangement: str, band: str, horizon: str, language: str
+        data: dict[str, Any] | None, theme_name: str | None, view: dict[str, str], language: str
     ) -> tuple[Any, ...]:
         if data is None or theme_name is None:
             raise dash.exceptions.PreventUpdate
@@ -265,7 +276,7 @@ def _wire_results(app: dash.Dash, answers: Answers) -> None:
                 no_update,
                 "results stale",
             )
-        until, apart = int(horizon), arrangement == "apart"
+        until, apart, band = int(view["horizon"]), view["arrangement"] == "apart", view["band"]
         edss = course_figure(
             answer.projection,
             shown=session.shown,
@@ -298,12 +309,6 @@ def _wire_results(app: dash.Dash, answers: Answers) -> None:
         )
 
 
-def past_visits(form: Form) -> list[Visit]:
-    """Return the patient's own visits in months from today, oldest first, today's last; from a valid form."""
-    visits = [(-float(months), float(edss)) for months, edss in form.history if months and edss not in (None, "")]
-    return [*sorted(visits), (0.0, float(form.values["edss"]))]
-
-
 def class_counts(projection: Projection, text: Text) -> list[str]:
     """Return what the legend says of each class: patients of reference, or that they are too few."""
     by_class = {one.treatment: one for one in projection.classes}
@@ -320,11 +325,23 @@ def class_counts(projection: Projection, text: Text) -> list[str]:
 
 
 def refusals(projection: Projection, text: Text) -> list[Component] | None:
-    """Return why classes are not shown, in place; None when all are."""
-    refused = [one for one in projection.classes if one.refusal is not None]
-    if not refused:
+    """Return why classes are not shown, in place and each reason once; None when all are."""
+    reasons: dict[str, list[str]] = {}
+    for one in projection.classes:
+        if one.refusal is not None:
+            reasons.setdefault(refusal_in_words(one, text), []).append(text(f"treatment.{one.treatment}"))
+    if not reasons:
         return None
     return [
         html.H3(text("refusal.title")),
-        html.Ul([html.Li([html.Strong(text(f"treatment.{one.treatment}")), ": ", one.refusal]) for one in refused]),
+        html.Ul([html.Li([html.Strong(", ".join(names)), ": ", reason]) for reason, names in reasons.items()]),
     ]
+
+
+def refusal_in_words(one: ClassProjection, text: Text) -> str:
+    """Return why a class is not shown; a count too small to be given out arrives here as 0."""
+    if one.n_eligible >= FEWEST:
+        number = text.number(one.n) if one.n else text("refusal.under", n=SMALL_CELL)
+        return text("refusal.few_similar", n=number, eligible=text.number(one.n_eligible), needed=FEWEST)
+    number = text.number(one.n_eligible) if one.n_eligible else text("refusal.under", n=SMALL_CELL)
+    return text("refusal.few_eligible", n=number, needed=FEWEST)

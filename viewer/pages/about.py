@@ -1,0 +1,126 @@
+"""What the evidence is: the release, its sources, how privacy was judged, what it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dash import html
+from dash.development.base_component import Component
+
+from reference_db.release import Manifest, Release
+from viewer.answers import Answers
+from viewer.components.accessible import aria
+from viewer.text import NOT_SHOWN, Text
+
+
+def layout(answers: Answers, text: Text) -> Component:
+    """Return the page; everything on it is read from the release that answers."""
+    release = answers.projector.release
+    if not isinstance(release, Release):
+        return html.Div(html.P(text("about.none"), className="panel"), className="about")
+    manifest = release.manifest
+    counts = {str(name): int(n) for name, n in release.episodes.table["source"].value_counts().items()}
+    left = [
+        _section(
+            "what",
+            [
+                html.P(text("about.what.words")),
+                html.Ul([html.Li(text(f"about.not.{name}")) for name in ("causal", "device", "individual")]),
+            ],
+            text,
+        ),
+        _section("sources", [html.P(text("about.sources.words")), _sources(manifest, counts, text)], text),
+        _section("method", [html.P(text(f"about.method.{part}")) for part in ("similar", "change", "two")], text),
+    ]
+    right = [
+        _section(
+            "release",
+            [
+                _pairs(
+                    {
+                        text("about.release.version"): manifest.version,
+                        text("about.release.created"): manifest.created.strftime(text("take_home.date_format")),
+                        text("about.release.patients"): text.number(sum(counts.values())),
+                        text("about.release.approval"): text(
+                            "about.release.let_out" if not manifest.reasons else "about.release.held_back"
+                        ),
+                    }
+                ),
+            ],
+            text,
+        ),
+        _section("privacy", [html.P(text("about.privacy.words")), _privacy(manifest.privacy, text)], text),
+        _section("utility", [_utility(manifest.utility, text)], text),
+    ]
+    return html.Div([html.Div(left), html.Div(right)], className="about")
+
+
+def _section(name: str, content: list[Component], text: Text) -> Component:
+    return html.Section(
+        [html.H2(text(f"about.{name}.title"), id=f"about-{name}"), *content],
+        className="panel",
+        **aria(labelledby=f"about-{name}"),
+    )
+
+
+def _pairs(pairs: Mapping[str, str]) -> Component:
+    return html.Dl([part for key, value in pairs.items() for part in (html.Dt(key), html.Dd(value))])
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> Component:
+    return html.Div(
+        html.Table(
+            [
+                html.Thead(html.Tr([html.Th(head, scope="col") for head in heads])),
+                html.Tbody(
+                    [html.Tr([html.Th(row[0], scope="row"), *(html.Td(cell) for cell in row[1:])]) for row in rows]
+                ),
+            ],
+            className="outcomes",
+        ),
+        className="table-scroll",
+        tabIndex=0,
+    )
+
+
+def _sources(manifest: Manifest, counts: Mapping[str, int], text: Text) -> Component:
+    heads = [text(f"about.sources.{head}") for head in ("name", "kind", "patients")]
+    return _table(
+        heads,
+        [
+            [source.label, text(f"source_kind.{source.kind.value}"), text.number(counts.get(source.name, 0))]
+            for source in manifest.sources
+        ],
+    )
+
+
+def _privacy(privacy: Mapping[str, Any], text: Text) -> Component:
+    heads = [text(f"about.privacy.{head}") for head in ("metric", "value", "target", "verdict")]
+    rows = []
+    for metric in privacy.get("metrics", ()):
+        name, unit = f"privacy_metric.{metric['name']}", _unit(str(metric.get("unit", "")), text)
+        label = text(name) if name in text.words else str(metric["label"])
+        value, target = metric.get("value"), metric.get("target")
+        rows.append(
+            [
+                label,
+                NOT_SHOWN if value is None else text.number(value, 1) + unit,
+                NOT_SHOWN if target is None else f"> {text.number(target, 1)}{unit}",
+                text(f"verdict.{metric['verdict']}"),
+            ]
+        )
+    return _table(heads, rows) if rows else html.P(text("about.none"))
+
+
+def _unit(unit: str, text: Text) -> str:
+    if unit == "%":
+        return text("figure.percent_suffix")
+    return f" {text('about.privacy.records')}" if unit == "records" else ""
+
+
+def _utility(utility: Mapping[str, Any], text: Text) -> Component:
+    numbers = {str(key): value for key, value in utility.items() if isinstance(value, int | float)}
+    if not numbers:
+        return html.P(text("about.utility.none"))
+    return _pairs({key.replace("_", " "): text.number(float(value), 2) for key, value in numbers.items()})

@@ -1,0 +1,144 @@
+"""One page to take home: what was looked at together, printable, with nothing of it stored."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any
+
+import dash
+from dash import ClientsideFunction, Input, Output, State, dcc, html
+from dash.development.base_component import Component
+
+from projection.result import ClassProjection, Projection
+from reference_db.vocabulary import Treatment
+from viewer.answers import Answers
+from viewer.components.legend import swatch
+from viewer.components.outcome_table import at_month
+from viewer.figures.course import course_figure
+from viewer.figures.style import GRAPH_CONFIG, LIGHT
+from viewer.pages.patient import MONTH, OUTCOMES, hundred, plain_name
+from viewer.session import Form, Session, past_visits
+from viewer.text import NOT_SHOWN, Language, Text, catalogue
+
+PAPER_CONFIG: Any = {**GRAPH_CONFIG, "staticPlot": True}
+
+
+def layout(_session: Session, text: Text) -> Component:
+    """Return the page; its sheet is filled from the session."""
+    return html.Div(
+        [
+            html.Div(
+                [
+                    html.P(text("take_home.explain")),
+                    html.Button(text("take_home.print"), id="print", className="primary", n_clicks=0),
+                ],
+                className="panel no-print take-home-head",
+            ),
+            html.Article(id="sheet", className="sheet"),
+        ]
+    )
+
+
+def register(app: dash.Dash, answers: Answers) -> None:
+    """Wire the page."""
+    application: Any = app
+    application.clientside_callback(
+        ClientsideFunction("viewer", "print"),
+        Output("document", "data", allow_duplicate=True),
+        Input("print", "n_clicks"),
+        prevent_initial_call=True,
+    )
+
+    @app.callback(Output("sheet", "children"), Input("session", "data"), State("language", "data"))
+    def fill(data: dict[str, Any] | None, language: str) -> list[Component]:
+        if data is None:
+            raise dash.exceptions.PreventUpdate
+        text, session = catalogue(Language(language)), Session.of_json(data)
+        answer = answers.of(session)
+        if answer.projection is None:
+            return [html.P(text("patient.incomplete"))]
+        return sheet(answer.projection, session, text)
+
+
+def sheet(projection: Projection, session: Session, text: Text) -> list[Component]:
+    """Return what stands on the sheet of paper."""
+    shown = [one for one in projection.classes if one.treatment in session.shown]
+    today = datetime.now().astimezone().strftime(text("take_home.date_format"))
+    return [
+        html.Header(
+            [html.H2(text("patient.title")), html.P(text("take_home.made", date=today, release=projection.release))],
+            className="sheet-head",
+        ),
+        html.P(described(session.form, text), className="described"),
+        html.P(text("patient.who", n=text.number(projection.k))),
+        _table(shown, text),
+        html.P(text("take_home.reading"), className="hint"),
+        html.H3(text("take_home.course")),
+        dcc.Graph(
+            figure=course_figure(
+                projection, shown=session.shown, past=past_visits(session.form), text=text, theme=LIGHT
+            ),
+            config=PAPER_CONFIG,
+            style={"height": "250px"},
+        ),
+        html.H3(text("take_home.know")),
+        html.Ul([html.Li(text(f"take_home.caveat.{name}")) for name in ("groups", "causal", "sources", "choice")]),
+        html.P(
+            [
+                html.Strong(text("product.research")),
+                " · ",
+                text("product.release", release=projection.release),
+                " · ",
+                text("take_home.weights", weights=weights_in_words(projection, text)),
+            ],
+            className="small-print",
+        ),
+    ]
+
+
+def described(form: Form, text: Text) -> str:
+    """Return the patient in one line, without anything unknown."""
+    values = form.as_document()
+    parts = [text("take_home.about.age", value=text.number(values["age"]))]
+    parts += [text(f"form.{name}.{values[name]}") for name in ("sex", "phenotype") if name in values]
+    numbers = (("years_since_onset", 0), ("edss", 1), ("relapses_12m", 0), ("gd_lesions", 0))
+    parts += [
+        text(f"take_home.about.{name}", value=text.number(values[name], decimals))
+        for name, decimals in numbers
+        if name in values
+    ]
+    return " · ".join(parts)
+
+
+def weights_in_words(projection: Projection, text: Text) -> str:
+    """Return the weights of the similarity, heaviest first, as shares of their sum."""
+    total = sum(projection.weights.values()) or 1.0
+    heaviest = sorted(projection.weights.items(), key=lambda item: -item[1])
+    return ", ".join(f"{text(f'feature.{name}')} {text.percent(weight / total)}" for name, weight in heaviest)
+
+
+def _table(shown: list[ClassProjection], text: Text) -> Component:
+    heads = [text("table.treatment"), *(text(f"patient.outcome.{outcome}.column") for outcome in OUTCOMES)]
+    rows = []
+    for one in sorted(shown, key=lambda one: one.treatment != Treatment.UNTREATED.value):
+        cells: list[Component] = []
+        for outcome in OUTCOMES:
+            curve = one.probabilities.get(outcome)
+            share = at_month(curve, MONTH) if curve is not None else None
+            if share is None or not math.isfinite(share.value):
+                cells.append(html.Td(NOT_SHOWN if one.refusal is None else text("patient.too_few_short")))
+                continue
+            words = text("take_home.of_hundred", count=hundred(share.value))
+            likely = text("take_home.likely", lower=hundred(share.lower), upper=hundred(share.upper))
+            cells.append(html.Td([html.Strong(words), html.Span(likely, className="interval")]))
+        name = html.Span([swatch(Treatment(one.treatment)), plain_name(one.treatment, text)], className="row-name")
+        rows.append(html.Tr([html.Th(name, scope="row"), *cells]))
+    return html.Table(
+        [
+            html.Caption(text("take_home.table")),
+            html.Thead(html.Tr([html.Th(head, scope="col") for head in heads])),
+            html.Tbody(rows),
+        ],
+        className="outcomes",
+    )
