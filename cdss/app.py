@@ -7,24 +7,27 @@ interface it would turn every 404 into a 200.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, RedirectResponse
-from starlette.datastructures import MutableHeaders
 
 from cdss import __version__
-from cdss.api import health, problems, projections
+from cdss.api import health, problems, projections, session
+from cdss.audit import AuditWriter, audit_key, open_trail
+from cdss.persistence import Database, open_database
 from cdss.reference import Reference
+from cdss.security.guard import Guard
+from cdss.security.tokens import Provider, Sessions
 from cdss.settings import Settings
 from reference_db.errors import ReleaseError
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from collections.abc import Collection
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 VIEWER = "/viewer/"
-LARGEST_BODY = 1_000_000
-"""Bytes; a patient of interest needs less than one thousandth of it."""
 
 _DESCRIPTION = """\
 Given a patient of interest, answers what became of the most similar patients of an anonymous synthetic reference
@@ -46,7 +49,9 @@ database, with honest uncertainty.</p>
 </html>"""
 
 
-def create_interface(reference: Reference) -> FastAPI:
+def create_interface(
+    reference: Reference, database: Database, sessions: Sessions, provider: Provider | None = None
+) -> FastAPI:
     """Build the HTTP interface on a reference database."""
     app = FastAPI(
         title="Patients of reference in multiple sclerosis",
@@ -55,10 +60,16 @@ def create_interface(reference: Reference) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         redoc_url=None,
     )
+    app.state.settings = reference.settings
     app.state.reference = reference
+    app.state.database = database
+    app.state.sessions = sessions
+    app.state.provider = provider
     problems.install(app)
     app.include_router(health.router)
     app.include_router(projections.router, prefix="/api/v1")
+    app.include_router(session.router, prefix="/api/v1")
+    app.include_router(session.login)
     _describe(app)
 
     @app.get("/", include_in_schema=False)
@@ -74,9 +85,15 @@ def create_interface(reference: Reference) -> FastAPI:
 
 def _describe(app: FastAPI) -> None:
     """Add the schemas of what is parsed and serialised by hand to the OpenAPI document."""
-    document = app.openapi()
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas.update(projections.PROJECTION_DEFINITIONS | projections.PATIENT_DEFINITIONS)
+    generate = app.openapi
+
+    def document() -> dict[str, Any]:
+        generated = generate()
+        schemas = generated.setdefault("components", {}).setdefault("schemas", {})
+        schemas.update(projections.PROJECTION_DEFINITIONS | projections.PATIENT_DEFINITIONS)
+        return generated
+
+    app.openapi = document  # type: ignore[method-assign]  # the documented way to extend the document
 
 
 class Service:
@@ -90,22 +107,49 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self._reference = Reference(settings)
-        self._interface = create_interface(self._reference)
+        self._database = open_database(settings)
+        key = audit_key(settings)
+        self._audit = AuditWriter(open_trail(settings, self._database))
+        sessions = Sessions(key.digest("session secret").encode())
+        provider = Provider(settings) if settings.login_required else None
+        self._interface = create_interface(self._reference, self._database, sessions, provider)
         self._viewer: ASGIApp | None = None
+        self._script_hashes: tuple[str, ...] = ()
+        self._guard = Guard(
+            app=self._dispatch,
+            settings=settings,
+            sessions=sessions,
+            provider=provider,
+            audit=self._audit,
+            surroundings=self,
+            resources=_resources(self._interface),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
-        if scope["type"] != "http":
-            await self._interface(scope, receive, send)
+        if scope["type"] == "http":
+            await self._guard(scope, receive, send)
             return
-        if _body_length(scope) > LARGEST_BODY:
-            answer = problems.problem(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body may hold {LARGEST_BODY:,} bytes at most."
-            )
-            await answer(scope, receive, send)
-            return
+        await self._interface(scope, receive, send)
+        if scope["type"] == "lifespan":
+            self.close()
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._viewer_app() if scope["path"].startswith(VIEWER) else self._interface
-        await app(scope, receive, _with_safe_headers(send))
+        await app(scope, receive, send)
+
+    def release_version(self) -> str:
+        """Return the version that is served; empty when none is."""
+        return self._reference.version
+
+    def script_hashes(self) -> Collection[str]:
+        """Return the hashes of the viewer's inline scripts, for the content security policy."""
+        return self._script_hashes
+
+    def close(self) -> None:
+        """Keep the records that are waiting, and close the database."""
+        self._audit.close()
+        self._database.close()
 
     def _viewer_app(self) -> ASGIApp:
         if self._viewer is None:
@@ -115,7 +159,9 @@ class Service:
                 projector = self._reference.projector()
             except ReleaseError:
                 return _unavailable
-            self._viewer = create_viewer(projector, prefix=VIEWER).server
+            viewer = create_viewer(projector, prefix=VIEWER)
+            self._script_hashes = tuple(f"'{digest.strip(chr(39))}'" for digest in viewer.csp_hashes())
+            self._viewer = viewer.server
         return self._viewer
 
     def warm_up(self) -> None:
@@ -144,20 +190,9 @@ async def _unavailable(scope: Scope, receive: Receive, send: Send) -> None:
     await answer(scope, receive, send)
 
 
-def _body_length(scope: Scope) -> int:
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return 0
-
-
-def _with_safe_headers(send: Send) -> Send:
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            headers["X-Content-Type-Options"] = "nosniff"
-            headers["Referrer-Policy"] = "no-referrer"
-            headers["X-Frame-Options"] = "SAMEORIGIN"
-        await send(message)
-
-    return sending
+def _resources(app: FastAPI) -> frozenset[str]:
+    """Return the first part of every path below ``/api/v1/``."""
+    api = "/api/v1/"
+    return frozenset(
+        path.removeprefix(api).partition("/")[0] for path in app.openapi()["paths"] if path.startswith(api)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock
 
 import structlog
@@ -10,7 +11,7 @@ import structlog
 from cdss.settings import Settings
 from projection import Projector
 from reference_db.errors import ReleaseError, ReleaseNotFound
-from reference_db.release import Release, active_release, open_release
+from reference_db.release import Release, active_release, open_release, verify_release
 
 _log = structlog.get_logger()
 
@@ -27,6 +28,8 @@ class Reference:
 
     settings: Settings
     _projector: Projector | None = None
+    _release: Release | None = None
+    _seen: tuple[tuple[str, int, int], ...] = ()
     _lock: Lock = field(default_factory=Lock)
 
     def release_path_or_error(self) -> Release:
@@ -43,6 +46,27 @@ class Reference:
             raise ReleaseNotFound(f"no release is active in {releases}: run `cdss build`")
         return open_release(path)
 
+    def check(self) -> None:
+        """Verify that the files of the release that is served are still those that were opened.
+
+        What is in memory stays whole whatever happens to the files, so answers go on; but a service whose release
+        was altered or taken away says so, and could not be started again.
+
+        Raises
+        ------
+        ReleaseError
+            If they are not; files whose size or time changed are hashed again.
+        """
+        self.projector()
+        if self._release is not None and _signature(self._release.path) != self._seen:
+            verify_release(self._release.path)
+            self._seen = _signature(self._release.path)
+
+    @property
+    def version(self) -> str:
+        """Version of the open release; empty while there is none."""
+        return self._release.version if self._release is not None else ""
+
     def projector(self) -> Projector:
         """Return the projector, opening the release if that has not succeeded yet.
 
@@ -58,6 +82,16 @@ class Reference:
                 except ReleaseError as error:
                     _log.error("release_refused", reason=str(error))
                     raise
+                self._seen = _signature(release.path)
                 self._projector = Projector(release)
+                self._release = release
                 _log.info("release_opened", version=release.version, patients=len(release.episodes))
             return self._projector
+
+
+def _signature(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return name, size and time of change of each file of a release; empty when it is gone."""
+    try:
+        return tuple(sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in path.iterdir()))
+    except OSError:
+        return ()

@@ -27,6 +27,39 @@ class Settings(BaseSettings):
         default=None, min_length=32, description="Secret of the audit trail; by default drawn once, in `home`."
     )
 
+    oidc_issuer: str | None = Field(default=None, description="Issuer of the identity provider; needed off loopback.")
+    oidc_audience: str | None = Field(default=None, description="Audience that tokens must name.")
+    oidc_client_id: str | None = Field(default=None, description="Client under which browsers log in.")
+    oidc_client_secret: SecretStr | None = Field(default=None, description="Secret of that client, if it has one.")
+    jwt_secret: SecretStr | None = Field(default=None, min_length=32, description="Secret shared with the issuer.")
+    jwt_public_key: Path | None = Field(default=None, description="PEM file; by default the issuer's published keys.")
+    roles_claim: str = Field(default="roles", min_length=1, description="Claim with the role; dots reach inside.")
+    tls_certificate: Path | None = Field(default=None, description="PEM file; the service then speaks HTTPS itself.")
+    tls_key: Path | None = Field(default=None, description="PEM file of the key of the certificate.")
+    behind_proxy: str | None = Field(
+        default=None, description="Addresses of a reverse proxy that speaks TLS and is trusted to name its clients."
+    )
+    hosts: str | None = Field(default=None, description="Names by which the service is reached, comma-separated.")
+    rate_limit: int | None = Field(
+        default=None, ge=0, description="Requests a minute and caller; 0 is no limit, as by default on open loopback."
+    )
+    workers: int = Field(default=1, ge=1, le=64, description="Processes that answer.")
+
+    @property
+    def login_required(self) -> bool:
+        """Whether callers must prove who they are."""
+        return self.oidc_issuer is not None
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        return self.host in {"localhost", "::1"} or self.host.startswith("127.")
+
+    @property
+    def secure(self) -> bool:
+        """Whether what comes in was encrypted on its way."""
+        return self.tls_certificate is not None or self.behind_proxy is not None
+
     @property
     def bkp(self) -> Path:
         """Folder of the warehouses of originals."""

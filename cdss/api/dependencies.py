@@ -6,9 +6,21 @@ from typing import cast
 
 from fastapi import Request
 
+from cdss.persistence import Database
 from cdss.reference import Reference
+from cdss.security.roles import Caller
 
 
 def reference(request: Request) -> Reference:
     """Return the reference database of the application."""
     return cast("Reference", request.app.state.reference)
+
+
+def database(request: Request) -> Database:
+    """Return the database of the application."""
+    return cast("Database", request.app.state.database)
+
+
+def caller(request: Request) -> Caller:
+    """Return who is asking, as the guard recognised them."""
+    return cast("Caller", request.state.caller)

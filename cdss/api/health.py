@@ -8,7 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from fastapi.responses import JSONResponse
 
-from cdss.api.dependencies import reference
+from cdss.api.dependencies import database, reference
+from cdss.errors import DatabaseUnavailable
+from cdss.persistence import Database
 from cdss.reference import Reference
 from reference_db.errors import ReleaseError
 
@@ -21,11 +23,24 @@ def alive() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@router.get("/readyz", responses={503: {"description": "No release can be served, with the reason."}})
-def ready(reference: Annotated[Reference, Depends(reference)]) -> JSONResponse:
-    """Answer 200 when a release is open and projections can be made; 503 with the reason otherwise."""
+@router.get("/readyz", responses={503: {"description": "What is missing, with the reason."}})
+def ready(
+    reference: Annotated[Reference, Depends(reference)], database: Annotated[Database, Depends(database)]
+) -> JSONResponse:
+    """Answer 200 when projections can be made and recorded; 503 with the reason otherwise."""
     try:
         release = reference.projector().release
-    except ReleaseError as error:
-        return JSONResponse({"status": "not ready", "reason": str(error)}, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
-    return JSONResponse({"status": "ready", "release": release.version, "patients": len(release.episodes)})
+        reference.check()
+        database.check()
+    except (ReleaseError, DatabaseUnavailable) as error:
+        # Where the folders are is nobody's business.
+        reason = str(error).replace(str(reference.settings.home), "CDSS_HOME")
+        return JSONResponse({"status": "not ready", "reason": reason}, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+    return JSONResponse(
+        {
+            "status": "ready",
+            "release": release.version,
+            "patients": len(release.episodes),
+            "database": database.name,
+        }
+    )

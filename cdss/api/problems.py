@@ -11,9 +11,17 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from cdss.errors import DatabaseUnavailable, NotAllowed, NotAuthenticated, NotFound
 from reference_db.errors import CdssError, FieldProblem, InvalidInput, ReleaseError
 
 _log = structlog.get_logger()
+
+_STATUS: dict[type[CdssError], HTTPStatus] = {
+    NotAuthenticated: HTTPStatus.UNAUTHORIZED,
+    NotAllowed: HTTPStatus.FORBIDDEN,
+    NotFound: HTTPStatus.NOT_FOUND,
+}
+"""Subclasses before their parents."""
 
 
 def problem(status: HTTPStatus, detail: str, *, errors: list[dict[str, str]] | None = None) -> JSONResponse:
@@ -48,6 +56,11 @@ def install(app: FastAPI) -> None:
             return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(map(str, error.problems)), errors=fields)
         if isinstance(error, ReleaseError):
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The reference database is not available: see /readyz.")
+        for kind, status in _STATUS.items():
+            if isinstance(error, kind):
+                return problem(status, f"{error}.".capitalize())
+        if isinstance(error, DatabaseUnavailable):
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database is not available: see /readyz.")
         _log.error("unexpected_error", path=request.url.path, kind=type(error).__name__)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The request could not be answered.")
 

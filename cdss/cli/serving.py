@@ -13,6 +13,9 @@ from reference_db.release import active_release, verify_release
 
 app = typer.Typer()
 
+GRACE_SECONDS = 20
+"""How long requests that are being answered may take once the service is told to stop."""
+
 _Host = Annotated[str | None, typer.Option(help="Address to listen on; loopback by default.")]
 _Port = Annotated[int | None, typer.Option(help="TCP port; 8000 by default.", min=1, max=65535)]
 
@@ -65,13 +68,30 @@ def _serve(chosen: Settings) -> None:
 
     from cdss.app import create_app
     from cdss.logs import configure_logs
+    from cdss.security.exposure import check_exposure
 
+    check_exposure(chosen)
     configure_logs()
     service = create_app(chosen)
-    address = f"http://{f'[{chosen.host}]' if ':' in chosen.host else chosen.host}:{chosen.port}"
+    scheme = "http" if chosen.tls_certificate is None else "https"
+    address = f"{scheme}://{f'[{chosen.host}]' if ':' in chosen.host else chosen.host}:{chosen.port}"
     try:
         service.warm_up()
     except ReleaseError as error:
         typer.echo(f"{error}\nServing without a release; {address}/readyz says when one can be used.", err=True)
-    typer.echo(f"Viewer          {address}/viewer/\nHTTP interface  {address}/docs\nStop with Ctrl-C.")
-    uvicorn.run(service, host=chosen.host, port=chosen.port, log_config=None, access_log=False, server_header=False)
+    typer.echo(f"Viewer          {address}/viewer/\nHTTP interface  {address}/docs")
+    reached = "this machine only (loopback), without a login" if not chosen.login_required else "callers with a login"
+    typer.echo(f"Reached by      {reached}\nStop with Ctrl-C.")
+    uvicorn.run(
+        service,
+        host=chosen.host,
+        port=chosen.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=chosen.behind_proxy is not None,
+        forwarded_allow_ips=chosen.behind_proxy,
+        ssl_certfile=chosen.tls_certificate,
+        ssl_keyfile=chosen.tls_key,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )

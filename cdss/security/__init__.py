@@ -1,0 +1,1 @@
+"""Who may do what: limits, recognition of callers, roles, sessions, headers."""
