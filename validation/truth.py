@@ -93,8 +93,8 @@ def truth(
         },
         remarks=(
             "Simulated originals only: real patients have one treatment at a time and no truth under the others.",
-            "A projection is held to the mean truth of patients with the same features; sources differ in their rates "
-            "beyond the features, and a class that comes from few sources takes over theirs.",
+            "A projection is held to the mean truth of patients with the same features; sources differ in their "
+            "rates beyond the features, and a class that comes from few sources takes over theirs.",
         ),
         rests_on=("structure", "univariate", "multivariate", "efficacy"),
     )
