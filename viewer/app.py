@@ -65,8 +65,9 @@ def create_viewer(projector: Projector, *, prefix: str = "/viewer/") -> dash.Das
     _serve_pages(app, prefix)
     _wire_preferences(app)
     _wire_pages(app, answers, prefix)
-    for page in (consultation, patient, take_home):
-        page.register(app, answers)
+    consultation.register(app, answers, prefix=prefix)
+    patient.register(app, answers)
+    take_home.register(app, answers)
     return app
 
 
@@ -77,7 +78,7 @@ def _shell() -> Component:
             [
                 dcc.Location(id="url", refresh="callback-nav"),
                 dcc.Store(id="session"),
-                dcc.Store(id="view", data=consultation.FIRST_VIEW),
+                *[dcc.Store(id=name, data=value) for name, value in consultation.FIRST.items()],
                 dcc.Store(id="patient-view", data=patient.FIRST_VIEW),
                 dcc.Store(id="language"),
                 dcc.Store(id="theme"),
@@ -144,11 +145,11 @@ def _wire_preferences(app: dash.Dash) -> None:
 
 def _wire_pages(app: dash.Dash, answers: Answers, prefix: str) -> None:
     pages = {f"{prefix}{path}": name for name, path in PAGES.items()}
-    layouts: dict[str, Callable[[Session, Text], Component]] = {
-        "consultation": consultation.layout,
-        "patient": patient.layout,
-        "take-home": take_home.layout,
-        "about": lambda _session, text: about.layout(answers, text),
+    layouts: dict[str, Callable[[Session, Text, str], Component]] = {
+        "consultation": lambda session, text, tab: consultation.layout(session, text, prefix=prefix, tab=tab),
+        "patient": lambda session, text, _tab: patient.layout(session, text),
+        "take-home": lambda _session, text, _tab: take_home.layout(text),
+        "about": lambda _session, text, _tab: about.layout(answers, text),
     }
 
     @app.callback(
@@ -159,14 +160,17 @@ def _wire_pages(app: dash.Dash, answers: Answers, prefix: str) -> None:
         Input("language", "data"),
         State("url", "hash"),
         State("session", "data"),
+        State("tab", "data"),
     )
-    def show_page(pathname: str, language: str | None, fragment: str, data: dict[str, Any] | None) -> tuple[Any, ...]:
+    def show_page(
+        pathname: str, language: str | None, fragment: str, data: dict[str, Any] | None, tab: str
+    ) -> tuple[Any, ...]:
         if language is None:
             raise dash.exceptions.PreventUpdate
         text = catalogue(Language(language))
         session = Session.of_json(data) if data else Session.of_fragment(fragment) or Session()
         name = pages.get(pathname if pathname.endswith("/") or pathname in pages else f"{pathname}/", "consultation")
-        content = layouts[name](session, text)
+        content = layouts[name](session, text, tab)
         screen = frame(name, content, text=text, prefix=prefix, release=answers.projector.release.version)
         kept = no_update if name == "consultation" else session.as_json()
         return screen, kept, f"{text(f'page.{name}')} · {text('product.name')}"

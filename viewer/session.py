@@ -181,6 +181,10 @@ class Session:
         """Return the session with other treatment classes shown."""
         return replace(self, shown=tuple(name for name in ALL_CLASSES if name in treatments))
 
+    def with_similarity(self, similarity: Similarity) -> Session:
+        """Return the session with another notion of who is similar."""
+        return replace(self, similarity=similarity)
+
     def as_json(self) -> dict[str, Any]:
         """Return the session as the browser keeps it."""
         return {

@@ -161,10 +161,9 @@ def _whisker(
     expected = course.expected
     low, high = (course.p10, course.p90) if individuals else (expected.lower, expected.upper)
     months, value, lower, upper = finite(expected.months, expected.value, low, high)
-    last = [index for index, month in enumerate(months) if month <= until]
-    if not last:
+    if until not in months:
         return []
-    at = last[-1]
+    at = months.index(until)
     place = whisker_place(position, until)
     return [whisker(place, value[at], lower[at], upper[at], style.colour(theme), style.symbol)]
 

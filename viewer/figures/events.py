@@ -61,7 +61,7 @@ def events_figure(
         density = opacity(1 if apart else len(drawn))
         traces += _traces(one.treatment, curve, panels.axes(position), text, theme, free=free, density=density)
         if not apart:
-            traces += _whisker(one.treatment, curve, theme, whisker_place(position, until), free=free)
+            traces += _whisker(one.treatment, curve, theme, until, position, free=free)
         highest = max(highest, _reach(curve))
     end = 100 * next(step for step in STEPS if highest <= step or math.isclose(step, 1.0))
     panels.finish(
@@ -82,14 +82,17 @@ def events_figure(
     return {"data": traces, "layout": base}
 
 
-def _whisker(treatment: str, curve: Curve, theme: Theme, place: float, *, free: bool) -> list[dict[str, Any]]:
-    value, lower, upper = finite(curve.value, curve.lower, curve.upper)
-    if not value:
+def _whisker(
+    treatment: str, curve: Curve, theme: Theme, until: int, position: int, *, free: bool
+) -> list[dict[str, Any]]:
+    months, value, lower, upper = finite(curve.months, curve.value, curve.lower, curve.upper)
+    if until not in months:
         return []
     share, low, high = value[-1], lower[-1], upper[-1]
     if free:
         share, low, high = 1 - share, 1 - high, 1 - low
     style = style_of(treatment)
+    place = whisker_place(position, until)
     return [whisker(place, 100 * share, 100 * low, 100 * high, style.colour(theme), style.symbol)]
 
 

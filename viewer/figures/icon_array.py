@@ -43,7 +43,7 @@ def icon_array(event: int, theme: Theme, *, colour: str, likely: tuple[int, int]
         elif number < possibly:
             look = f'fill="{colour}" fill-opacity=".12" stroke="{colour}" stroke-width="1.2"'
         else:
-            look = f'fill="{theme.grid}"'
+            look = f'fill="{theme.soft_ink}" fill-opacity=".3"'
         people.append(
             f'<path transform="translate({column * SPACING_X + 3} {row * SPACING_Y + 2})" d="{PERSON}" {look}/>'
         )

@@ -24,7 +24,7 @@ from viewer.text import NOT_SHOWN, Language, Text, catalogue
 PAPER_CONFIG: Any = {**GRAPH_CONFIG, "staticPlot": True}
 
 
-def layout(_session: Session, text: Text) -> Component:
+def layout(text: Text) -> Component:
     """Return the page; its sheet is filled from the session."""
     return html.Div(
         [

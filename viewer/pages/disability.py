@@ -1,0 +1,160 @@
+"""Results: how disability went under each treatment, and the table of all numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash
+import dash_mantine_components as dmc
+from dash import Input, Output, State, dcc, html
+from dash.development.base_component import Component
+
+from viewer.answers import Answers
+from viewer.components.accessible import aria
+from viewer.components.outcome_table import outcome_table
+from viewer.figures.course import course_figure
+from viewer.figures.events import events_figure
+from viewer.figures.style import GRAPH_CONFIG, THEMES
+from viewer.session import Session, past_visits
+from viewer.text import Language, Text, catalogue
+
+FIGURE_HEIGHT = 350
+MONTH = 24
+
+FIRST_VIEW: dict[str, str] = {"arrangement": "together", "band": "expected", "horizon": "24"}
+"""How the figures are looked at first: the choices above them, by element."""
+
+
+def layout(view: dict[str, str], text: Text) -> list[Component]:
+    """Return the results with the choices above them set as in the view; figures come when there is an answer."""
+    return [
+        html.Div(
+            [
+                view_choice("arrangement", ("together", "apart"), view, text),
+                view_choice("band", ("expected", "individual"), view, text),
+                horizon_choice("horizon", view["horizon"], text),
+            ],
+            className="views",
+        ),
+        html.Div(
+            [
+                figure_card(
+                    "figure-edss",
+                    text("course.title"),
+                    html.P(id="course-define"),
+                    text("course.alt", months=MONTH),
+                    FIGURE_HEIGHT,
+                ),
+                figure_card(
+                    "figure-worsening",
+                    text("outcome.worsening_24w.title"),
+                    html.P(text("outcome.worsening_24w.define")),
+                    text("outcome.alt", title=text("outcome.worsening_24w.title"), months=MONTH),
+                    FIGURE_HEIGHT,
+                ),
+            ],
+            id="figures",
+            className="figures",
+        ),
+        html.Div(html.Div(id="outcome-table"), className="card card-wide"),
+    ]
+
+
+def figure_card(element: str, title: str, define: Component, alternative: str, height: int) -> Component:
+    """Return a card with a graph to be filled, of fixed height so that nothing moves when it is."""
+    return html.Section(
+        [
+            html.H3(title, id=f"{element}-title"),
+            define,
+            html.Div(
+                dcc.Graph(
+                    id=element,
+                    figure={"data": [], "layout": {"xaxis": {"visible": False}, "yaxis": {"visible": False}}},
+                    config=GRAPH_CONFIG,
+                    style={"height": f"{height}px"},
+                ),
+                role="img",
+                **aria(label=alternative),
+            ),
+        ],
+        className="card",
+        **aria(labelledby=f"{element}-title"),
+    )
+
+
+def view_choice(element: str, values: tuple[str, ...], view: dict[str, str], text: Text) -> Component:
+    """Return a choice between ways to look, its words those of the catalogue's ``view``."""
+    options = [{"value": value, "label": text(f"view.{value}")} for value in values]
+    return _choice(element, text(f"view.{element}"), options, view[element])
+
+
+def horizon_choice(element: str, value: str, text: Text) -> Component:
+    """Return the choice of how far to look ahead."""
+    options = [{"value": str(12 * years), "label": text("view.years", years=years)} for years in (2, 5)]
+    return _choice(element, text("view.horizon"), options, value)
+
+
+def _choice(element: str, label: str, options: list[dict[str, str]], value: str) -> Component:
+    return html.Div(
+        [
+            html.Span(label, id=f"{element}-label"),
+            dmc.SegmentedControl(
+                id=element,
+                data=options,
+                value=value,
+                size="xs",
+                transitionDuration=0,
+                **aria(labelledby=f"{element}-label"),
+            ),
+        ],
+        className="view-choice",
+    )
+
+
+def register(app: dash.Dash, answers: Answers) -> None:
+    """Wire the choices to the view, and session and view to the results."""
+
+    @app.callback(
+        output=Output("view", "data"),
+        inputs={name: Input(name, "value") for name in FIRST_VIEW},
+        prevent_initial_call=True,
+    )
+    def look(**view: str) -> dict[str, str]:
+        return view
+
+    @app.callback(
+        Output("figure-edss", "figure"),
+        Output("figure-worsening", "figure"),
+        Output("course-define", "children"),
+        Output("outcome-table", "children"),
+        Output("figures", "className"),
+        Input("session", "data"),
+        Input("theme", "data"),
+        Input("view", "data"),
+        State("language", "data"),
+    )
+    def draw(
+        data: dict[str, Any] | None, theme_name: str | None, view: dict[str, str], language: str
+    ) -> tuple[Any, ...]:
+        if data is None or theme_name is None:
+            raise dash.exceptions.PreventUpdate
+        session, text, theme = Session.of_json(data), catalogue(Language(language)), THEMES[theme_name]
+        projection = answers.of(session).projection
+        if projection is None:
+            raise dash.exceptions.PreventUpdate
+        until, apart = int(view["horizon"]), view["arrangement"] == "apart"
+        edss = course_figure(
+            projection,
+            shown=session.shown,
+            past=past_visits(session.form),
+            text=text,
+            theme=theme,
+            until=until,
+            individuals=view["band"] == "individual",
+            apart=apart,
+        )
+        worsening = events_figure(
+            projection, "worsening_24w", shown=session.shown, text=text, theme=theme, until=until, apart=apart
+        )
+        table = outcome_table(projection, shown=session.shown, month=MONTH, text=text)
+        return edss, worsening, text(f"course.{view['band']}"), table, "figures apart" if apart else "figures"
