@@ -7,6 +7,7 @@ import sys
 import typer
 
 from cdss.cli import anonymisation, consultation, database, serving, sources
+from cdss.logs import configure_logs
 from reference_db.errors import CdssError
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ for commands in (serving.app, database.app, consultation.app, anonymisation.app,
 
 def main() -> None:
     """Run a command; exit with 2, and one line per problem on standard error, when the input cannot be used."""
+    configure_logs()
     try:
         app()
     except CdssError as error:

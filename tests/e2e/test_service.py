@@ -130,4 +130,4 @@ def test_the_command_line_names_each_problem_on_a_line_and_exits_with_2(home: Pa
     assert answered.returncode == 2
     lines = answered.stderr.strip().splitlines()
     assert len(lines) == 3
-    assert [line.partition(":")[0] for line in lines] == ["age", "edss", "phenotype"]
+    assert [line.partition(":")[0] for line in lines] == ["age", "phenotype", "edss"]

@@ -45,7 +45,7 @@ def _fill(page: Page, patient: dict[str, Any]) -> None:
         box.press("Tab")
     for field in ("sex", "phenotype", "t2_lesions", "prior_treatment"):
         group = page.locator(f"#poi-{field.replace('_', '-')}")
-        group.locator(f"input[value='{patient[field]}']").check(force=True)
+        group.locator(f"input[value='{patient[field]}'] + label").click()
 
 
 def _curves(page: Page, figure: str) -> list[dict[str, Any]]:
@@ -68,7 +68,7 @@ def test_the_form_is_filled_and_the_curves_follow(page: Page, server: Server) ->
     natalizumab = shown["natalizumab"]["probabilities"]["worsening_24w"]["value"][:5]
     page.wait_for_function(
         f"""wanted => ({CURVES})('figure-worsening').some(
-            curve => [1, 100].some(scale => wanted.every((value, i) => Math.abs(curve.y[i] / scale - value) < 1e-3)))""",
+            curve => [1, 100].some(unit => wanted.every((v, i) => Math.abs(curve.y[i] / unit - v) < .001)))""",
         arg=natalizumab,
         timeout=10_000,
     )
