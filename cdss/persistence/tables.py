@@ -1,5 +1,7 @@
 """Every table of the service in one metadata: imported where declarations and migrations are compared."""
 
 from cdss.audit import record
+from cdss.evaluation import records
+from cdss.exports import request
 
-__all__ = ["record"]
+__all__ = ["record", "records", "request"]
