@@ -11,14 +11,14 @@ from projection.activity import Rates, relapse_rates
 from projection.endpoints import GRID, Endpoints
 from projection.local_regression import LocalRegression
 from projection.probabilities import Probabilities, probabilities
-from projection.survival import code
+from projection.survival import code, tally
 from projection.trajectories import Courses, edss_courses
 from selection.features import FEATURES
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-RIDGE = 10.0
+RIDGE = 100.0
 """Penalty of the regression correction, in patients (docs/decisions)."""
 
 
@@ -69,8 +69,26 @@ class Outcomes:
         differences += np.where(unknown, mean[:, None, :], 0.0)
         return LocalRegression.around(differences, weights, ridge)
 
+    def tally(self, rows: Indices, endpoint: int) -> Floats:
+        """Count patients by step and kind of end: shape (grid, 2), as `survival.tally`."""
+        group = np.zeros(len(rows), dtype=np.intp)
+        counts: Floats = tally(self._codes[rows, endpoint], group, (1,), len(GRID), None)[0]
+        return counts
+
+    def known_features(self, rows: Indices) -> Floats:
+        """Return the features of the regression, unknown ones as their mean over the reference database."""
+        known: Floats = np.nan_to_num(self._features[rows])
+        return known
+
     def estimate(
-        self, own: Floats, pois: Floats, rows: Indices, weights: Floats, *, ridge: float = RIDGE
+        self,
+        own: Floats,
+        pois: Floats,
+        rows: Indices,
+        weights: Floats,
+        *,
+        ridge: float = RIDGE,
+        restricted_to: int | None = None,
     ) -> Estimates:
         """Estimate every outcome of groups.
 
@@ -80,12 +98,20 @@ class Outcomes:
             EDSS of the patient of interest of each group.
         pois, rows, weights, ridge
             As `regression` takes them.
+        restricted_to : int, optional
+            Step of the grid up to which the error of restricted mean times is wanted.
         """
         regression = self.regression(pois, rows, weights, ridge)
         change = self._change[rows].transpose(0, 2, 1)
         return Estimates(
             courses=edss_courses(own, change, regression),
-            probabilities=probabilities(self._codes[rows], regression, len(GRID), corrected=bool(np.isfinite(ridge))),
+            probabilities=probabilities(
+                self._codes[rows],
+                regression,
+                GRID,
+                corrected=bool(np.isfinite(ridge)),
+                restricted_to=restricted_to,
+            ),
             rates=relapse_rates(self._relapses[rows], self._years[rows], regression),
         )
 

@@ -23,6 +23,8 @@ class Probabilities:
     value, lower, upper, error, number : ndarray, shape (groups, endpoints, grid)
         Probability, its 95 % interval and standard error, and the patients at risk; NaN from the step on at which
         fewer than the small-cell threshold are at risk.
+    restricted_error : ndarray, shape (groups, endpoints)
+        Standard error of the restricted mean time without the event, in months; NaN when it was not asked for.
     """
 
     value: Floats
@@ -30,10 +32,16 @@ class Probabilities:
     upper: Floats
     error: Floats
     number: Floats
+    restricted_error: Floats
 
 
 def probabilities(
-    codes: NDArray[np.intp], regression: LocalRegression, grid: int, *, corrected: bool
+    codes: NDArray[np.intp],
+    regression: LocalRegression,
+    months: Floats,
+    *,
+    corrected: bool,
+    restricted_to: int | None = None,
 ) -> Probabilities:
     """Estimate probabilities for groups of patients of reference.
 
@@ -43,12 +51,15 @@ def probabilities(
         Step and event of each patient as `survival.code` joins them.
     regression : LocalRegression
         Its weights say who is in the group; weights other than 0 and 1 weigh the curves.
-    grid : int
-        Number of steps.
+    months : ndarray, shape (grid,)
+        Months of the steps.
     corrected : bool
         Whether to correct by regression of the pseudo-values on the features that still differ. Without it, and with
         weights of 0 and 1, this is the Kaplan-Meier estimate with Greenwood's variance.
+    restricted_to : int, optional
+        Step up to which the error of the restricted mean time is wanted.
     """
+    grid = len(months)
     weights = regression.weights
     groups, k = weights.shape
     endpoints = codes.shape[2]
@@ -64,7 +75,8 @@ def probabilities(
     curve = kaplan_meier(tally(flat, place, shape, grid, weighted))
     survival = curve.survival
     error = np.sqrt(curve.greenwood) * survival
-    if corrected or not plain:
+    restricted_error = np.full(shape, np.nan)
+    if corrected or not plain or restricted_to is not None:
         contribution = pseudo_values(curve)
         smoother = regression.smoother(np.ones((groups, 1, k)))[:, 0, :, None]
         spread = np.broadcast_to(smoother, codes.shape).reshape(-1)[inside]
@@ -73,6 +85,11 @@ def probabilities(
         deviation = contribution - value[:, :, None, None, :]
         taken = regression.degrees_of_freedom(numbers[:, :1, 0])[:, :, None]
         widened = numbers[:, :, :1] / np.maximum(numbers[:, :, :1] - taken, 1.0)
+        if restricted_to is not None:
+            lengths = np.diff(months[: restricted_to + 1])
+            area = np.einsum("gesxt,t->gesx", deviation[..., :restricted_to], lengths)
+            restricted_error = np.sqrt(np.einsum("gesx,gesx->ge", squares, area**2) * widened[:, :, 0])
+    if corrected or not plain:
         error = np.sqrt(np.einsum("gesx,gesxt->get", squares, deviation**2) * widened)
         moved = shifted(survival, 1.0 - value - survival)
         # A probability that the correction makes smaller keeps its relative error, not its absolute one.
@@ -85,6 +102,7 @@ def probabilities(
     lower[:, :, 0], upper[:, :, 0] = 0.0, 0.0
     # Once too few were at risk, what comes after rests on them too.
     shown = np.minimum.accumulate(numbers, axis=2) >= SMALL_CELL
-    return Probabilities(
-        *(np.where(shown, array, np.nan) for array in (1.0 - survival, lower, upper, error, numbers))
+    value, lower, upper, error, numbers = (
+        np.where(shown, array, np.nan) for array in (1.0 - survival, lower, upper, error, numbers)
     )
+    return Probabilities(value, lower, upper, error, numbers, restricted_error)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from projection.contrast import contrasts
 from projection.endpoints import ENDPOINTS, GRID, endpoints_of
 from projection.estimates import RIDGE, Estimates, Outcomes
-from projection.result import ClassProjection, Curve, EdssCourse, Estimate, Projection
+from projection.result import ClassProjection, Contrasts, Curve, EdssCourse, Estimate, Projection
 from reference_db.errors import InvalidInput
 from reference_db.small_cells import is_shown
 from reference_db.vocabulary import Treatment
 from selection.criteria import Criteria
 from selection.distance import checked_weights
+from selection.features import columns_of_patients
 from selection.patient import PatientOfInterest
 from selection.selector import (
     FEWEST,
@@ -101,6 +104,45 @@ class Projector:
         return self.project_many(
             [poi], k=k, weights=weights, classes=classes, criteria=criteria, estimator=estimator
         )[0]
+
+    def contrast(
+        self,
+        poi: PatientOfInterest,
+        *,
+        reference: Treatment | str = Treatment.UNTREATED,
+        k: int | None = None,
+        weights: Mapping[str, float] | None = None,
+        classes: Sequence[Treatment | str] | None = None,
+        criteria: Criteria | None = None,
+        estimator: str = DEFAULT_ESTIMATOR,
+    ) -> Contrasts:
+        """Compare treatment classes with one of them for one patient of interest, over 24 months.
+
+        Parameters
+        ----------
+        poi, k, weights, classes, criteria
+            As `project` takes them.
+        reference : Treatment or str
+            The class that the others are compared with; placebo or untreated by default.
+        estimator : {"corrected", "plain", "overlap"}
+            Corrected by regression for what patients of reference differ in; plain; or each pair of groups weighed
+            to the patients that both have in common.
+
+        Raises
+        ------
+        InvalidInput
+            For an argument that cannot be used.
+        """
+        (against,) = checked_classes([reference])
+        wanted = tuple(t for t in Treatment if t is against or t in checked_classes(classes))
+        selection = self.selector.select(poi, k=k, weights=weights, classes=wanted, criteria=criteria)
+        chosen = {part.treatment: part for part in selection.classes}
+        if chosen[against].refusal is not None:
+            chosen = {t: replace(part, refusal=chosen[against].refusal) for t, part in chosen.items()}
+        columns = self.selector.scaling.apply(columns_of_patients([poi]))[0]
+        compared = contrasts(self.outcomes, poi.edss, columns, chosen, reference=against, estimator=estimator)
+        n = 0 if chosen[against].refusal else len(chosen[against].rows)
+        return Contrasts(self.release.version, against.value, n, estimator, compared, CAVEATS)
 
     def project_many(
         self,

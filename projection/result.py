@@ -121,3 +121,61 @@ class Projection:
     weights: Mapping[str, float]
     classes: tuple[ClassProjection, ...]
     caveats: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """What differs between two classes for one patient of interest, over 24 months.
+
+    Attributes
+    ----------
+    treatment : str
+        The class that is compared.
+    refusal : str or None
+        Why there is no comparison; then every difference is None.
+    n : int
+        Patients of reference under the class; `Contrasts.n` counts those under the class it is compared with.
+    edss : Estimate or None
+        Difference in expected EDSS at 24 months, in points; negative when lower under the class.
+    risks : mapping of str to Estimate
+        Difference in the probability of each event by 24 months, from -1 to 1. Keys as in
+        `ClassProjection.probabilities`.
+    event_free_months : mapping of str to Estimate
+        Difference in restricted mean time without the event, in months out of 24; positive when longer.
+    hazard_ratios : mapping of str to Estimate
+        Hazard under the class divided by the hazard under the reference class.
+    """
+
+    treatment: str
+    refusal: str | None
+    n: int
+    edss: Estimate | None
+    risks: Mapping[str, Estimate]
+    event_free_months: Mapping[str, Estimate]
+    hazard_ratios: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True)
+class Contrasts:
+    """Classes compared with one chosen class, in the fixed order of the vocabulary; never ranked.
+
+    Attributes
+    ----------
+    release : str
+        Version of the release that answered.
+    reference : str
+        The class that the others are compared with.
+    n : int
+        Patients of reference under it.
+    estimator : str
+        ``plain``, ``corrected`` or ``overlap``.
+    contrasts : tuple of Contrast
+    caveats : tuple of str
+    """
+
+    release: str
+    reference: str
+    n: int
+    estimator: str
+    contrasts: tuple[Contrast, ...]
+    caveats: tuple[str, ...]

@@ -1,0 +1,173 @@
+"""Treatment classes compared with one of them, for one patient of interest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from projection.cox import log_hazard_ratio
+from projection.endpoints import ENDPOINTS, GRID, HORIZON
+from projection.estimates import RIDGE, Estimates, Outcomes
+from projection.result import Contrast, Estimate
+from projection.survival import Z95, restricted_mean
+from reference_db.errors import InvalidInput
+from reference_db.vocabulary import Treatment
+from selection.selector import ClassSelection
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+CONTRAST_ESTIMATORS = ("corrected", "plain", "overlap")
+"""Corrected by regression on the features that still differ; plain; or each pair of groups weighed to the patients
+that both have in common."""
+
+_AT = int(np.searchsorted(GRID, HORIZON))
+_PROPENSITY_RIDGE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """One side of a comparison, read from the arrays of all groups."""
+
+    rows: Indices
+    weights: Floats
+    estimates: Estimates
+    at: int
+
+
+def contrasts(
+    outcomes: Outcomes,
+    own: float,
+    poi: Floats,
+    chosen: Mapping[Treatment, ClassSelection],
+    *,
+    reference: Treatment,
+    estimator: str,
+) -> tuple[Contrast, ...]:
+    """Compare every class with a reference class.
+
+    Parameters
+    ----------
+    outcomes : Outcomes
+        Of the reference database.
+    own : float
+        EDSS of the patient of interest.
+    poi : ndarray, shape (columns,)
+        Standardised features of the patient of interest.
+    chosen : mapping of Treatment to ClassSelection
+        Patients of reference per class, the reference class among them and not refused.
+    reference : Treatment
+    estimator : {"corrected", "plain", "overlap"}
+
+    Returns
+    -------
+    tuple of Contrast
+        One per class but the reference. Groups are different patients, so variances add. Hazard ratios are Cox
+        regressions for the plain estimator, and ratios of cumulative hazards at 24 months for the others.
+    """
+    if estimator not in CONTRAST_ESTIMATORS:
+        raise InvalidInput.of("estimator", f"{estimator!r} is not known", ", ".join(CONTRAST_ESTIMATORS))
+    compared = [part for treatment, part in chosen.items() if treatment is not reference]
+    usable = [part for part in compared if part.refusal is None]
+    sides: list[tuple[Indices, Floats]] = []
+    for part in usable:
+        pair = (part.rows, chosen[reference].rows)
+        sides += _overlap(outcomes, pair) if estimator == "overlap" else [(rows, np.ones(len(rows))) for rows in pair]
+    found: dict[Treatment, Contrast] = {}
+    if sides:
+        k = max(len(rows) for rows, _ in sides)
+        rows = np.stack([np.pad(rows, (0, k - len(rows))) for rows, _ in sides])
+        weights = np.stack([np.pad(weights, (0, k - len(weights))) for _, weights in sides])
+        estimates = outcomes.estimate(
+            np.full(len(sides), own),
+            np.broadcast_to(poi, (len(sides), len(poi))),
+            rows,
+            weights,
+            ridge=RIDGE if estimator == "corrected" else np.inf,
+            restricted_to=_AT,
+        )
+        for number, part in enumerate(usable):
+            first, second = (_Group(*sides[at], estimates, at) for at in (2 * number, 2 * number + 1))
+            found[part.treatment] = _contrast(outcomes, part, first, second, cox=estimator == "plain")
+    return tuple(found.get(part.treatment) or _refused(part) for part in compared)
+
+
+def _contrast(outcomes: Outcomes, part: ClassSelection, first: _Group, second: _Group, *, cox: bool) -> Contrast:
+    n = len(first.rows) + len(second.rows)
+    courses, events = first.estimates.courses, first.estimates.probabilities
+    survival = 1.0 - events.value
+    free = restricted_mean(np.nan_to_num(survival), GRID, HORIZON)
+    risks, months, ratios = {}, {}, {}
+    for e, name in enumerate(ENDPOINTS):
+
+        def pair(array: Floats, e: int = e) -> tuple[float, float]:
+            return float(array[first.at, e]), float(array[second.at, e])
+
+        risk = pair(events.value[:, :, _AT])
+        if np.isnan(risk).any():
+            continue
+        risks[name] = _difference(risk, pair(events.error[:, :, _AT]), n)
+        months[name] = _difference(pair(free), pair(events.restricted_error), n)
+        ratio = (
+            log_hazard_ratio(*(outcomes.tally(group.rows, e) for group in (first, second)))
+            if cox
+            else _cumulative_hazard_ratio(risk, pair(events.error[:, :, _AT]))
+        )
+        if not np.isnan(ratio[0]):
+            ratios[name] = _of_logarithm(*ratio, n)
+    value = (float(courses.value[first.at, _AT]), float(courses.value[second.at, _AT]))
+    error = (float(courses.error[first.at, _AT]), float(courses.error[second.at, _AT]))
+    edss = None if np.isnan(value).any() else _difference(value, error, n)
+    return Contrast(part.treatment.value, None, len(first.rows), edss, risks, months, ratios)
+
+
+def _refused(part: ClassSelection) -> Contrast:
+    return Contrast(part.treatment.value, part.refusal, 0, None, {}, {}, {})
+
+
+def _difference(values: tuple[float, float], errors: tuple[float, float], n: int) -> Estimate:
+    value, half = values[0] - values[1], Z95 * float(np.hypot(*errors))
+    return Estimate(value, value - half, value + half, n)
+
+
+def _of_logarithm(value: float, error: float, n: int) -> Estimate:
+    ratio, lower, upper = np.exp(np.clip([value, value - Z95 * error, value + Z95 * error], -50.0, 50.0)).tolist()
+    return Estimate(ratio, lower, upper, n)
+
+
+def _cumulative_hazard_ratio(risks: tuple[float, float], errors: tuple[float, float]) -> tuple[float, float]:
+    """Return the logarithm of the ratio of cumulative hazards and its standard error; NaN where one has no events."""
+    survival = 1.0 - np.array(risks)
+    if (survival <= 0.0).any() or (survival >= 1.0).any():
+        return np.nan, np.nan
+    hazard = -np.log(survival)
+    return float(np.log(hazard[0] / hazard[1])), float(np.hypot(*(np.array(errors) / (survival * hazard))))
+
+
+def _overlap(outcomes: Outcomes, pair: tuple[Indices, Indices]) -> list[tuple[Indices, Floats]]:
+    """Weigh two groups by the probability of having been in the other, given the features.
+
+    References
+    ----------
+    Li, Morgan and Zaslavsky, J Am Stat Assoc 2018, doi 10.1080/01621459.2016.1260466.
+    """
+    features = outcomes.known_features(np.concatenate(pair))
+    treated = np.repeat([1.0, 0.0], [len(pair[0]), len(pair[1])])
+    design = np.column_stack([np.ones(len(features)), features])
+    penalty = np.full(design.shape[1], _PROPENSITY_RIDGE)
+    penalty[0] = 0.0
+    coefficients = np.zeros(design.shape[1])
+    for _ in range(25):
+        propensity = expit(design @ coefficients)
+        curvature = design.T @ (design * (propensity * (1 - propensity))[:, None]) + np.diag(penalty + 1e-9)
+        step = np.linalg.solve(curvature, design.T @ (treated - propensity) - penalty * coefficients)
+        coefficients += step
+        if np.abs(step).max() < 1e-10:
+            break
+    weight = np.where(treated == 1.0, 1.0 - propensity, propensity)
+    first, second = weight[: len(pair[0])], weight[len(pair[0]) :]
+    return [(pair[0], first / first.mean()), (pair[1], second / second.mean())]
