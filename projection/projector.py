@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -14,10 +13,10 @@ from projection.endpoints import ENDPOINTS, GRID, endpoints_of
 from projection.estimates import RIDGE, Estimates, Outcomes
 from projection.result import ClassProjection, Contrasts, Curve, EdssCourse, Estimate, Projection
 from reference_db.errors import InvalidInput
-from reference_db.small_cells import is_shown
 from reference_db.vocabulary import Treatment
 from selection.criteria import Criteria
 from selection.distance import checked_weights
+from selection.explanation import shown_count, sources_of
 from selection.features import columns_of_patients
 from selection.patient import PatientOfInterest
 from selection.selector import (
@@ -55,6 +54,8 @@ class Projector:
     ----------
     release : ReferenceRelease
         Anything with ``version``, ``episodes`` and ``attachment(name)``.
+    every_visit : bool
+        Whether every informative visit is a baseline, or only the start of the treatment.
 
     Attributes
     ----------
@@ -62,13 +63,14 @@ class Projector:
     selector : Selector
     """
 
-    def __init__(self, release: ReferenceRelease) -> None:
+    def __init__(self, release: ReferenceRelease, *, every_visit: bool = False) -> None:
         self.release = release
-        self.selector = Selector(release)
-        self.endpoints = endpoints_of(release.episodes)
+        self.selector = Selector(release, every_visit=every_visit)
+        episodes = self.selector.episodes
+        self.endpoints = endpoints_of(episodes)
         self.outcomes = Outcomes(self.endpoints, self.selector.columns)
-        self._source = release.episodes.table["source"].to_numpy().astype(str)
-        self._edss = release.episodes.edss[:, 0]
+        self._source = episodes.table["source"].to_numpy().astype(str)
+        self._edss = episodes.edss[:, 0]
 
     def project(
         self,
@@ -178,7 +180,7 @@ class Projector:
         Parameters
         ----------
         rows : sequence of int
-            Rows of the episode table.
+            Rows of ``selector.episodes``.
         k, weights, classes, criteria, estimator
             As `project` takes them.
 
@@ -304,18 +306,3 @@ def _refused(treatment: Treatment, n: int, n_eligible: int, reason: str | None) 
         annualised_relapse_rate=None,
         sources={},
     )
-
-
-def shown_count(count: int) -> int:
-    """Return a number of patients, 0 where it is too small to be given out."""
-    return count if bool(is_shown(count)) else 0
-
-
-def sources_of(names: NDArray[np.str_]) -> dict[str, int]:
-    """Count patients per source, the largest first; small sources are merged until none can be told."""
-    counts = Counter(names.tolist()).most_common()
-    shown = [(name, count) for name, count in counts if is_shown(count)]
-    other = sum(count for name, count in counts if not is_shown(count))
-    while other > 0 and not is_shown(other) and shown:
-        other += shown.pop()[1]
-    return dict(shown) | ({"other": other} if other else {})

@@ -131,6 +131,67 @@ class ClassIndex:
         found.squared[at, :width] = squared[:, :width]
 
 
+class GroupedIndex:
+    """Exact search in which each patient counts once, by the nearest of their baselines.
+
+    The nearest rows would hold few patients many times over, so distances to all baselines of the class are computed
+    and reduced to the smallest of each patient before the nearest are taken.
+
+    Parameters
+    ----------
+    rows, columns
+        As `ClassIndex` takes them; the baselines of one patient stand together.
+    patient : ndarray of int, shape (rows,)
+        Patient of each baseline.
+    """
+
+    def __init__(self, rows: Indices, columns: Floats, patient: Indices) -> None:
+        self.rows = rows
+        self.stored = stored(columns)
+        self._patient = patient
+        self._starts = np.flatnonzero(np.diff(patient, prepend=-1))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def nearest(
+        self,
+        questions: Floats,
+        constants: Floats,
+        k: int,
+        *,
+        eligible: Booleans | None = None,
+        without: Indices | None = None,
+    ) -> Neighbours:
+        """Find the nearest baseline of each of the k nearest patients; arguments as `ClassIndex.nearest` takes them.
+
+        `without` names patients here: all baselines of that patient are left out.
+        """
+        found = Neighbours(np.full((len(questions), k), -1, dtype=np.intp), np.full((len(questions), k), np.inf))
+        if not len(self) or not len(questions):
+            return found
+        squared = np.maximum(constants[:, None] - questions @ self.stored.T, 0.0)
+        if eligible is not None:
+            squared[:, ~eligible] = np.inf
+        if without is not None:
+            squared[self._patient[None, :] == without[:, None]] = np.inf
+        smallest = np.minimum.reduceat(squared, self._starts, axis=1)
+        patients = self._patient[self._starts]
+        order = np.lexsort((np.broadcast_to(patients, smallest.shape), smallest))[:, :k]
+        chosen = np.take_along_axis(smallest, order, axis=1)
+        group = np.repeat(np.arange(len(self._starts)), np.diff([*self._starts, len(self.rows)]))
+        for one, (groups, distances) in enumerate(zip(order, chosen, strict=True)):
+            # The first baseline of the patient that has the smallest distance.
+            hit = np.flatnonzero(squared[one] == smallest[one, group])
+            of_group = np.full(len(self._starts), -1, dtype=np.intp)
+            of_group[group[hit[::-1]]] = hit[::-1]
+            width = len(groups)
+            near = np.isfinite(distances)
+            found.rows[one, :width] = np.where(near, self.rows[of_group[groups]], -1)
+            found.squared[one, :width] = distances
+        return found
+
+
 class _SeenRows:
     """Let FAISS see only the eligible rows; keeps what its parameters point to alive.
 
@@ -148,6 +209,20 @@ class _SeenRows:
         self.parameters.sel = self._selector
 
 
-def class_indices(rows_by_treatment: Mapping[Treatment, Indices], columns: Floats) -> dict[Treatment, ClassIndex]:
-    """Build the index of every class from the standardised columns of all episodes."""
-    return {treatment: ClassIndex(rows, columns[rows]) for treatment, rows in rows_by_treatment.items()}
+def class_indices(
+    rows_by_treatment: Mapping[Treatment, Indices], columns: Floats, patient: Indices | None
+) -> dict[Treatment, ClassIndex | GroupedIndex]:
+    """Build the index of every class from the standardised columns of all rows.
+
+    Parameters
+    ----------
+    rows_by_treatment : mapping of Treatment to ndarray of int
+    columns : ndarray, shape (rows, columns)
+    patient : ndarray of int, optional
+        Patient of each row, when a patient may have several.
+    """
+    if patient is None:
+        return {treatment: ClassIndex(rows, columns[rows]) for treatment, rows in rows_by_treatment.items()}
+    return {
+        treatment: GroupedIndex(rows, columns[rows], patient[rows]) for treatment, rows in rows_by_treatment.items()
+    }

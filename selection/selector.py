@@ -14,6 +14,7 @@ from reference_db.episodes import Episodes
 from reference_db.errors import FieldProblem, InvalidInput
 from reference_db.small_cells import is_shown
 from reference_db.vocabulary import Phenotype, PriorTreatment, Sex, Treatment, treatment_named
+from selection.baselines import every_visit as from_every_visit
 from selection.criteria import Criteria
 from selection.distance import Floats, checked_weights, column_weights, question
 from selection.features import (
@@ -114,18 +115,31 @@ class Selector:
     ----------
     release : ReferenceRelease
         Its attachment ``feature_weights.json`` holds the default weights; without it they are learned here.
+    every_visit : bool
+        Whether every informative visit is a baseline, a patient counting once per class by the nearest of them; or
+        only the start of the treatment.
 
     Attributes
     ----------
+    episodes : Episodes
+        Of the release, or one row per baseline.
+    patient : ndarray of int or None
+        Patient of each row, when rows are baselines.
     default_weights : mapping of str to float
         Weight of every feature, learned for prognostic relevance.
+    natural, columns : ndarray, shape (patients, columns)
+        Features of the patients of the database as `selection.features.columns_of` lays them out, and standardised.
+    scaling : Scaling
+        How they were standardised.
     """
 
-    def __init__(self, release: ReferenceRelease) -> None:
+    def __init__(self, release: ReferenceRelease, *, every_visit: bool = False) -> None:
         self.release = release
-        episodes = release.episodes
         kept = release.attachment(WEIGHTS_FILE)
-        learned = json.loads(kept) if kept is not None else learn_weights(episodes)
+        learned = json.loads(kept) if kept is not None else learn_weights(release.episodes)
+        baselines = from_every_visit(release.episodes) if every_visit else None
+        episodes = self.episodes = release.episodes if baselines is None else baselines.episodes
+        self.patient = None if baselines is None else baselines.patient
         self.default_weights: dict[str, float] = checked_weights(learned, dict.fromkeys(learned, 0.0))
         natural = columns_of_episodes(episodes)
         self.scaling = Scaling.of(natural)
@@ -141,8 +155,8 @@ class Selector:
             treatment: rows[np.argsort(self._codes["phenotype"][rows], kind="stable")]
             for treatment, rows in episodes.rows_by_treatment.items()
         }
-        self._indices = class_indices(by_phenotype, self.columns)
-        self._natural = natural
+        self._indices = class_indices(by_phenotype, self.columns, self.patient)
+        self.natural = natural
 
     def select(
         self,
@@ -203,11 +217,30 @@ class Selector:
         classes: Sequence[Treatment],
         criteria: Criteria,
     ) -> Matches:
-        """Find the patients of reference of patients who are in the database themselves, leaving each one out."""
+        """Find the patients of reference of patients who are in the database themselves.
+
+        Every row of the patient is left out. `rows` are rows of `episodes`; other arguments as `select` checked them.
+        """
         shared = [tuple(int(self._codes[name][row]) for name in criteria.same) for row in rows]
         return self._matches(
             self.columns[rows], shared, rows, k=k, weights=weights, classes=classes, criteria=criteria
         )
+
+    def count_within(self, selection: Selection) -> Indices:
+        """Count, per class of a selection, the patients within its caliper on the distance, used or not."""
+        columns = self.scaling.apply(columns_of_patients([selection.poi]))
+        per_column = column_weights(selection.weights, columns)
+        questions, constants = question(columns, per_column)
+        shared = tuple(_code_of(selection.poi, name) for name in selection.criteria.same)
+        counts = np.zeros(len(selection.classes), dtype=np.intp)
+        for position, part in enumerate(selection.classes):
+            index = self._indices[part.treatment]
+            eligible = self._eligible(index.rows, shared, selection.criteria)
+            ask = np.flatnonzero(per_column.sum(axis=1) > 0)
+            for _, restricted in self._restrictions(ask, columns, index.rows, eligible, selection.criteria):
+                within = constants[0] - index.stored @ questions[0] <= selection.criteria.largest_distance**2
+                counts[position] = int((within if restricted is None else within & restricted).sum())
+        return counts
 
     def _matches(
         self,

@@ -11,10 +11,10 @@ from lifelines import KaplanMeierFitter
 
 from projection import Projector
 from projection.endpoints import ENDPOINTS, GRID
-from projection.projector import sources_of
 from reference_db.errors import InvalidInput
 from reference_db.vocabulary import Treatment
 from selection import Criteria, parse_patient
+from selection.explanation import sources_of
 from selection.features import FEATURE_NAMES
 
 POI = parse_patient(
