@@ -20,13 +20,14 @@ RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 ATC = "http://www.whocc.no/atc"
 UCUM = "http://unitsofmeasure.org"
 ICD_10 = "http://hl7.org/fhir/sid/icd-10"
+ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
 
 _SYSTEMS: Mapping[str, tuple[str, ...]] = {
     "atc": (ATC, "https://www.whocc.no/atc", "urn:oid:2.16.840.1.113883.6.73", "http://fhir.de/CodeSystem/bfarm/atc"),
     "rxnorm": (RXNORM, "urn:oid:2.16.840.1.113883.6.88"),
     "snomed": (SNOMED, "urn:oid:2.16.840.1.113883.6.96"),
     "loinc": (LOINC, "urn:oid:2.16.840.1.113883.6.1"),
-    "icd-10": (ICD_10, "http://hl7.org/fhir/sid/icd-10-cm", "urn:oid:2.16.840.1.113883.6.3",
+    "icd-10": (ICD_10, ICD_10_CM, "urn:oid:2.16.840.1.113883.6.3",
                "urn:oid:2.16.840.1.113883.6.90"),
     "icd-9": ("http://hl7.org/fhir/sid/icd-9-cm", "urn:oid:2.16.840.1.113883.6.103"),
     "icpc-2": ("http://hl7.org/fhir/sid/icpc-2", "urn:oid:2.16.840.1.113883.6.139"),

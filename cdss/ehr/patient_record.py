@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from cdss.ehr.conditions import Disease, read_conditions
-from cdss.ehr.elements import Json, moment, text
+from cdss.ehr.elements import Json, first, moment, text
 from cdss.ehr.mapping_report import MappingReport
 from cdss.ehr.medications import MEDICATION_TYPES, read_medications
 from cdss.ehr.observations import Reading, latest, read_observations
@@ -66,6 +66,7 @@ def read_record(resources: Iterable[Json], *, today: date) -> RecordReading:
     for resource in resources:
         by_type.setdefault(text(resource.get("resourceType")), []).append(resource)
     subject = _subject(by_type.pop("Patient", []), report)
+    by_type = {kind: _of_subject(found, subject, report) for kind, found in by_type.items()}
     birth = moment(subject.get("birthDate"))
     document: dict[str, Any] = {}
     if birth is not None:
@@ -114,6 +115,20 @@ def _subject(patients: Sequence[Json], report: MappingReport) -> Json:
         for patient in patients[1:]:
             report.ignored("patient", patient, "a second patient; the first is read")
     return patients[0]
+
+
+def _of_subject(resources: Sequence[Json], subject: Json, report: MappingReport) -> list[Json]:
+    """Keep what is about this patient, or does not say about whom it is."""
+    identifier = text(subject.get("id"))
+    kept: list[Json] = []
+    for resource in resources:
+        about = text(first(resource.get("subject")).get("reference")).split("/_history/")[0]
+        kind, _, other = "/".join(about.split("/")[-2:]).partition("/")
+        if identifier and kind == "Patient" and other != identifier:
+            report.ignored("patient", resource, "it is about another patient")
+        else:
+            kept.append(resource)
+    return kept
 
 
 def _library(medications: Sequence[Json]) -> Mapping[str, Json]:

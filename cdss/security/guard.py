@@ -24,7 +24,7 @@ from cdss.errors import DatabaseUnavailable, NotAllowed, NotAuthenticated
 from cdss.security.access import Access, Door, access
 from cdss.security.exposure import trusted_hosts
 from cdss.security.headers import add_safe_headers
-from cdss.security.limits import LARGEST_BODY, BodyTooLarge, RateLimit, limited
+from cdss.security.limits import LARGEST_BODY, LARGEST_RECORD, BodyTooLarge, RateLimit, limited
 from cdss.security.roles import NOBODY, Caller
 from cdss.security.tokens import SESSION, Provider, Sessions
 from cdss.settings import Settings
@@ -94,15 +94,15 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, answering)
         else:
-            await self.app(scope, limited(receive, LARGEST_BODY), answering)
+            await self.app(scope, limited(receive, _largest(needs)), answering)
 
     def _refusal(self, scope: Scope, headers: Headers, needs: Access) -> Response | None:
         """Recognise the caller and return the refusal, if there is one."""
         if self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
             return problem(HTTPStatus.MISDIRECTED_REQUEST, "The service is not known under that name.")
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > LARGEST_BODY:
-            return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, BodyTooLarge(LARGEST_BODY).detail)
+        if length.isdigit() and int(length) > _largest(needs):
+            return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, BodyTooLarge(_largest(needs)).detail)
         try:
             caller = self._caller(headers, needs)
         except NotAuthenticated as error:
@@ -205,6 +205,10 @@ class Guard:
         renewed = self.sessions.renewed(cookie) if cookie else None
         if renewed is not None and "set-cookie" not in answer:
             answer.append("set-cookie", cookie_header(renewed, secure=self.settings.secure))
+
+
+def _largest(needs: Access) -> int:
+    return LARGEST_RECORD if needs.door is Door.CLIENT else LARGEST_BODY
 
 
 def cookie_header(token: str, *, secure: bool) -> str:

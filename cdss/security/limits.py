@@ -48,6 +48,9 @@ class RateLimit:
 LARGEST_BODY = 1_000_000
 """Bytes; a patient of interest needs less than one thousandth of it."""
 
+LARGEST_RECORD = 20_000_000
+"""Bytes that a clinical system may send: a record of many thousand observations."""
+
 
 class BodyTooLarge(HTTPException):
     """More bytes came than a body may hold; whichever application is reading it answers with this status."""

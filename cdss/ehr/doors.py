@@ -1,0 +1,83 @@
+"""What the routes for clinical systems share: configuration, trust and memory, made once per application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import cast
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from starlette.middleware.cors import CORSMiddleware
+
+from cdss.ehr.configuration import EhrConfiguration
+from cdss.ehr.feedback import FeedbackTally
+from cdss.ehr.trust import ClientTrust
+
+_log = structlog.get_logger()
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+@dataclass
+class Doors:
+    """State of the routes for clinical systems.
+
+    Parameters
+    ----------
+    configuration : EhrConfiguration
+    today : callable
+        Day of the consultation.
+    """
+
+    configuration: EhrConfiguration
+    trust: ClientTrust = field(init=False)
+    feedback: FeedbackTally = field(default_factory=FeedbackTally)
+    today: Callable[[], date] = _today
+
+    def __post_init__(self) -> None:
+        self.trust = ClientTrust(self.configuration)
+
+    def base_urls(self, request: Request) -> tuple[str, ...]:
+        """Return the base URLs that a token may name; a sandbox may use any name of this machine."""
+        if not self.configuration.dev:
+            return (self.configuration.public_url,)
+        asked = f"{request.url.scheme}://{request.url.netloc}"
+        return tuple({self.configuration.public_url, asked})
+
+
+def doors(request: Request) -> Doors:
+    """Return the state of the routes for clinical systems."""
+    return cast("Doors", request.app.state.doors)
+
+
+def install_doors(app: FastAPI, configuration: EhrConfiguration) -> None:
+    """Add every route for clinical systems to an application.
+
+    Parameters
+    ----------
+    app : FastAPI
+        With the state that `cdss.app.create_interface` gives it.
+    configuration : EhrConfiguration
+    """
+    from cdss.ehr import cds_hooks
+
+    app.state.doors = Doors(configuration)
+    app.include_router(cds_hooks.router)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"] if configuration.dev else list(configuration.partners.cors_origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Accept"],
+        max_age=600,
+    )
+    if configuration.dev:
+        _log.warning("ehr_profile_dev", trusts=configuration.trusted_in_words())
+
+
+def bare_401() -> Response:
+    """Return the answer to a call whose token cannot be used: it says nothing about why."""
+    return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})

@@ -1,0 +1,82 @@
+"""The doors for clinical systems on a reference database of random patients, and a client that signs its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from cdss.api import problems
+from cdss.ehr.configuration import EhrConfiguration, Partners
+from cdss.ehr.doors import Doors, install_doors
+from cdss.reference import Reference
+from cdss.settings import Settings
+from projection import Projector
+from tests.client import TestClient
+from tests.ehr.records import TODAY
+from tests.ehr.signing import SigningClient
+from tests.episodes import MemoryRelease, random_episodes
+
+PUBLIC_URL = "https://cdss.test"
+
+
+@pytest.fixture(scope="session")
+def projector() -> Projector:
+    """3,600 patients with relapsing-remitting disease."""
+    return Projector(MemoryRelease(random_episodes(3600)))
+
+
+@pytest.fixture(scope="session")
+def signer() -> SigningClient:
+    return SigningClient("https://ehr.test")
+
+
+@pytest.fixture(scope="session")
+def machine() -> SigningClient:
+    return SigningClient("batch-importer")
+
+
+@pytest.fixture(scope="session")
+def partners(signer: SigningClient, machine: SigningClient) -> Partners:
+    return Partners.model_validate(
+        {
+            "cds_clients": [{"issuer": signer.issuer, "jwks": signer.key_set}],
+            "cors_origins": ["https://ehr.test"],
+            "fhir_servers": ["https://fhir.test/r4"],
+            "smart_issuers": [{"issuer": "https://fhir.test/r4", "client_id": "ms-cdss"}],
+            "machine_clients": [{"client_id": machine.issuer, "jwks": machine.key_set}],
+        }
+    )
+
+
+@pytest.fixture
+def application(projector: Projector, partners: Partners) -> FastAPI:
+    """The routes for clinical systems under the strict profile, on the day of the records."""
+    return make_application(projector, EhrConfiguration(public_url=PUBLIC_URL, partners=partners))
+
+
+def make_application(projector: Projector, configuration: EhrConfiguration) -> FastAPI:
+    app = FastAPI()
+    app.state.settings = Settings(home=Path("unused"))
+    app.state.reference = Reference(app.state.settings, _projector=projector)
+    problems.install(app)
+    install_doors(app, configuration)
+    state: Doors = app.state.doors
+    state.today = lambda: TODAY
+    return app
+
+
+@pytest.fixture
+def client(application: FastAPI) -> Iterator[TestClient]:
+    with TestClient(application, base_url=PUBLIC_URL) as client:
+        yield client
+
+
+@pytest.fixture
+def sandbox(projector: Projector) -> Iterator[TestClient]:
+    """The same under the ``dev`` profile: no token needed."""
+    app = make_application(projector, EhrConfiguration(public_url="http://127.0.0.1:8000", dev=True))
+    with TestClient(app, base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000)) as client:
+        yield client
