@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from cdss import __version__
-from cdss.api import health, problems, projections, session
+from cdss.api import exports, exports_page, health, problems, projections, session
 from cdss.audit import AuditWriter, audit_key, open_trail
 from cdss.persistence import Database, open_database
 from cdss.reference import Reference
@@ -44,6 +44,7 @@ _LANDING = """<!doctype html>
 <p>What became of the patients most like this one under each treatment, from an anonymous synthetic reference
 database, with honest uncertainty.</p>
 <ul><li><a href="/viewer/">Open the viewer</a></li><li><a href="/docs">HTTP interface</a></li>
+<li><a href="/exports">Exports of anonymous data</a></li>
 <li><a href="/readyz">State of the service</a></li></ul>
 <p><strong>Research prototype: descriptive, not causal; not a medical device.</strong> Version {version}.</p></main>
 </html>"""
@@ -70,6 +71,8 @@ def create_interface(
     app.include_router(projections.router, prefix="/api/v1")
     app.include_router(session.router, prefix="/api/v1")
     app.include_router(session.login)
+    app.include_router(exports.router, prefix="/api/v1")
+    app.include_router(exports_page.router)
     _describe(app)
 
     @app.get("/", include_in_schema=False)

@@ -6,6 +6,7 @@ from typing import cast
 
 from fastapi import Request
 
+from cdss.exports import ExportDesk
 from cdss.persistence import Database
 from cdss.reference import Reference
 from cdss.security.roles import Caller
@@ -24,3 +25,8 @@ def database(request: Request) -> Database:
 def caller(request: Request) -> Caller:
     """Return who is asking, as the guard recognised them."""
     return cast("Caller", request.state.caller)
+
+
+def desk(request: Request) -> ExportDesk:
+    """Return the export desk of the application."""
+    return ExportDesk(request.app.state.settings, database(request))

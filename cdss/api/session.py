@@ -13,14 +13,15 @@ import httpx
 import jwt
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cdss.api.dependencies import caller
-from cdss.errors import NotAuthenticated, NotFound
+from cdss.errors import NotAllowed, NotAuthenticated, NotFound
 from cdss.security.guard import cookie_header
 from cdss.security.roles import Caller, Role
 from cdss.security.tokens import Provider, Sessions
 from cdss.settings import Settings
+from reference_db.errors import InvalidInput
 
 router = APIRouter(tags=["session"])
 login = APIRouter(include_in_schema=False)
@@ -69,6 +70,29 @@ def open_session(
     token = sessions.issue(opened.identifier, opened.role, proven=opened.proven)
     request.state.caller = opened
     answer = JSONResponse({"token": token, "role": opened.role.value, "proven": opened.proven})
+    answer.headers.append("set-cookie", cookie_header(token, secure=settings.secure))
+    return answer
+
+
+def declare(request: Request, answer: Response, *, name: str, role: str) -> Response:
+    """Open a session for a name that was typed into a page, where no login is required.
+
+    Raises
+    ------
+    InvalidInput
+        If name or role cannot be used.
+    NotAllowed
+        Where a login is required.
+    """
+    settings, sessions = _installation(request)
+    if settings.login_required:
+        raise NotAllowed("a login is required here")
+    try:
+        declared = Declaration.model_validate({"name": name.strip(), "role": role})
+    except ValidationError as error:
+        raise InvalidInput.of("name and role", "cannot be used", "letters and digits; one of the roles") from error
+    request.state.caller = Caller(identifier=declared.name, role=declared.role)
+    token = sessions.issue(declared.name, declared.role, proven=False)
     answer.headers.append("set-cookie", cookie_header(token, secure=settings.secure))
     return answer
 

@@ -10,6 +10,7 @@ from cdss.security.roles import Permission
 
 API = "/api/v1/"
 VIEWER = "/viewer/"
+EXPORTS = "/exports"
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -79,6 +80,8 @@ def access(method: str, path: str, resources: Collection[str]) -> Access:
         return _OPEN
     if path.startswith(VIEWER):
         return Access(Door.LOGIN, Permission.CONSULT, "viewer.read" if method in _READING else "viewer.update")
+    if path == EXPORTS or path.startswith(EXPORTS + "/"):
+        return Access(Door.LOGIN, Permission.CONSULT, f"exports.{verb}")
     if path.startswith(API):
         resource = path.removeprefix(API).partition("/")[0]
         name = resource if resource in resources else "unknown"
