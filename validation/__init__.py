@@ -1,1 +1,7 @@
-"""How true and how safe the reference database is."""
+"""How true and how safe a release is, against its originals and, where they are simulated, against the truth."""
+
+from validation.report import html_report
+from validation.result import Check, Section, ValidationReport, Verdict, report_from_json
+from validation.suite import validate
+
+__all__ = ["Check", "Section", "ValidationReport", "Verdict", "html_report", "report_from_json", "validate"]

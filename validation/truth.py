@@ -49,7 +49,7 @@ def truth(
         return None
     table = material.original.table
     rng = material.generator(7)
-    chosen = np.sort(rng.permutation(len(table))[: 400 if material.quick else 6000])
+    chosen = np.sort(rng.permutation(len(table))[: 300 if material.quick else 6000])
     patients = patients_of_interest(table.iloc[chosen])
     tasks = {
         "synthetic": Task("synthetic", material.synthetic, patients),

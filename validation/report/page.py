@@ -1,0 +1,140 @@
+"""The report as a page: verdicts first, then each section with its figures, tables and what falls short."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from html import escape
+from importlib import resources
+
+from validation.report import conservation, prediction
+from validation.result import Check, Record, Section, ValidationReport, Value, Verdict
+
+_FIGURES: Mapping[str, Callable[[Section], conservation.Figures]] = {
+    "univariate": conservation.margins,
+    "multivariate": conservation.associations,
+    "discrimination": conservation.discriminators,
+    "efficacy": conservation.endpoints,
+    "repetition": conservation.repetitions,
+    "projection_error": prediction.errors,
+    "truth": prediction.truths,
+    "prognosis": prediction.prognoses,
+    "privacy": prediction.trade_off,
+}
+
+MOST_ROWS = 60
+"""Rows of a table that the page shows; the others stand in ``validation.json``."""
+
+_WORDS = {
+    Verdict.PASSED: "passed",
+    Verdict.FAILED: "failed",
+    Verdict.CONSEQUENCE: "fails with an earlier section",
+    Verdict.REPORTED: "reported",
+    Verdict.NOT_APPLICABLE: "not applicable",
+}
+
+
+def html_report(report: ValidationReport) -> str:
+    """Return a report as one HTML page that needs nothing beside it.
+
+    Parameters
+    ----------
+    report : ValidationReport
+        Also one read back from ``validation.json``: the page is made from its figures alone.
+    """
+    style = resources.files("validation.report").joinpath("report.css").read_text(encoding="utf-8")
+    title = f"Validation of release {escape(report.release)}"
+    sections = "\n".join(_section(section) for section in report.sections)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+<p>{report.synthetic:,} synthetic episodes against {report.originals:,} originals.
+{"Short suite: small samples, no repetitions. " if report.quick else ""}Seed {report.seed}.
+A research prototype: the synthetic data describe, they do not prove cause, and no figure here is about an
+identified patient.</p>
+{_summary(report)}
+{sections}
+</main>
+</body>
+</html>
+"""
+
+
+def _summary(report: ValidationReport) -> str:
+    rows = "".join(
+        f'<tr><td><a href="#{escape(section.name)}">{escape(section.title)}</a></td>'
+        f"<td>{escape(section.question)}</td><td>{_badge(section.verdict)}</td></tr>"
+        for section in report.sections
+    )
+    if report.failures:
+        falls_short = "".join(f"<li>{escape(failure)}</li>" for failure in report.failures)
+        verdict = f"<h2>What falls short</h2><ul>{falls_short}</ul>"
+    else:
+        verdict = "<p>Every target is met.</p>"
+    return (
+        "<h2>Verdicts</h2><table><thead><tr><th>Section</th><th>Question</th><th>Verdict</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table>{verdict}"
+    )
+
+
+def _section(section: Section) -> str:
+    draw = _FIGURES.get(section.name)
+    drawings = draw(section) if draw is not None else []
+    figures = "".join(
+        f"<figure>{drawing}<figcaption>{escape(caption)}</figcaption></figure>" for drawing, caption in drawings
+    )
+    tables = "".join(_table(name, rows) for name, rows in section.tables.items() if rows and name != "factor_map")
+    remarks = "".join(f"<li>{escape(remark)}</li>" for remark in section.remarks)
+    return (
+        f'<section id="{escape(section.name)}"><h2>{escape(section.title)} {_badge(section.verdict)}</h2>'
+        f"<p>{escape(section.question)}</p>{_checks(section.checks)}{figures}"
+        f"{f'<h3>Remarks</h3><ul>{remarks}</ul>' if remarks else ''}{tables}</section>"
+    )
+
+
+def _checks(checks: tuple[Check, ...]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(one.label)}</td><td class='number'>{_shown(one.value)}</td>"
+        f"<td class='number'>{escape(one.target)}</td><td>{_badge(one.verdict)}</td>"
+        f"<td>{escape(one.meaning)}</td></tr>"
+        for one in checks
+    )
+    return (
+        "<table><thead><tr><th>Figure</th><th>Value</th><th>Target</th><th>Verdict</th><th>What it tells</th></tr>"
+        f"</thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _table(name: str, rows: tuple[Record, ...]) -> str:
+    columns = list(rows[0])
+    head = "".join(f"<th>{escape(column.replace('_', ' '))}</th>" for column in columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{_shown(row.get(column))}</td>" for column in columns) + "</tr>"
+        for row in rows[:MOST_ROWS]
+    )
+    more = f" ({len(rows):,} rows, the first {MOST_ROWS}; all in validation.json)" if len(rows) > MOST_ROWS else ""
+    return (
+        f"<details><summary>{escape(name.replace('_', ' '))}{more}</summary><div class='wide'><table><thead>"
+        f"<tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>"
+    )
+
+
+def _badge(verdict: Verdict) -> str:
+    return f'<span class="badge {verdict.value.replace(" ", "-")}">{_WORDS[verdict]}</span>'
+
+
+def _shown(value: Value) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return escape(f"{value:,}" if isinstance(value, int) else value)

@@ -1,0 +1,195 @@
+"""The whole validation: every section, resumable, with progress."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from reference_db.files import write_whole
+from reference_db.release import Release
+from reference_db.warehouse import Warehouse
+from validation.discrimination import discrimination
+from validation.efficacy import efficacy
+from validation.material import Material, gather
+from validation.multivariate import multivariate
+from validation.prognosis import prognosis
+from validation.projection_error import projection_error
+from validation.protection import protection
+from validation.repetition import repetition
+from validation.result import (
+    Section,
+    ValidationReport,
+    Verdict,
+    attribute_failures,
+    section_from_json,
+    section_to_json,
+)
+from validation.structure import structure
+from validation.truth import truth
+from validation.univariate import univariate
+
+Progress = Callable[[float, str], None]
+"""Told the share done, 0 to 1, and what is under way."""
+
+DEFAULT_SEED = 20261123
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One section of the suite.
+
+    Attributes
+    ----------
+    name : str
+        Of the section.
+    share : float
+        Of the whole time, roughly.
+    run : callable
+        Given the material, the number of processes and a function to tell the share done; None where the question
+        cannot be asked of these data.
+    """
+
+    name: str
+    share: float
+    run: Callable[[Material, int, Progress], Section | None]
+
+
+STEPS: tuple[Step, ...] = (
+    Step("structure", 0.01, lambda material, _jobs, _told: structure(material)),
+    Step("univariate", 0.01, lambda material, _jobs, _told: univariate(material)),
+    Step("multivariate", 0.01, lambda material, _jobs, _told: multivariate(material)),
+    Step("discrimination", 0.06, lambda material, _jobs, _told: discrimination(material)),
+    Step("efficacy", 0.01, lambda material, _jobs, _told: efficacy(material)),
+    Step("repetition", 0.05, lambda material, jobs, _told: repetition(material, jobs=jobs)),
+    Step("projection_error", 0.5, lambda material, jobs, told: projection_error(material, jobs=jobs, progress=told)),
+    Step("truth", 0.15, lambda material, jobs, told: truth(material, jobs=jobs, progress=told)),
+    Step("prognosis", 0.14, lambda material, jobs, told: prognosis(material, jobs=jobs, progress=told)),
+    Step("privacy", 0.02, lambda material, _jobs, _told: protection(material)),
+)
+"""Every section, in reading order."""
+
+
+def validate(
+    release: Release,
+    originals: Warehouse,
+    *,
+    quick: bool = False,
+    seed: int = DEFAULT_SEED,
+    jobs: int | None = None,
+    checkpoints: Path | None = None,
+    progress: Progress | None = None,
+) -> ValidationReport:
+    """Score a release against its originals and, where they are simulated, against the truth.
+
+    Parameters
+    ----------
+    release : Release
+        Opened; also one in quarantine may be given.
+    originals : Warehouse
+        The originals that it was made from.
+    quick : bool
+        Smaller samples and no repetitions: under a minute, for continuous integration.
+    seed : int
+        The same seed gives the same figures.
+    jobs : int, optional
+        Processes; as many as there are cores when not given. Work goes through joblib, so that
+        ``joblib.parallel_config`` sends it elsewhere.
+    checkpoints : Path, optional
+        Folder in which finished sections are kept, so that an interrupted validation goes on where it stopped. They
+        count for the same release, originals, seed and mode only, and are removed at the end.
+    progress : callable, optional
+        Told the share done and the section under way.
+
+    Returns
+    -------
+    ValidationReport
+    """
+    material = gather(release, originals, quick=quick, seed=seed)
+    processes = jobs or os.cpu_count() or 1
+    kept = _Checkpoints(checkpoints, _fingerprint(release.version, material))
+    told = progress or _silent
+    sections: list[Section] = []
+    done = 0.0
+    for step in STEPS:
+        told(done, step.name)
+        section = kept.read(step.name)
+        if section is None:
+            section = _run(step, material, processes, told, done)
+            if section is not None:
+                kept.write(section)
+        if section is not None:
+            sections.append(section)
+        done += step.share
+        if step.name == "structure" and section is not None and not _comparable(section):
+            break
+    kept.clear()
+    told(1.0, "done")
+    return ValidationReport(
+        release=release.version,
+        quick=quick,
+        seed=seed,
+        originals=len(material.original),
+        synthetic=len(material.synthetic),
+        sections=attribute_failures(sections),
+    )
+
+
+def _run(step: Step, material: Material, jobs: int, told: Progress, done: float) -> Section | None:
+    begun = time.perf_counter()
+    section = step.run(material, jobs, lambda share, doing: told(done + share * step.share, f"{step.name}: {doing}"))
+    return None if section is None else replace(section, seconds=round(time.perf_counter() - begun, 2))
+
+
+def _silent(share: float, doing: str) -> None:
+    """Tell nobody."""
+
+
+def _comparable(section: Section) -> bool:
+    """Whether the tables have the same columns of the same types; without that nothing else can be computed."""
+    fatal = {one.name for one in section.checks if one.verdict is Verdict.FAILED}
+    return not fatal & {"columns", "types"}
+
+
+def _fingerprint(version: str, material: Material) -> str:
+    digest = hashlib.sha256(f"{version} {material.quick} {material.seed}".encode())
+    for episodes in (material.original, material.synthetic):
+        digest.update(pd.util.hash_pandas_object(episodes.table, index=False).to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+class _Checkpoints:
+    """Finished sections on disk."""
+
+    def __init__(self, folder: Path | None, fingerprint: str) -> None:
+        self.folder, self.fingerprint = folder, fingerprint
+
+    def _path(self, name: str) -> Path | None:
+        return None if self.folder is None else self.folder / f"{name}.json"
+
+    def read(self, name: str) -> Section | None:
+        path = self._path(name)
+        if path is None or not path.is_file():
+            return None
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return section_from_json(kept["section"]) if kept["fingerprint"] == self.fingerprint else None
+
+    def write(self, section: Section) -> None:
+        path = self._path(section.name)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            kept = {"fingerprint": self.fingerprint, "section": section_to_json(section)}
+            write_whole(path, json.dumps(kept))
+
+    def clear(self) -> None:
+        if self.folder is not None and self.folder.is_dir():
+            for step in STEPS:
+                (self.folder / f"{step.name}.json").unlink(missing_ok=True)
+            if not any(self.folder.iterdir()):
+                self.folder.rmdir()
