@@ -1,1 +1,5 @@
 """Calibration of the simulated sources on published figures, and the comparison that shows how well it went."""
+
+from validation.calibration.recalibration import Recalibration, recalibrate
+
+__all__ = ["Recalibration", "recalibrate"]

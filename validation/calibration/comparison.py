@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from reference_db.schema import LongTables
 from reference_db.sources.simulated import SimulatedSources, simulate
@@ -187,8 +188,8 @@ BASELINE_MEASURES: Mapping[str, Callable[[Outcomes, pd.DataFrame], float]] = {
 """Counterparts of the published baseline figures. The tables hold T2 lesions in bins; their counts are latent."""
 
 
-def _t2(outcomes: Outcomes, latent: pd.DataFrame) -> pd.Series:
-    return latent.loc[outcomes.patients["patient_id"], "t2_count"]
+def _t2(outcomes: Outcomes, latent: pd.DataFrame) -> NDArray[np.float64]:
+    return latent["t2_count"].reindex(outcomes.patients["patient_id"]).to_numpy().astype(np.float64)
 
 
 def compare(
@@ -231,7 +232,7 @@ def _simulated(figure: Figure, by_arm: Mapping[str, Outcomes], latent: pd.DataFr
     return MEASURES[measure_name(figure)](Arms(by_arm[figure.arm], comparator, horizon(figure)))
 
 
-def _judged(figure: Figure, values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Comparison:
+def _judged(figure: Figure, values: NDArray[np.float64]) -> Comparison:
     reason = "" if figure.timepoint == "baseline" else why_not_comparable(figure)
     lower, upper = bounds(figure)
     if reason:

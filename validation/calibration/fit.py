@@ -33,7 +33,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "progression_ratio": (0.02, 2.5),
     "residual_ratio": (0.05, 2.0),
     "lesion_correlation": (-0.2, 0.9),
-    "worsening_modification": (0.0, 1.5),
+    "worsening_modification": (0.0, 4.0),
 }
 _ADDITIVE = frozenset({"lesion_correlation", "worsening_modification"})
 _LARGEST_STEP = 0.7

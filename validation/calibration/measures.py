@@ -46,7 +46,7 @@ def relapse_rate(outcomes: Outcomes, horizon: float) -> float:
     return float(relapses / (np.minimum(outcomes.last_day, horizon).sum() / _YEAR))
 
 
-def _completed_scans(outcomes: Outcomes, horizon: float) -> tuple[Array, Array, Array]:
+def _completed_scans(outcomes: Outcomes, horizon: float) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Return Gd and new T2 counts of patients scanned at the end, and the mask of scans in time."""
     in_time = (outcomes.scan_days > 0) & (outcomes.scan_days <= horizon + _VISIT_WINDOW)
     last = int(np.flatnonzero(in_time)[-1])
@@ -59,8 +59,8 @@ def _last_gd(outcomes: Outcomes, horizon: float) -> Array:
     return np.asarray(gd[:, int(np.flatnonzero(in_time)[-1])], dtype=np.float64)
 
 
-def _total(counts: Array, in_time: Array) -> Array:
-    return np.asarray(np.nansum(counts[:, in_time.astype(np.bool_)], axis=1), dtype=np.float64)
+def _total(counts: Array, in_time: NDArray[np.bool_]) -> Array:
+    return np.asarray(np.nansum(counts[:, in_time], axis=1), dtype=np.float64)
 
 
 def new_lesions(outcomes: Outcomes, horizon: float) -> Array:

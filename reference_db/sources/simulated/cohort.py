@@ -41,9 +41,9 @@ class Cohort:
         return len(self.patients)
 
 
-def fluctuation_at_baseline(edss: Array, rng: np.random.Generator) -> Array:
+def fluctuation_at_baseline(edss: Array, sd: float, rng: np.random.Generator) -> Array:
     """Return how far from its usual level each patient stands at baseline; nobody's usual level is below 0."""
-    drawn = rng.normal(0.0, parameters()["fluctuation_sd"], len(edss))
+    drawn = rng.normal(0.0, sd, len(edss))
     return np.minimum(drawn, edss / 2.0)
 
 

@@ -28,7 +28,7 @@ STEP_YEARS = STEP_DAYS / 365.25
 
 HIGHEST_DISABILITY = 9.5
 
-_WEAKEST_EFFECT, _STRONGEST_EFFECT = 0.2, 3.0
+_WEAKEST_EFFECT, _STRONGEST_EFFECT = 0.0, 3.0
 """Bounds of the exponent of treatment effects."""
 
 
@@ -40,8 +40,8 @@ class Traits:
     ----------
     lasting, transient : ndarray
         Disability at baseline that stays, and that is still recovering, in EDSS points.
-    fluctuation : ndarray
-        How far from its usual level the patient's state stands at baseline.
+    fluctuation, fluctuation_sd : ndarray
+        How far from its usual level the patient's state stands at baseline, and usually stands.
     relapse_u, lesion_u, progression_u, enhancement_u : ndarray
         Rank of the patient's frailties, probabilities in (0, 1); the last is the readiness of lesions to enhance.
     relapse_rate, progression_slope, lesion_rate : ndarray
@@ -54,6 +54,7 @@ class Traits:
     lasting: Array
     transient: Array
     fluctuation: Array
+    fluctuation_sd: Array
     relapse_u: Array
     lesion_u: Array
     progression_u: Array
@@ -96,8 +97,13 @@ class Chance:
     @classmethod
     def draw(cls, patients: int, steps: int, rng: np.random.Generator) -> Chance:
         """Draw the luck of `patients` over `steps`."""
-        uniform = [rng.random((patients, steps), dtype=np.float32) for _ in range(3)]
-        return cls(*uniform, fluctuation=rng.standard_normal((patients, steps), dtype=np.float32))
+        shape = (patients, steps)
+        return cls(
+            relapse=rng.random(shape, dtype=np.float32),
+            peak=rng.random(shape, dtype=np.float32),
+            residual=rng.random(shape, dtype=np.float32),
+            fluctuation=rng.standard_normal(shape, dtype=np.float32),
+        )
 
 
 @dataclass
@@ -153,7 +159,7 @@ def recency(years: Array | float) -> Array:
     return np.asarray(boost * np.exp((p["relapse_age_slope"] + p["relapse_duration_slope"]) * np.asarray(years)))
 
 
-def advance(course: Course, step: int, rates: Regime, chance: Chance) -> None:
+def advance(course: Course, step: int, traits: Traits, rates: Regime, chance: Chance) -> None:
     """Carry every patient through one step of four weeks, writing into `course`."""
     p = parameters()
     hazard = rates.relapse_rate * recency((step + 0.5) * STEP_YEARS) * STEP_YEARS
@@ -173,7 +179,7 @@ def advance(course: Course, step: int, rates: Regime, chance: Chance) -> None:
     course.transient[:, step + 1] = transient
     memory = np.exp(-STEP_DAYS / p["fluctuation_time"])
     course.fluctuation[:, step + 1] = memory * course.fluctuation[:, step] + (
-        p["fluctuation_sd"] * np.sqrt(1.0 - memory**2) * chance.fluctuation[:, step]
+        traits.fluctuation_sd * np.sqrt(1.0 - memory**2) * chance.fluctuation[:, step]
     )
 
 
@@ -195,7 +201,7 @@ def follow(traits: Traits, rates: Regime, chance: Chance) -> Course:
     steps = chance.relapse.shape[1]
     course = Course.begin(traits, steps)
     for step in range(steps):
-        advance(course, step, rates, chance)
+        advance(course, step, traits, rates, chance)
     return course
 
 

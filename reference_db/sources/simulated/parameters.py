@@ -23,10 +23,11 @@ TRIAL_PARAMETERS = (
     "lesion_rate",
     "lesion_correlation",
     "worsening_modification",
+    "fluctuation_sd",
 )
 """Natural rates per year in a trial's population, for an untreated patient of average covariates and frailty 1; the
 correlation of the frailties of lesions and relapses; how much stronger effects on worsening are per unit of recent
-activity."""
+activity; the fluctuation of EDSS from visit to visit, which differs with the training of raters."""
 
 ARM_PARAMETERS = (
     "relapse_ratio",

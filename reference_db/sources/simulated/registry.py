@@ -151,7 +151,7 @@ def _enrol(source: str, scale: float, rng: np.random.Generator) -> Cohort:
     classes = assign(names=names, age=age, edss=edss, activity_score=score, active=active, quotas=quotas, rng=rng)
     p, activity_score = parameters(), score.astype(np.float64)
     transient = transient_at_baseline(edss, relapses.astype(np.float64))
-    fluctuation = fluctuation_at_baseline(edss, rng)
+    fluctuation = fluctuation_at_baseline(edss, p["fluctuation_sd"], rng)
     activity_factor = np.array([m.relapse_factor for m in margins])[phenotype] * np.where(
         active, 1.0, p["registry_inactive_factor"]
     )
@@ -159,6 +159,7 @@ def _enrol(source: str, scale: float, rng: np.random.Generator) -> Cohort:
         lasting=edss - transient - fluctuation * steadiness(edss) + rng.uniform(-0.2, 0.2, n),
         transient=transient,
         fluctuation=fluctuation,
+        fluctuation_sd=np.full(n, p["fluctuation_sd"]),
         relapse_u=u[6],
         lesion_u=u[7],
         progression_u=u[8],
@@ -226,5 +227,5 @@ def _live(
                 current[leaving] = next_class(current[leaving], relapsed[leaving], rng)
                 rates = class_regime(traits, current, frailties)
         classes[:, step] = current
-        advance(course, step, rates, chance)
+        advance(course, step, traits, rates, chance)
     return course, classes

@@ -107,12 +107,14 @@ def _enrol(arm: Arm, n: int, first_number: int, calibration: Calibration, rng: n
     )
     gd = discrete_quantile(*_enhancing(figures), u[4])
     t2_count = np.maximum(gamma_quantile(u[5], figures["t2_count_mean"], figures["t2_count_sd"]).round(), gd)
-    transient, fluctuation = transient_at_baseline(edss, relapses), fluctuation_at_baseline(edss, rng)
+    fluctuation_sd = calibration[arm.source, "fluctuation_sd"]
+    transient, fluctuation = transient_at_baseline(edss, relapses), fluctuation_at_baseline(edss, fluctuation_sd, rng)
     activity, usual = relapses + (gd > 0), figures["relapses_12m_mean"] + _USUAL_ENHANCING_SHARE
     traits = Traits(
         lasting=edss - transient - fluctuation * steadiness(edss) + rng.uniform(-0.2, 0.2, n),
         transient=transient,
         fluctuation=fluctuation,
+        fluctuation_sd=np.full(n, fluctuation_sd),
         relapse_u=u[6],
         lesion_u=u[7],
         progression_u=u[8],
