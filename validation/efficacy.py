@@ -58,7 +58,7 @@ def _checks(replications: list[Replication], indication: tuple[Record, ...]) -> 
             f"Share of the {n} endpoints that this release replicates",
             replicated / n if n else None,
             lowest=0.85,
-            meaning="Resamples of the originals themselves do not replicate all: see the noise floor below.",
+            meaning="Resamples of the originals themselves do not replicate all: see Replication over seeds.",
         ),
         check(
             "trials_replicated",

@@ -162,13 +162,15 @@ def endpoints(section: Section) -> Figures:
         axis.axvline(1.0 if measures[0] == "rate ratio" else 0.0, color=NEUTRAL, lw=0.8)
         axis.set_xlabel(" or ".join(measures), fontsize=8)
     axes[0].legend(fontsize=7, frameon=False)
-    figures = [
-        (svg(figure, "Endpoints of every trial"), "Endpoints with 95 % intervals; ✗ marks one not replicated.")
-    ]
-    repetitions = section.tables["repetitions"]
-    if repetitions:
-        figures.append((_repetition_bars(repetitions), "Share of repeated data sets that replicate every endpoint."))
-    return figures
+    return [(svg(figure, "Endpoints of every trial"), "Endpoints with 95 % intervals; ✗ marks one not replicated.")]
+
+
+def repetitions(section: Section) -> Figures:
+    """Draw how often repeated data sets replicate every endpoint of each trial."""
+    rows = section.tables["repetitions"]
+    if not rows:
+        return []
+    return [(_repetition_bars(rows), "Share of repeated data sets that replicate every endpoint; lines: published.")]
 
 
 def _repetition_bars(repetitions: tuple[Record, ...]) -> str:
