@@ -13,8 +13,10 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from cdss import __version__
-from cdss.api import exports, exports_page, health, problems, projections, session
+from cdss.api import evaluation, exports, exports_page, features, health, problems, projections, question, releases, session
 from cdss.audit import AuditWriter, audit_key, open_trail
+from cdss.ehr.configuration import ehr_configuration
+from cdss.ehr.doors import install_doors
 from cdss.persistence import Database, open_database
 from cdss.reference import Reference
 from cdss.security.guard import Guard
@@ -68,11 +70,14 @@ def create_interface(
     app.state.provider = provider
     problems.install(app)
     app.include_router(health.router)
-    app.include_router(projections.router, prefix="/api/v1")
+    for router in (projections.router, features.router, releases.router):
+        app.include_router(router, prefix="/api/v1")
     app.include_router(session.router, prefix="/api/v1")
+    app.include_router(evaluation.router, prefix="/api/v1")
     app.include_router(session.login)
     app.include_router(exports.router, prefix="/api/v1")
     app.include_router(exports_page.router)
+    install_doors(app, ehr_configuration(reference.settings))
     _describe(app)
 
     @app.get("/", include_in_schema=False)
@@ -93,7 +98,7 @@ def _describe(app: FastAPI) -> None:
     def document() -> dict[str, Any]:
         generated = generate()
         schemas = generated.setdefault("components", {}).setdefault("schemas", {})
-        schemas.update(projections.PROJECTION_DEFINITIONS | projections.PATIENT_DEFINITIONS)
+        schemas.update(question.DEFINITIONS)
         return generated
 
     app.openapi = document  # type: ignore[method-assign]  # the documented way to extend the document

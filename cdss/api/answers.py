@@ -30,7 +30,9 @@ class _AnswerSchema(GenerateJsonSchema):
 
     def is_instance_schema(self, schema: core_schema.IsInstanceSchema) -> JsonSchemaValue:
         if issubclass(np.ndarray, schema["cls"]):
-            return {"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "null"}]}}
+            numbers: list[JsonSchemaValue] = [{"type": "number"}, {"type": "null"}]
+            rows: JsonSchemaValue = {"type": "array", "items": {"anyOf": numbers}}
+            return {"type": "array", "items": {"anyOf": [*numbers, rows]}}
         return super().is_instance_schema(schema)
 
 

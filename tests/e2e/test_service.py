@@ -39,11 +39,55 @@ def test_a_projection_has_every_class_with_counts_and_intervals(server: Server) 
         assert 0 <= worsening[0] <= worsening[-1] <= 1
 
 
-def test_the_answer_keeps_to_its_published_schema(server: Server) -> None:
+@pytest.mark.parametrize(
+    ("path", "schema"),
+    [("projections", "Projection"), ("contrasts", "Contrasts"), ("patients-of-reference", "Explanation")],
+)
+def test_answers_keep_to_their_published_schema(server: Server, path: str, schema: str) -> None:
     document = httpx.get(f"{server.address}/openapi.json").json()
-    answer = httpx.post(f"{server.address}/api/v1/projections", json=POI).json()
-    schema = {"$ref": "#/components/schemas/Projection", "components": document["components"]}
-    jsonschema.validate(answer, schema)
+    answer = httpx.post(f"{server.address}/api/v1/{path}", json=POI)
+    assert answer.status_code == 200, answer.text
+    rule = {"$ref": f"#/components/schemas/{schema}", "components": document["components"]}
+    jsonschema.validate(answer.json(), rule)
+
+
+def test_features_and_releases_are_listed(server: Server) -> None:
+    document = httpx.get(f"{server.address}/openapi.json").json()
+    features = httpx.get(f"{server.address}/api/v1/features").json()
+    jsonschema.validate(features, {"$ref": "#/components/schemas/Features", "components": document["components"]})
+    assert {"age", "edss", "relapses_12m"} <= {feature["name"] for feature in features["features"]}
+    (release,) = httpx.get(f"{server.address}/api/v1/releases").json()
+    assert (release["version"], release["status"]) == (features["release"], "usable")
+    manifest = httpx.get(f"{server.address}/api/v1/releases/{release['version']}").json()
+    assert manifest["version"] == release["version"]
+    assert httpx.get(f"{server.address}/api/v1/releases/r1-unknown").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("k=2", "k"),
+        ("weight=age:x", "weight"),
+        ("weight=shoe:1", "weights.shoe"),
+        ("weight=age:nan", "weights.age"),
+        ("same=shoe", "criteria.same"),
+        ("caliper=age:-1", "criteria.calipers"),
+        ("largest_distance=0", "criteria.largest_distance"),
+        ("estimator=best", "estimator"),
+    ],
+)
+def test_a_similarity_that_cannot_be_used_is_refused(server: Server, query: str, field: str) -> None:
+    answer = httpx.post(f"{server.address}/api/v1/projections?{query}", json=POI)
+    assert answer.status_code == 422
+    assert [problem["field"] for problem in answer.json()["errors"]] == [field]
+
+
+def test_weights_and_criteria_change_the_answer(server: Server) -> None:
+    address = f"{server.address}/api/v1/patients-of-reference"
+    plain = httpx.post(address, json=POI).json()["classes"]
+    women = httpx.post(f"{address}?same=phenotype&same=sex&source_kinds=trial", json=POI).json()["classes"]
+    assert women[0]["n_eligible"] < plain[0]["n_eligible"]
+    assert women[0]["from_trials"] == 1.0
 
 
 @pytest.mark.parametrize(
