@@ -45,10 +45,12 @@ clean: ## Remove the environment and what tools left; keeps var/
 	$(PYTHON) -m venv .venv
 
 .venv/.run: requirements.txt pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@echo "Installing the pinned requirements into .venv: one to three minutes, once."
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.test: requirements-test.txt .venv/.run
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-test.txt
+	@echo "Installing the pinned requirements of the tests into .venv, once."
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-test.txt
 	@touch $@
