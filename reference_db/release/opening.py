@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,13 +72,14 @@ def verify_release(path: Path) -> Manifest:
     return manifest
 
 
-def open_release(path: Path | str) -> Release:
+def open_release(path_or_version: Path | str) -> Release:
     """Open a release for use: verified, read-only, and only when its privacy assessment let it out.
 
     Parameters
     ----------
-    path : Path or str
-        Folder of the release.
+    path_or_version : Path or str
+        Folder of the release, or its version: then it is looked for in ``releases`` below the folder that the
+        environment variable ``CDSS_HOME`` names (``var`` when it names none).
 
     Raises
     ------
@@ -88,7 +90,9 @@ def open_release(path: Path | str) -> Release:
     ReleaseError
         If it was made with another version of the schema.
     """
-    path = Path(path)
+    path = Path(path_or_version)
+    if len(path.parts) == 1 and not path.is_dir():
+        path = Path(os.environ.get("CDSS_HOME", "var")) / "releases" / path
     manifest = verify_release(path)
     if manifest.status is Status.QUARANTINED:
         raise ReleaseQuarantined(f"release {path.name} is in quarantine: {'; '.join(manifest.reasons)}")

@@ -61,6 +61,14 @@ def test_a_release_opens_with_what_was_frozen(releases: Path, episodes_and_sourc
     assert list_releases(releases) == [release.path]
 
 
+def test_a_release_opens_by_its_version(
+    releases: Path, episodes_and_sources: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = _frozen(releases, episodes_and_sources).version
+    monkeypatch.setenv("CDSS_HOME", str(releases.parent))
+    assert open_release(version).path == releases / version
+
+
 def test_the_same_content_is_the_same_release(releases: Path, episodes_and_sources: Made) -> None:
     first = _frozen(releases, episodes_and_sources)
     assert _frozen(releases, episodes_and_sources).version == first.version
