@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from projection.result import Projection
 from reference_db.errors import FieldProblem
@@ -15,6 +16,9 @@ from viewer.session import Form, Session
 
 if TYPE_CHECKING:
     from projection import Projector
+
+ReadBundle = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""From a FHIR bundle to what it says of a patient of interest."""
 
 KEPT = 4
 """Answers held in memory, so that the parts of one page share one; a restart or four other patients forget them."""
@@ -43,10 +47,13 @@ class Answers:
     Parameters
     ----------
     projector : Projector
+    read_bundle : callable, optional
+        Reads a FHIR bundle as a patient of interest in its exchange form, as far as the bundle goes.
     """
 
-    def __init__(self, projector: Projector) -> None:
+    def __init__(self, projector: Projector, read_bundle: ReadBundle | None = None) -> None:
         self.projector = projector
+        self.read_bundle = read_bundle
         self._kept: OrderedDict[str, Answer] = OrderedDict()
 
     def of(self, session: Session) -> Answer:

@@ -14,7 +14,7 @@ from dash.development.base_component import Component
 from starlette.requests import Request
 from starlette.responses import Response
 
-from viewer.answers import Answers
+from viewer.answers import Answers, ReadBundle
 from viewer.components.frame import PAGES, frame
 from viewer.pages import about, consultation, patient, take_home
 from viewer.session import Session
@@ -24,7 +24,21 @@ if TYPE_CHECKING:
     from projection import Projector
 
 
-def create_viewer(projector: Projector, *, prefix: str = "/viewer/") -> dash.Dash:
+INDEX = """<!DOCTYPE html>
+<html lang="en">
+  <head>{%metas%}<title>{%title%}</title>{%favicon%}{%css%}</head>
+  <body>
+    <noscript>This page needs JavaScript. Cette page a besoin de JavaScript.</noscript>
+    {%app_entry%}
+    <div>{%config%}{%scripts%}{%renderer%}</div>
+  </body>
+</html>"""
+"""The page that everything is drawn into."""
+
+
+def create_viewer(
+    projector: Projector, *, prefix: str = "/viewer/", read_bundle: ReadBundle | None = None
+) -> dash.Dash:
     """Return the viewer as a Dash application on FastAPI.
 
     Parameters
@@ -34,6 +48,9 @@ def create_viewer(projector: Projector, *, prefix: str = "/viewer/") -> dash.Das
     prefix : str
         Path under which the application is served, beginning and ending with a slash. Its ``server`` is an ASGI
         application that expects the whole path, prefix included, and answers 404 to any path it does not know.
+    read_bundle : callable, optional
+        Given a FHIR bundle as parsed JSON, returns what it says of the patient, spelled like a patient of interest,
+        complete or not. Without it only patients of interest in JSON can be pasted or dropped.
 
     Returns
     -------
@@ -60,7 +77,8 @@ def create_viewer(projector: Projector, *, prefix: str = "/viewer/") -> dash.Das
         update_title="",
         title="Patients like this one",
     )
-    answers = Answers(projector)
+    app.index_string = INDEX
+    answers = Answers(projector, read_bundle)
     app.layout = _shell()
     _serve_pages(app, prefix)
     _wire_preferences(app)

@@ -35,6 +35,10 @@
       if (title) { document.title = title; }
       return none();
     },
+    close: function () {
+      document.getElementById("example-menu").open = false;
+      return none();
+    },
     forget: function (clicks) { return clicks ? "" : none(); },
     print: function (clicks) { if (clicks) { window.print(); } return none(); },
   };

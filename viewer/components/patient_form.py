@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import dash_mantine_components as dmc
-from dash import html
+from dash import dcc, html
 from dash.development.base_component import Component
 
 from reference_db.schema import AGE_RANGE, DURATION_RANGE, GD_RANGE, RELAPSES_12M_RANGE
@@ -107,6 +107,7 @@ def patient_form(form: Form, text: Text) -> Component:
             _choice(T2, form, text),
             _choice(PRIOR, form, text),
             _history(form, text),
+            _record(text),
         ],
         className="panel patient-form",
         **aria(labelledby="patient-title"),
@@ -114,27 +115,42 @@ def patient_form(form: Form, text: Text) -> Component:
 
 
 def _examples(text: Text) -> Component:
-    return cast(
-        "Component",
-        dmc.Menu(
-            [
-                dmc.MenuTarget(
-                    dmc.Button(text("example.label"), id="example-menu", variant="subtle", size="compact-sm")
-                ),
-                dmc.MenuDropdown(
-                    [
-                        dmc.MenuLabel(text("form.examples_hint")),
-                        *[
-                            dmc.MenuItem(text(f"example.{name}"), id=f"example-{name}", n_clicks=0)
-                            for name in EXAMPLES
-                        ],
-                    ]
-                ),
-            ],
-            position="bottom-end",
-            shadow="md",
-            transitionProps={"duration": 0},
-        ),
+    return html.Details(
+        [
+            html.Summary(text("example.label"), id="example-open"),
+            html.Div(
+                [
+                    html.P(text("form.examples_hint"), className="hint"),
+                    *[
+                        html.Button(text(f"example.{name}"), id=f"example-{name}", type="button", n_clicks=0)
+                        for name in EXAMPLES
+                    ],
+                ],
+                className="drop-down",
+            ),
+        ],
+        id="example-menu",
+    )
+
+
+def _record(text: Text) -> Component:
+    return html.Details(
+        [
+            html.Summary(text("record.label")),
+            html.Label(text("record.hint"), htmlFor="record-text", className="hint"),
+            dcc.Textarea(id="record-text", rows=4, spellCheck=False, className="record-text"),
+            html.Div(
+                [
+                    html.Button(text("record.read"), id="record-read", type="button", n_clicks=0),
+                    dcc.Upload(
+                        html.Button(text("record.file"), type="button"), id="record-file", className="record-file"
+                    ),
+                ],
+                className="record-actions",
+            ),
+            html.P(id="record-error", className="field-error", role="alert"),
+        ],
+        className="field history",
     )
 
 

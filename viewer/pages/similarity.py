@@ -109,7 +109,10 @@ def _criteria(asked: Similarity, text: Text) -> Component:
                     html.Legend(text("similarity.same")),
                     dmc.CheckboxGroup(
                         html.Div(
-                            [dmc.Checkbox(label=text(f"feature.{name}"), value=name, size="xs") for name in SAME],
+                            [
+                                dmc.Checkbox(label=text(f"feature.{name}"), value=name, size="xs", radius="xs")
+                                for name in SAME
+                            ],
                             className="same",
                         ),
                         id="similarity-same",
@@ -140,7 +143,7 @@ def _weight(name: str, weight: float, learned: Mapping[str, float], asked: Simil
     return _slider(
         weight_id(name),
         sentence_case(text(f"feature.{name}")),
-        text("similarity.learned", share=text.percent(share)),
+        text.percent(share),
         round(factor, 2),
         (0, MOST, 0.25),
     )

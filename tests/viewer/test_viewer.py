@@ -1,0 +1,201 @@
+"""The viewer as an application: addresses, records read into the form, parts that are not figures."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from dash.development.base_component import Component
+
+import viewer
+from projection import Projection, Projector
+from reference_db.vocabulary import SourceKind, Treatment
+from selection import InvalidPatient, parse_criteria
+from tests.episodes import MemoryRelease, random_episodes
+from viewer.answers import Answers
+from viewer.components.outcome_table import outcome_table
+from viewer.components.patient_form import FIELDS, allowed, field_id, patient_form
+from viewer.pages import about, consultation, patient, similarity, take_home
+from viewer.pages.patient_entry import read_record
+from viewer.session import ALL_CLASSES, EXAMPLES, Form, Session
+from viewer.text import Language, catalogue
+
+EN, FR = catalogue(Language.ENGLISH), catalogue(Language.FRENCH)
+
+
+@pytest.fixture(scope="module")
+def projector() -> Projector:
+    return Projector(MemoryRelease(random_episodes(2400)))
+
+
+@pytest.fixture
+def client(projector: Projector) -> Iterator[httpx.AsyncClient]:
+    app = viewer.create_viewer(projector, prefix="/viewer/")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app.server), base_url="http://viewer")
+
+
+def words_of(part: object) -> str:
+    """All text below a component."""
+    if isinstance(part, Component):
+        return words_of(getattr(part, "children", None))
+    if isinstance(part, list | tuple):
+        return " ".join(words_of(one) for one in part)
+    return "" if part is None else str(part)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("", 200),
+        ("patient", 200),
+        ("take-home", 200),
+        ("about", 200),
+        ("_dash-layout", 200),
+        ("nothing", 404),
+        ("patient/nothing", 404),
+    ],
+)
+def test_every_page_has_its_address_and_nothing_else_has_one(
+    client: httpx.AsyncClient, path: str, status: int
+) -> None:
+    response = asyncio.run(client.get(f"/viewer/{path}"))
+    assert response.status_code == status
+
+
+def test_the_page_names_no_outside_address(client: httpx.AsyncClient) -> None:
+    page = asyncio.run(client.get("/viewer/")).text
+    sources = [part.split('"')[1] for part in page.split("src=")[1:]] + [
+        part.split('"')[1] for part in page.split("href=")[1:]
+    ]
+    assert sources
+    assert all(source.startswith("/viewer/") for source in sources)
+
+
+def test_the_form_has_every_field_under_its_stable_id() -> None:
+    form = json.dumps(
+        patient_form(EXAMPLES["established"], EN).to_plotly_json(), default=lambda c: c.to_plotly_json()
+    )
+    for field in FIELDS:
+        assert f'"{field_id(field.name)}"' in form
+    assert [field_id(field.name) for field in FIELDS] == [
+        "poi-age",
+        "poi-years-since-onset",
+        "poi-sex",
+        "poi-phenotype",
+        "poi-edss",
+        "poi-relapses-12m",
+        "poi-gd-lesions",
+        "poi-t2-lesions",
+        "poi-prior-treatment",
+    ]
+
+
+def test_a_field_says_its_range_in_both_languages() -> None:
+    assert allowed("age", EN) == "Allowed: 15 to 90 years"
+    assert allowed("age", FR) == "Valeurs admises : 15 à 90 ans"
+    assert "240" in allowed("history", EN)
+
+
+def test_a_session_is_answered_once_and_a_wrong_form_names_its_fields(projector: Projector) -> None:
+    answers = Answers(projector)
+    session = Session()
+    assert answers.of(session) is answers.of(Session())
+    wrong = answers.of(Session(form=Form({"age": 300, "phenotype": "RRMS", "edss": 2.3})))
+    assert wrong.projection is None
+    assert {problem.field for problem in wrong.problems} == {"age", "edss"}
+
+
+def test_similarity_changes_the_answer(projector: Projector) -> None:
+    answers = Answers(projector)
+    as_learned = answers.of(Session()).projection
+    asked = similarity.Similarity(weights={"age": 5.0}, k=50, criteria={"source_kinds": ["trial"]})
+    other = answers.of(Session(similarity=asked)).projection
+    assert as_learned is not None
+    assert other is not None
+    assert other.k == 50
+    assert other.weights["age"] == 5.0
+    assert set(other.classes[0].sources) == {"TRIAL"}
+    assert set(as_learned.classes[0].sources) != {"TRIAL"}
+
+
+@pytest.mark.parametrize("sources", ["both", "trial"])
+@pytest.mark.parametrize("same", [[], ["sex"]])
+@pytest.mark.parametrize("calipers", [{"age": 30, "edss": 5}, {"age": 5, "edss": 0.5}])
+def test_choices_are_criteria_that_selection_accepts(
+    sources: str, same: list[str], calipers: dict[str, float]
+) -> None:
+    criteria = parse_criteria(similarity.criteria_of(sources=sources, same=same, calipers=calipers))
+    assert criteria.source_kinds == (tuple(SourceKind) if sources == "both" else (SourceKind.TRIAL,))
+    assert set(criteria.same) == {"phenotype", *same}
+    assert dict(criteria.calipers) == ({} if calipers["age"] == 30 else calipers)
+
+
+def test_a_record_fills_the_form() -> None:
+    document = {
+        "age": 41,
+        "phenotype": "SPMS",
+        "edss": 5.5,
+        "t2_lesions": 30,
+        "history": [{"months": -12, "edss": 5.0}],
+    }
+    form = read_record(json.dumps(document))
+    assert form.values["t2_lesions"] == ">20"
+    assert form.as_document()["history"] == [{"months": -12, "edss": 5.0}]
+    bundle = read_record('{"resourceType": "Bundle"}', read_bundle=lambda _bundle: {"age": 41})
+    assert bundle.as_document() == {"age": 41}
+
+
+def test_a_record_that_cannot_be_used_is_refused() -> None:
+    for record in ("no JSON", '{"resourceType": "Bundle"}'):
+        with pytest.raises(ValueError, match=r".+"):
+            read_record(record)
+    with pytest.raises(InvalidPatient):
+        read_record('{"age": 300}')
+
+
+def test_the_table_gives_estimate_interval_and_n(make_projection: Callable[..., Projection]) -> None:
+    projection = make_projection(refused=frozenset({Treatment.CLADRIBINE}))
+    words = words_of(outcome_table(projection, shown=("beta interferon", "cladribine"), month=24, text=EN))
+    assert "2.5 n 176 (2.2 to 2.8)" in words
+    assert words.count("Not shown") == 1
+    assert "Natalizumab" not in words
+
+
+def test_refusals_are_said_once_per_reason_in_the_readers_language(
+    make_projection: Callable[..., Projection],
+) -> None:
+    projection = make_projection(refused=frozenset({Treatment.CLADRIBINE, Treatment.NATALIZUMAB}))
+    said = words_of(consultation.refusals(projection, FR))
+    assert "Natalizumab, Cladribine" in said
+    assert said.count("remplissent les critères") == 1
+    assert consultation.refusals(make_projection(), FR) is None
+
+
+def test_the_patient_reads_both_framings_on_one_denominator(make_projection: Callable[..., Projection]) -> None:
+    cards = patient.arrays(
+        make_projection(), "relapse", session=Session(), text=EN, theme=patient.THEMES["light"], certainty=True
+    )
+    assert len(cards) == len(ALL_CLASSES)
+    first = words_of(cards[0])
+    assert first.startswith("Without treatment")
+    assert "21 of 100 had at least one relapse." in first
+    assert "79 of 100 had none." in first
+    assert "from 15 to 27 of 100" in first
+
+
+@pytest.mark.parametrize("text", [EN, FR])
+def test_the_sheet_carries_release_weights_and_caveats(
+    make_projection: Callable[..., Projection], text: viewer.text.Text
+) -> None:
+    words = words_of(take_home.sheet(make_projection(), Session(), text))
+    assert "test-1" in words
+    assert text("product.research") in words
+    assert text("take_home.caveat.causal") in words
+    assert text("feature.age") in words
+
+
+def test_the_evidence_page_stands_without_a_frozen_release(projector: Projector) -> None:
+    assert words_of(about.layout(Answers(projector), EN))
