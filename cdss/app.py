@@ -13,7 +13,18 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from cdss import __version__
-from cdss.api import evaluation, exports, exports_page, features, health, problems, projections, question, releases, session
+from cdss.api import (
+    evaluation,
+    exports,
+    exports_page,
+    features,
+    health,
+    problems,
+    projections,
+    question,
+    releases,
+    session,
+)
 from cdss.audit import AuditWriter, audit_key, open_trail
 from cdss.ehr.configuration import ehr_configuration
 from cdss.ehr.doors import install_doors

@@ -252,10 +252,8 @@ class Protocol(_Part):
         months = self.follow_up_months
         if list(months) != sorted(set(months)) or any(not 1 <= month <= 120 for month in months):
             faults.append("follow_up_months must rise, from 1 to 120")
-        if self.primary.kind not in (EndpointKind.CONTINUOUS, EndpointKind.BINARY) and (
-            self.analysis.primary_model == "mixed"
-        ):
-            faults.append("a primary endpoint that counts or waits for an event needs primary_model: gee")
+        if self.primary.kind is not EndpointKind.CONTINUOUS and self.analysis.primary_model == "mixed":
+            faults.append("a primary endpoint that is not continuous needs primary_model: gee")
         return faults
 
     @property

@@ -1,0 +1,200 @@
+"""Models of patients in clusters: a linear mixed model, and generalised estimating equations, with few-cluster care.
+
+With few clusters the normal distribution promises too much. A treatment given to whole clusters is compared on the
+clusters' degrees of freedom (number of clusters minus the parameters that vary between clusters), a treatment given
+within clusters on the patients'; the sandwich variance of estimating equations is corrected for its bias.
+
+References
+----------
+Leyrat C, Morgan KE, Leurent B, Kahan BC. Cluster randomized trials with a small number of clusters: which analyses
+should be used? Int J Epidemiol 2018;47:321-331, doi 10.1093/ije/dyx169. Mancl LA, DeRouen TA. A covariance estimator
+for GEE with improved small-sample properties. Biometrics 2001;57:126-134, doi 10.1111/j.0006-341X.2001.00126.x.
+Hooper R, Teerenstra S, de Hoop E, Eldridge S. Sample size calculation for stepped wedge and other longitudinal
+cluster randomised trials. Stat Med 2016;35:4718-4728, doi 10.1002/sim.7028.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cdss.evaluation.analysis.effect import Effect, t_interval
+from cdss.evaluation.analysis.mixed import MixedFit, fit_mixed
+from cdss.evaluation.protocol import Randomisation
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a model is fitted to, patients without an outcome left out.
+
+    Attributes
+    ----------
+    outcome, exposure : ndarray, shape (patients,)
+    use : ndarray of bool
+    cluster, period : ndarray
+        Codes of the neurologist and of the period.
+    covariates : DataFrame
+    randomisation : Randomisation
+    alpha : float
+    """
+
+    outcome: Array
+    exposure: Array
+    use: NDArray[np.bool_]
+    cluster: NDArray[np.object_]
+    period: NDArray[np.int64]
+    covariates: pd.DataFrame
+    randomisation: Randomisation
+    alpha: float
+
+    @property
+    def exog(self) -> Array:
+        """Intercept, use, covariates."""
+        return np.column_stack([np.ones(len(self.outcome)), self.use.astype(float), self.covariates.to_numpy()])
+
+    @property
+    def clusters(self) -> int:
+        """Number of clusters."""
+        return len(np.unique(self.cluster))
+
+    def degrees_of_freedom(self, *, robust: bool) -> float:
+        """Return those of the comparison of the arms.
+
+        Parameters
+        ----------
+        robust : bool
+            Whether the variance is a sandwich over clusters, which has the clusters' degrees of freedom at most.
+        """
+        if self.randomisation is Randomisation.CLUSTER:
+            between = sum(str(name).startswith("cluster_stratum") for name in self.covariates)
+            return max(self.clusters - 2 - between, 1)
+        if robust:
+            return max(self.clusters - 2, 1)
+        if self.randomisation is Randomisation.STEPPED_WEDGE:
+            cells = len(set(zip(self.cluster, self.period, strict=True)))
+            return max(cells - self.clusters - len(np.unique(self.period)), 1)
+        return float(max(len(self.outcome) - self.clusters - self.exog.shape[1], 1))
+
+    def has_both_arms(self) -> bool:
+        """Whether there is anything to compare."""
+        return bool(self.use.any() and not self.use.all() and self.clusters > 1)
+
+    def effect(self, scale: str, model: str, **found: float | tuple[str, ...]) -> Effect:
+        """Return an effect with the numbers of this design."""
+        empty = {"value": math.nan, "lower": math.nan, "upper": math.nan, "standard_error": math.nan}
+        empty |= {"degrees_of_freedom": math.nan, "p": math.nan, "correlation": math.nan}
+        return Effect(
+            scale=scale,
+            model=model,
+            n_use=int(self.use.sum()),
+            n_usual=int((~self.use).sum()),
+            clusters=self.clusters,
+            **(empty | found),  # type: ignore[arg-type]  # as in Effect
+        )
+
+
+def mixed_effect(design: Design) -> Effect:
+    """Estimate a mean difference with a linear mixed model by restricted maximum likelihood.
+
+    A random intercept per neurologist; in a stepped wedge also one per neurologist and period, and the periods as
+    fixed effects (they are among the covariates).
+    """
+    model = "linear mixed model (REML), random intercept per neurologist"
+    wedge = design.randomisation is Randomisation.STEPPED_WEDGE
+    if wedge:
+        model += " and per neurologist and period"
+    if not design.has_both_arms() or len(design.outcome) <= design.exog.shape[1] + design.clusters:
+        return design.effect("mean difference", model, notes=("too few outcomes to fit",))
+    fitted = _fit_mixed(design, wedge=wedge)
+    if fitted is None:
+        return design.effect("mean difference", model, notes=("the model could not be fitted",))
+    coefficient, standard_error = float(fitted.coefficients[1]), math.sqrt(float(fitted.covariance[1, 1]))
+    between = fitted.between_clusters + fitted.between_cells
+    degrees = design.degrees_of_freedom(robust=False)
+    lower, upper, p = t_interval(coefficient, standard_error, degrees, design.alpha)
+    return design.effect(
+        "mean difference",
+        f"{model}, t distribution with {degrees:g} degrees of freedom",
+        value=coefficient,
+        lower=lower,
+        upper=upper,
+        p=p,
+        standard_error=standard_error,
+        degrees_of_freedom=float(degrees),
+        correlation=between / (between + fitted.residual),
+        notes=("no variance between neurologists was found",) if between < 1e-9 * fitted.residual else (),
+    )
+
+
+def _fit_mixed(design: Design, *, wedge: bool) -> MixedFit | None:
+    clusters = np.unique(design.cluster, return_inverse=True)[1]
+    cells = None
+    if wedge:
+        cells = np.unique(clusters * (int(design.period.max()) + 1) + design.period, return_inverse=True)[1]
+    try:
+        return fit_mixed(design.outcome, design.exog, clusters, cells)
+    except np.linalg.LinAlgError:
+        return None
+
+
+def gee_effect(design: Design, *, scale: str) -> Effect:
+    """Estimate an effect by generalised estimating equations, exchangeable within neurologists.
+
+    Parameters
+    ----------
+    design : Design
+    scale : str
+        ``mean difference`` and ``risk difference`` (identity link) or ``rate ratio`` (Poisson, log link, exposure).
+    """
+    import statsmodels.api as sm  # type: ignore[import-untyped]  # no types are published
+    from statsmodels.tools.sm_exceptions import (  # type: ignore[import-untyped]  # no types are published
+        ConvergenceWarning,
+        DomainWarning,
+        IterationLimitWarning,
+    )
+
+    model = "generalised estimating equations, exchangeable within neurologists, bias-corrected sandwich"
+    if not design.has_both_arms() or len(design.outcome) <= design.exog.shape[1] + 1:
+        return design.effect(scale, model, notes=("too few outcomes to fit",))
+    counts = scale == "rate ratio"
+    if counts and (not design.outcome[design.use].any() or not design.outcome[~design.use].any()):
+        return design.effect(scale, model, notes=("an arm had no event",))
+    family = sm.families.Poisson() if counts else sm.families.Gaussian()
+    with warnings.catch_warnings():
+        # Convergence is checked below and said in the notes.
+        for category in (ConvergenceWarning, IterationLimitWarning, DomainWarning, RuntimeWarning):
+            warnings.simplefilter("ignore", category)
+        try:
+            fit = sm.GEE(
+                design.outcome,
+                design.exog,
+                groups=design.cluster,
+                family=family,
+                cov_struct=sm.cov_struct.Exchangeable(),
+                offset=np.log(design.exposure) if counts else None,
+            ).fit(cov_type="bias_reduced", maxiter=200)
+        except (np.linalg.LinAlgError, ValueError, ZeroDivisionError):
+            return design.effect(scale, model, notes=("the model could not be fitted",))
+    coefficient, standard_error = float(fit.params[1]), float(fit.bse[1])
+    degrees = design.degrees_of_freedom(robust=True)
+    lower, upper, p = t_interval(coefficient, standard_error, degrees, design.alpha)
+    back = math.exp if counts else float
+    return design.effect(
+        scale,
+        f"{model}, t distribution with {degrees:g} degrees of freedom",
+        value=back(coefficient),
+        lower=back(lower),
+        upper=back(upper),
+        p=p,
+        standard_error=standard_error,
+        degrees_of_freedom=float(degrees),
+        correlation=float(fit.cov_struct.dep_params),
+        notes=() if fit.converged else ("the iterations did not converge",),
+    )

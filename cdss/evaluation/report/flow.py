@@ -1,0 +1,110 @@
+"""The flow of patients through the trial, as CONSORT draws it.
+
+References
+----------
+Hopewell S et al. CONSORT 2025 statement. BMJ 2025;389:e081123, doi 10.1136/bmj-2024-081123. Campbell MK et al.
+CONSORT 2010 statement: extension to cluster randomised trials. BMJ 2012;345:e5661, doi 10.1136/bmj.e5661.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+
+from cdss.evaluation.dataset import TrialData, endpoint_data
+from cdss.evaluation.protocol import Arm, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ArmFlow:
+    """One arm of the flow: numbers of patients, and of neurologists."""
+
+    clusters: int
+    allocated: int
+    withdrawn: int
+    without_primary: int
+    lost_to_follow_up: int
+    analysed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The whole flow."""
+
+    asked: int
+    not_randomised: Mapping[str, int]
+    randomised: int
+    arms: Mapping[Arm, ArmFlow]
+
+
+def patient_flow(protocol: Protocol, data: TrialData) -> Flow:
+    """Return the flow of patients of a trial."""
+    observed = endpoint_data(data, protocol.primary).observed
+    last_year = (protocol.follow_up_months[-1] if protocol.follow_up_months else 0) / 12.0
+    complete = (data.table["relapse_years"] >= last_year - 1e-9).to_numpy()
+    arms = {}
+    for arm in Arm:
+        members = (data.table["arm"] == arm.value).to_numpy()
+        arms[arm] = ArmFlow(
+            clusters=int(data.table.loc[members, "cluster"].nunique()),
+            allocated=int(members.sum()),
+            withdrawn=int(data.table.loc[members, "withdrawn"].sum()),
+            without_primary=int((members & ~observed).sum()),
+            lost_to_follow_up=int((members & ~complete).sum()),
+            analysed=int((members & observed).sum()),
+        )
+    not_randomised = dict(sorted(data.screening.not_randomised.items()))
+    return Flow(
+        asked=len(data) + sum(not_randomised.values()),
+        not_randomised=not_randomised,
+        randomised=len(data),
+        arms=arms,
+    )
+
+
+def flow_diagram(flow: Flow) -> str:
+    """Return the flow as an SVG, with its text readable by machines and screen readers."""
+    reasons = [f"{reason}: {count}" for reason, count in flow.not_randomised.items()]
+    left = sum(flow.not_randomised.values())
+    boxes = [_box(250, 10, 260, [f"Asked to take part: {flow.asked}"])]
+    boxes.append(_box(530, 70, 210, [f"Not randomised: {left}", *reasons]))
+    boxes.append(_box(250, 150, 260, [f"Randomised: {flow.randomised}"]))
+    for x, (arm, name) in zip((60, 440), ((Arm.USE, "With the tool"), (Arm.USUAL, "As usual")), strict=True):
+        part = flow.arms[arm]
+        boxes.append(_box(x, 230, 260, [name, f"Allocated: {part.allocated}", f"Neurologists: {part.clusters}"]))
+        boxes.append(
+            _box(
+                x,
+                330,
+                260,
+                [
+                    f"Withdrawn: {part.withdrawn}",
+                    f"Without primary outcome: {part.without_primary}",
+                    f"Follow-up not complete: {part.lost_to_follow_up}",
+                ],
+            )
+        )
+        boxes.append(_box(x, 430, 260, [f"Analysed for the primary outcome: {part.analysed}"]))
+        boxes += [_arrow(x + 130, 296, x + 130, 328), _arrow(x + 130, 396, x + 130, 428)]
+        boxes.append(_arrow(380, 180, x + 130, 228))
+    boxes += [_arrow(380, 40, 380, 148), _arrow(380, 95, 528, 95)]
+    return (
+        '<svg viewBox="0 0 760 480" role="img" aria-label="Flow of patients" style="max-width:760px;width:100%">'
+        '<defs><marker id="tip" markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto">'
+        f'<path d="M0,0 L8,4 L0,8 z" fill="#444"/></marker></defs>{"".join(boxes)}</svg>'
+    )
+
+
+def _box(x: int, y: int, width: int, lines: list[str]) -> str:
+    height = 12 + 18 * len(lines)
+    text = "".join(
+        f'<text x="{x + 10}" y="{y + 20 + 18 * i}" font-size="13" fill="#111">{escape(line)}</text>'
+        for i, line in enumerate(lines)
+    )
+    frame = f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="4" fill="#fff" stroke="#444"/>'
+    return f"<g>{frame}{text}</g>"
+
+
+def _arrow(x1: int, y1: int, x2: int, y2: int) -> str:
+    return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="#444" marker-end="url(#tip)"/>'
