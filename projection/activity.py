@@ -34,7 +34,7 @@ class Rates:
     number: Floats
 
 
-def relapse_rates(relapses: Floats, years: Floats, regression: LocalRegression) -> Rates:
+def relapse_rates(relapses: Floats, years: Floats, regression: LocalRegression, between: float) -> Rates:
     """Estimate relapses per patient-year.
 
     Parameters
@@ -43,6 +43,9 @@ def relapse_rates(relapses: Floats, years: Floats, regression: LocalRegression) 
         Relapses and the patient-years over which they were counted; 0 years where nothing was observed.
     regression : LocalRegression
         Of the same groups; corrects the contribution of each patient to the ratio.
+
+    between : float
+        Variance between sources, relative to the rate.
 
     Returns
     -------
@@ -59,7 +62,9 @@ def relapse_rates(relapses: Floats, years: Floats, regression: LocalRegression) 
     rate = np.divide(total, exposure, out=np.zeros_like(total), where=some)
     mean_years = np.divide(exposure, used.sum(axis=1), out=np.ones_like(exposure), where=some)
     contribution = rate[:, None] + (relapses - rate[:, None] * years) / mean_years[:, None]
-    smoother = regression.smoother(observed[:, None, :].astype(np.float64))[:, 0]
+    smoother = regression.smoother(observed[:, None, :].astype(np.float64))
+    spread = between * rate**2 * regression.concentration(smoother)[:, 0]
+    smoother = smoother[:, 0]
     estimate = (smoother * contribution).sum(axis=1)
     positive = rate > 0
     # Downwards the correction is a factor, so that a rate stays above 0.
@@ -67,7 +72,7 @@ def relapse_rates(relapses: Floats, years: Floats, regression: LocalRegression) 
     corrected = np.where(positive, np.where(shift < 0, rate * np.exp(np.minimum(shift, 0.0)), estimate), 0.0)
     taken = regression.degrees_of_freedom(number[:, None])[:, 0]
     deviation = (contribution - estimate[:, None]) * observed
-    variance = (smoother**2 * deviation**2).sum(axis=1) * number / np.maximum(number - taken, 1.0)
+    variance = (smoother**2 * deviation**2).sum(axis=1) * number / np.maximum(number - taken, 1.0) + spread
     relative = np.divide(np.sqrt(variance), rate, out=np.zeros_like(rate), where=positive)
     error = relative * corrected
     half = np.exp(np.minimum(Z95 * relative, _LARGEST))

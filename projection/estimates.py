@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from projection.activity import Rates, relapse_rates
 from projection.endpoints import GRID, Endpoints
+from projection.heterogeneity import NONE, heterogeneity_of
 from projection.local_regression import LocalRegression
 from projection.probabilities import Probabilities, probabilities
 from projection.survival import code, tally
 from projection.trajectories import Courses, edss_courses
+from reference_db.episodes import Episodes
 from selection.features import FEATURES
 
 Floats = NDArray[np.float64]
@@ -39,13 +41,20 @@ class Outcomes:
     endpoints : Endpoints
     columns : ndarray, shape (patients, columns)
         Standardised features, NaN where unknown.
+    episodes : Episodes
+        Whose outcomes these are; tells sources and classes apart.
     """
 
-    def __init__(self, endpoints: Endpoints, columns: Floats) -> None:
+    def __init__(self, endpoints: Endpoints, columns: Floats, episodes: Episodes) -> None:
         self._change = endpoints.change
         self._codes = code(endpoints.step, endpoints.event)
         self._relapses, self._years = endpoints.relapses, endpoints.years
         self._features = np.ascontiguousarray(columns[:, REGRESSED])
+        names, source = np.unique(episodes.table["source"].to_numpy().astype(str), return_inverse=True)
+        self._sources = np.eye(len(names))[source]
+        self.heterogeneity = heterogeneity_of(
+            endpoints, np.nan_to_num(self._features), source, episodes.rows_by_treatment
+        )
 
     def regression(self, pois: Floats, rows: Indices, weights: Floats, ridge: float) -> LocalRegression:
         """Prepare the regressions of groups.
@@ -67,7 +76,7 @@ class Outcomes:
         known = (~unknown).sum(axis=1)
         mean = differences.sum(axis=1) / np.maximum(known, 1)
         differences += np.where(unknown, mean[:, None, :], 0.0)
-        return LocalRegression.around(differences, weights, ridge)
+        return LocalRegression.around(differences, self._sources[rows], weights, ridge)
 
     def tally(self, rows: Indices, endpoint: int) -> Floats:
         """Count patients by step and kind of end: shape (grid, 2), as `survival.tally`."""
@@ -102,17 +111,21 @@ class Outcomes:
             Step of the grid up to which the error of restricted mean times is wanted.
         """
         regression = self.regression(pois, rows, weights, ridge)
+        plain = not np.isfinite(ridge) and bool(np.isin(weights, (0.0, 1.0)).all())
+        between = NONE if plain else self.heterogeneity
         change = self._change[rows].transpose(0, 2, 1)
         return Estimates(
-            courses=edss_courses(own, change, regression),
+            courses=edss_courses(own, change, regression, between.edss),
             probabilities=probabilities(
                 self._codes[rows],
                 regression,
                 GRID,
+                between=between.events,
+                between_event_free=between.event_free,
                 corrected=bool(np.isfinite(ridge)),
                 restricted_to=restricted_to,
             ),
-            rates=relapse_rates(self._relapses[rows], self._years[rows], regression),
+            rates=relapse_rates(self._relapses[rows], self._years[rows], regression, between.rate),
         )
 
 

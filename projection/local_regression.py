@@ -34,6 +34,8 @@ class LocalRegression:
     differences : ndarray, shape (groups, k, features)
         Features of the patients of reference minus those of the patient of interest, standardised; 0 where either is
         unknown.
+    sources : ndarray, shape (groups, k, sources)
+        1 in the column of each patient's source, 0 elsewhere.
     weights : ndarray, shape (groups, k)
         Weight of each patient of reference; 0 for places that nobody fills.
     values : ndarray, shape (groups, features)
@@ -45,20 +47,21 @@ class LocalRegression:
     """
 
     differences: Floats
+    sources: Floats
     weights: Floats
     values: Floats
     vectors: Floats
     ridge: float
 
     @classmethod
-    def around(cls, differences: Floats, weights: Floats, ridge: float) -> LocalRegression:
+    def around(cls, differences: Floats, sources: Floats, weights: Floats, ridge: float) -> LocalRegression:
         """Prepare the regressions; an infinite ridge gives plain means."""
         total = np.maximum(weights.sum(axis=1), 1e-12)
         mean = np.einsum("gk,gkf->gf", weights, differences) / total[:, None]
         centred = differences - mean[:, None, :]
         scatter = np.matmul((centred * weights[:, :, None]).transpose(0, 2, 1), centred) / total[:, None, None]
         values, vectors = np.linalg.eigh(scatter)
-        return cls(differences, weights, np.maximum(values, 0.0), vectors, ridge)
+        return cls(differences, sources, weights, np.maximum(values, 0.0), vectors, ridge)
 
     def smoother(self, observed: Floats) -> Floats:
         """Return the weights l of each patient for outcomes observed in some of them.
@@ -100,6 +103,18 @@ class LocalRegression:
         level = product.sum(axis=2)
         cross = np.matmul(product, self.differences) - mean * level[:, :, None]
         return self._solve(cross, total)
+
+    def concentration(self, smoother: Floats) -> Floats:
+        """Return how far estimates rest on few sources: 1 for one source, 1/m for m sources of equal share.
+
+        Parameters
+        ----------
+        smoother : ndarray, shape (groups, outcomes, k)
+            As `smoother` returns it.
+        """
+        share = np.matmul(smoother, self.sources)
+        concentrated: Floats = (share**2).sum(axis=2)
+        return concentrated
 
     def degrees_of_freedom(self, number: Floats) -> Floats:
         """Return what mean and slopes take together, for groups of `number` patients: shape (groups, outcomes)."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projection.local_regression import LocalRegression
-from projection.survival import kaplan_meier, log_log_interval, pseudo_values, shifted, tally
+from projection.survival import kaplan_meier, log_log_interval, pseudo_values, shifted, slope_of_log_log, tally
 from reference_db.small_cells import SMALL_CELL
 
 Floats = NDArray[np.float64]
@@ -40,6 +40,8 @@ def probabilities(
     regression: LocalRegression,
     months: Floats,
     *,
+    between: Floats,
+    between_event_free: Floats,
     corrected: bool,
     restricted_to: int | None = None,
 ) -> Probabilities:
@@ -53,6 +55,10 @@ def probabilities(
         Its weights say who is in the group; weights other than 0 and 1 weigh the curves.
     months : ndarray, shape (grid,)
         Months of the steps.
+    between : ndarray, shape (endpoints, grid)
+        Variance between sources on the scale of log(-log S); the uncorrected curve does not use it.
+    between_event_free : ndarray, shape (endpoints,)
+        The same for the restricted mean time without the event.
     corrected : bool
         Whether to correct by regression of the pseudo-values on the features that still differ. Without it, and with
         weights of 0 and 1, this is the Kaplan-Meier estimate with Greenwood's variance.
@@ -78,7 +84,9 @@ def probabilities(
     restricted_error = np.full(shape, np.nan)
     if corrected or not plain or restricted_to is not None:
         contribution = pseudo_values(curve)
-        smoother = regression.smoother(np.ones((groups, 1, k)))[:, 0, :, None]
+        smoother = regression.smoother(np.ones((groups, 1, k)))
+        concentration = regression.concentration(smoother)
+        smoother = smoother[:, 0, :, None]
         spread = np.broadcast_to(smoother, codes.shape).reshape(-1)[inside]
         value = np.einsum("gesx,gesxt->get", tally(flat, place, shape, grid, spread), contribution)
         squares = tally(flat, place, shape, grid, spread**2)
@@ -88,9 +96,14 @@ def probabilities(
         if restricted_to is not None:
             lengths = np.diff(months[: restricted_to + 1])
             area = np.einsum("gesxt,t->gesx", deviation[..., :restricted_to], lengths)
-            restricted_error = np.sqrt(np.einsum("gesx,gesx->ge", squares, area**2) * widened[:, :, 0])
+            restricted_error = np.sqrt(
+                np.einsum("gesx,gesx->ge", squares, area**2) * widened[:, :, 0] + between_event_free * concentration
+            )
     if corrected or not plain:
-        error = np.sqrt(np.einsum("gesx,gesxt->get", squares, deviation**2) * widened)
+        variance = np.einsum("gesx,gesxt->get", squares, deviation**2) * widened
+        slope = slope_of_log_log(survival)
+        unit = np.divide(1.0, slope, out=np.zeros_like(slope), where=slope > 0)
+        error = np.sqrt(variance + between * unit**2 * concentration[:, :, None])
         moved = shifted(survival, 1.0 - value - survival)
         # A probability that the correction makes smaller keeps its relative error, not its absolute one.
         error *= np.minimum(

@@ -68,7 +68,7 @@ class Projector:
         self.selector = Selector(release, every_visit=every_visit)
         episodes = self.selector.episodes
         self.endpoints = endpoints_of(episodes)
-        self.outcomes = Outcomes(self.endpoints, self.selector.columns)
+        self.outcomes = Outcomes(self.endpoints, self.selector.columns, episodes)
         self._source = episodes.table["source"].to_numpy().astype(str)
         self._edss = episodes.edss[:, 0]
 

@@ -44,7 +44,7 @@ class Courses:
 _ENDS = (EDSS_SCALE[0], EDSS_SCALE[-1])
 
 
-def edss_courses(own: Floats, change: Floats, regression: LocalRegression) -> Courses:
+def edss_courses(own: Floats, change: Floats, regression: LocalRegression, between: Floats) -> Courses:
     """Project the EDSS: own state plus the corrected change of the patients of reference.
 
     Parameters
@@ -55,13 +55,16 @@ def edss_courses(own: Floats, change: Floats, regression: LocalRegression) -> Co
         EDSS of the patients of reference minus their EDSS at baseline; NaN where not observed.
     regression : LocalRegression
         Of the same groups.
+    between : ndarray, shape (grid,)
+        Variance between sources of the change at each step.
 
     Returns
     -------
     Courses
         The standard error is that of a weighted sum of the outcomes with the residuals of the regression as their
-        errors, widened by the degrees of freedom that the regression takes (HC1). The individual courses are own
-        state plus each patient's change, corrected by the regression for that patient's difference.
+        errors, widened by the degrees of freedom that the regression takes (HC1), and by the variance between
+        sources. The individual courses are own state plus each patient's change, corrected by the regression for
+        that patient's difference.
     """
     missing = np.isnan(change)
     observed = (~missing & (regression.weights[:, None, :] > 0)).astype(np.float64)
@@ -74,6 +77,7 @@ def edss_courses(own: Floats, change: Floats, regression: LocalRegression) -> Co
     residual = (adjusted - expected[:, :, None]) * observed
     taken = regression.degrees_of_freedom(number)
     variance = (smoother**2 * residual**2).sum(axis=2) * number / np.maximum(number - taken, 1.0)
+    variance += between * regression.concentration(smoother)
     individual = np.clip(own[:, None, None] + adjusted, *_ENDS)
     shown = number >= SMALL_CELL
     return Courses(

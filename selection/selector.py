@@ -223,7 +223,9 @@ class Selector:
         """
         shared = [tuple(int(self._codes[name][row]) for name in criteria.same) for row in rows]
         own = rows if self.patient is None else self.patient[rows]
-        return self._matches(self.columns[rows], shared, own, k=k, weights=weights, classes=classes, criteria=criteria)
+        return self._matches(
+            self.columns[rows], shared, own, k=k, weights=weights, classes=classes, criteria=criteria
+        )
 
     def count_within(self, selection: Selection) -> Indices:
         """Count, per class of a selection, the patients within its caliper on the distance, used or not."""
