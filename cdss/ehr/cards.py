@@ -159,12 +159,13 @@ def _detail(projection: Projection, shown: Sequence[ClassProjection], context: C
     refused = [one.treatment for one in projection.classes if one.refusal is not None]
     if refused:
         lines += [f"Not shown, too few similar patients: {', '.join(refused)}.", ""]
-    lines += [f"Read from the record: {_read(context.reading)}.", ""]
+    lines += [f"Read from the record: {record_in_words(context.reading)}.", ""]
     lines += [*_reservations(context), f"*{_CAVEAT}* Release {projection.release}."]
     return "\n".join(lines)
 
 
-def _read(reading: RecordReading) -> str:
+def record_in_words(reading: RecordReading) -> str:
+    """Return what was read from a record, in one line, and which features are not known."""
     document = reading.document
     words: dict[str, Callable[[Any], str]] = {
         "age": lambda value: f"age {value:.0f}",

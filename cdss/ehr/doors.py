@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -29,11 +30,14 @@ class Doors:
     Parameters
     ----------
     configuration : EhrConfiguration
+    secret : str
+        Signs the access tokens of machine clients; all processes of an installation share it.
     today : callable
         Day of the consultation.
     """
 
     configuration: EhrConfiguration
+    secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
     trust: ClientTrust = field(init=False)
     feedback: FeedbackTally = field(default_factory=FeedbackTally)
     today: Callable[[], date] = _today
@@ -54,7 +58,7 @@ def doors(request: Request) -> Doors:
     return cast("Doors", request.app.state.doors)
 
 
-def install_doors(app: FastAPI, configuration: EhrConfiguration) -> None:
+def install_doors(app: FastAPI, configuration: EhrConfiguration, *, secret: str | None = None) -> None:
     """Add every route for clinical systems to an application.
 
     Parameters
@@ -62,11 +66,15 @@ def install_doors(app: FastAPI, configuration: EhrConfiguration) -> None:
     app : FastAPI
         With the state that `cdss.app.create_interface` gives it.
     configuration : EhrConfiguration
+    secret : str, optional
+        Shared by all processes of an installation; by default one is drawn.
     """
-    from cdss.ehr import cds_hooks
+    from cdss.ehr import cds_hooks, fhir_api, machine_access
 
-    app.state.doors = Doors(configuration)
+    app.state.doors = Doors(configuration) if secret is None else Doors(configuration, secret)
     app.include_router(cds_hooks.router)
+    app.include_router(machine_access.router)
+    app.include_router(fhir_api.router)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"] if configuration.dev else list(configuration.partners.cors_origins),

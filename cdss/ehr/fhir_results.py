@@ -1,0 +1,185 @@
+"""The projection as FHIR: a RiskAssessment with one prediction per class and outcome, or a document."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from cdss.ehr.cards import MONTHS, TOPIC_CODE, Point, at_month
+from cdss.ehr.codes import UCUM
+from cdss.ehr.mapping_report import Use
+from cdss.ehr.patient_record import RecordReading
+from cdss.ehr.terminology import OUTCOMES, code_of
+from projection.result import ClassProjection, Projection
+
+LARGEST_BASIS = 100
+
+
+def risk_assessment(projection: Projection, reading: RecordReading, *, base: str, now: datetime) -> dict[str, Any]:
+    """Return a RiskAssessment (FHIR R4).
+
+    Probabilities are percentages, as FHIR has them, by 24 months; each carries its 95 % interval and its treatment
+    class as extensions, and the number of patients in words.
+
+    Parameters
+    ----------
+    projection : Projection
+    reading : RecordReading
+    base : str
+        Public base URL, without a final slash.
+    now : datetime
+    """
+    assessment = {
+        "resourceType": "RiskAssessment",
+        "id": str(uuid4()),
+        "text": _narrative(projection),
+        "status": "final",
+        "method": _method(base),
+        "subject": _subject(reading),
+        "occurrenceDateTime": now.isoformat(timespec="seconds"),
+        "prediction": [one for part in projection.classes for one in _predictions(part, base)],
+        "note": [{"text": caveat} for caveat in (*projection.caveats, *_refusals(projection))],
+    }
+    basis = _basis(reading)
+    return {**assessment, "basis": basis} if basis else assessment
+
+
+def document_reference(
+    pdf: bytes, projection: Projection, reading: RecordReading, *, base: str, now: datetime
+) -> dict[str, Any]:
+    """Return a DocumentReference (FHIR R4) that holds a document.
+
+    Parameters
+    ----------
+    pdf : bytes
+    projection : Projection
+    reading : RecordReading
+    base : str
+    now : datetime
+    """
+    return {
+        "resourceType": "DocumentReference",
+        "id": str(uuid4()),
+        "status": "current",
+        "docStatus": "final",
+        "type": _method(base),
+        "subject": _subject(reading),
+        "date": now.isoformat(timespec="seconds"),
+        "description": f"Projection from release {projection.release}. {' '.join(projection.caveats)}",
+        "content": [
+            {
+                "attachment": {
+                    "contentType": "application/pdf",
+                    "language": "en",
+                    "data": base64.b64encode(pdf).decode(),
+                    "size": len(pdf),
+                    "hash": base64.b64encode(hashlib.sha1(pdf, usedforsecurity=False).digest()).decode(),
+                    "title": "What became of similar patients under each treatment",
+                    "creation": now.isoformat(timespec="seconds"),
+                }
+            }
+        ],
+    }
+
+
+def _method(base: str) -> dict[str, Any]:
+    words = "What became of similar patients under each treatment"
+    coding = {"system": f"{base}/fhir/CodeSystem/card-topics", "code": TOPIC_CODE, "display": words}
+    return {"coding": [coding], "text": words}
+
+
+def _subject(reading: RecordReading) -> dict[str, str]:
+    return (
+        {"reference": reading.subject} if reading.subject else {"display": "The patient of the record that was sent"}
+    )
+
+
+def _basis(reading: RecordReading) -> list[dict[str, str]]:
+    used = (one.resource for one in reading.report.findings if one.use is not Use.IGNORED and "/" in one.resource)
+    return [{"reference": name} for name in list(dict.fromkeys(used))[:LARGEST_BASIS]]
+
+
+def _refusals(projection: Projection) -> Iterator[str]:
+    for part in projection.classes:
+        if part.refusal is not None:
+            yield f"{part.treatment}: {part.refusal}"
+
+
+def _predictions(part: ClassProjection, base: str) -> Iterator[dict[str, Any]]:
+    for outcome, words in OUTCOMES.items():
+        point = at_month(part.probabilities.get(outcome), MONTHS)
+        if part.refusal is not None or point is None:
+            continue
+        yield {
+            "extension": [
+                {
+                    "url": f"{base}/fhir/StructureDefinition/treatment-class",
+                    "valueCodeableConcept": {
+                        "coding": [
+                            {
+                                "system": f"{base}/fhir/CodeSystem/treatment-classes",
+                                "code": code_of(part.treatment),
+                                "display": part.treatment,
+                            }
+                        ]
+                    },
+                },
+                {
+                    "url": f"{base}/fhir/StructureDefinition/interval-95",
+                    "valueRange": {"low": _percentage(point.lower), "high": _percentage(point.upper)},
+                },
+            ],
+            "outcome": {
+                "coding": [
+                    {
+                        "system": f"{base}/fhir/CodeSystem/projection-outcomes",
+                        "code": outcome.replace("_", "-"),
+                        "display": words,
+                    }
+                ],
+                "text": f"{words}, under {part.treatment}",
+            },
+            "probabilityDecimal": round(100 * point.value, 1),
+            "whenRange": {"low": _months(0), "high": _months(MONTHS)},
+            "rationale": _rationale(part, point),
+        }
+
+
+def _rationale(part: ClassProjection, point: Point) -> str:
+    low, high = 100 * point.lower, 100 * point.upper
+    return f"From the {part.n} most similar patients under {part.treatment}; 95 % interval {low:.1f} to {high:.1f} %."
+
+
+def _percentage(share: float) -> dict[str, Any]:
+    return {"value": round(100 * share, 1), "unit": "%", "system": UCUM, "code": "%"}
+
+
+def _months(value: int) -> dict[str, Any]:
+    return {"value": value, "unit": "months", "system": UCUM, "code": "mo"}
+
+
+def _narrative(projection: Projection) -> dict[str, str]:
+    rows = "".join(f"<li>{html.escape(caveat)}</li>" for caveat in projection.caveats)
+    return {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><ul>{rows}</ul></div>'}
+
+
+def outcome_of_error(diagnostics: Mapping[str, str], code: str) -> dict[str, Any]:
+    """Return an OperationOutcome with one issue per problem.
+
+    Parameters
+    ----------
+    diagnostics : mapping of str to str
+        What is wrong, by element; the element may be empty.
+    code : str
+        Of the value set of issue types.
+    """
+    issues = []
+    for element, words in diagnostics.items():
+        issue: dict[str, Any] = {"severity": "error", "code": code, "diagnostics": words}
+        issues.append({**issue, "expression": [element]} if element else issue)
+    return {"resourceType": "OperationOutcome", "issue": issues}
