@@ -150,6 +150,15 @@ def _print(assessment: PrivacyAssessment) -> None:
         style = "bold red" if metric.verdict is Verdict.FAILED else ""
         table.add_row(metric.label, value, f"> {metric.target:g}", metric.verdict.value, metric.space, style=style)
     console.print(table)
+    attacks = Table(title=f"attacks; control: {assessment.control}")
+    for heading in ("attack", "success", "control", "guessing", "risk (95 % interval)", "target", "verdict"):
+        attacks.add_column(heading)
+    for attack in assessment.attacks:
+        rates = (f"{rate.value:.3f}" for rate in (attack.success, attack.control, attack.baseline))
+        risk = f"{attack.risk.value:.3f} ({attack.risk.lower:.3f} to {attack.risk.upper:.3f})"
+        style = "bold red" if attack.verdict is Verdict.FAILED else ""
+        attacks.add_row(attack.label, *rates, risk, f"at most {attack.target:g}", attack.verdict.value, style=style)
+    console.print(attacks)
     for failure in assessment.failures:
         typer.echo(failure)
     typer.echo("every target is met" if assessment.passed else "a target is missed: not for release")

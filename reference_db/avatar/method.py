@@ -22,11 +22,15 @@ class Method:
     restored_margins : bool
         Mix normal scores and give every numeric column its smoothed distribution back. Counts and scales keep their
         mean and their zeros; without it they are rounded means.
+    shared_levels : float
+        Share of the categorical cells of an avatar that come from one and the same donor, 0 to 1; the others are
+        drawn one by one. More keeps how categories go together and takes more from one patient.
     """
 
     donor_limit: float = 1.0
     residual: float = 0.0
     restored_margins: bool = False
+    shared_levels: float = 0.0
 
     def __post_init__(self) -> None:
         problems = []
@@ -34,6 +38,8 @@ class Method:
             problems.append(FieldProblem("donor_limit", f"{self.donor_limit} is not a share", "over 0, up to 1"))
         if not 0 <= self.residual <= 1:
             problems.append(FieldProblem("residual", f"{self.residual} is not a share", "0 to 1"))
+        if not 0 <= self.shared_levels <= 1:
+            problems.append(FieldProblem("shared_levels", f"{self.shared_levels} is not a share", "0 to 1"))
         if problems:
             raise InvalidInput(problems)
 
@@ -41,5 +47,5 @@ class Method:
 REFERENCE = Method()
 """The published method, for replication."""
 
-RELEASE = Method(donor_limit=0.1, residual=1.0, restored_margins=True)
+RELEASE = Method(donor_limit=0.07, residual=1.0, restored_margins=True, shared_levels=0.4)
 """The default."""

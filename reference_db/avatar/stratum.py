@@ -152,7 +152,8 @@ def mix(
 ) -> EncodedTable:
     """Mix the records of a stratum into avatars.
 
-    Which cells are missing is taken from one donor, so that the missing pattern of every avatar is one that exists.
+    Which cells are missing is taken from one donor, so that the missing pattern of every avatar is one that exists;
+    that donor also lends the shared levels.
 
     Parameters
     ----------
@@ -186,4 +187,7 @@ def mix(
         low, high = np.nanmin(stratum.numbers[:, known], axis=0), np.nanmax(stratum.numbers[:, known], axis=0)
         numbers[:, known] = np.clip(numbers[:, known], low, high)
     levels = draw_levels(stratum.codes, donors, rng)
+    if method.shared_levels > 0:
+        shared = rng.random(levels.shape) < method.shared_levels
+        levels = np.where(shared, stratum.codes[patterns], levels)
     return EncodedTable(numbers, np.where(stratum.codes[patterns] < 0, np.int32(-1), levels))

@@ -13,12 +13,17 @@ from numpy.typing import NDArray
 from reference_db.avatar.columns import Columns, EncodedTable, read_columns
 from reference_db.avatar.strata import stratum_rows
 from reference_db.errors import FieldProblem, InvalidTable
-from reference_db.privacy.metrics import Metric, distance_metrics
+from reference_db.privacy.attacks import Attack, Scene, run_attacks, run_membership
+from reference_db.privacy.metrics import Metric, all_metrics
 from reference_db.privacy.targets import TARGETS_VERSION, Verdict
 
 Floats = NDArray[np.float64]
 Origin = NDArray[np.intp]
 Progress = Callable[[float, str], None]
+Rehearsal = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
+
+REHEARSED_SHARE = 0.7
+"""Share of the originals that a rehearsal makes avatars of, as in the published membership attacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,10 @@ class PrivacyAssessment:
         Over the whole table; with strata, for each metric its lowest value over the strata.
     strata : tuple of StratumAssessment
         Every stratum on its own; a single one for a table without strata.
+    attacks : tuple of Attack
+        On the whole table.
+    control : str
+        What the attacks are compared with.
     """
 
     targets_version: str
@@ -61,6 +70,8 @@ class PrivacyAssessment:
     holdout: int
     metrics: tuple[Metric, ...]
     strata: tuple[StratumAssessment, ...]
+    attacks: tuple[Attack, ...]
+    control: str
 
     @property
     def passed(self) -> bool:
@@ -76,6 +87,11 @@ class PrivacyAssessment:
             for stratum in self.strata
             for metric in stratum.metrics
             if metric.verdict is Verdict.FAILED
+        ] + [
+            f"{attack.label.lower()}: the risk is {attack.risk.value:.3f} "
+            f"({attack.risk.lower:.3f} to {attack.risk.upper:.3f}), it must not exceed {attack.target:g}"
+            for attack in self.attacks
+            if attack.verdict is Verdict.FAILED
         ]
 
     def to_json_dict(self) -> dict[str, Any]:
@@ -96,6 +112,7 @@ def assess_privacy(
     holdout: pd.DataFrame | None = None,
     strata: str | Sequence[str] | None = None,
     categorical: Sequence[str] = (),
+    rehearse: Rehearsal | None = None,
     progress: Progress | None = None,
 ) -> PrivacyAssessment:
     """Measure how well a synthetic table protects the patients of the original one.
@@ -117,6 +134,10 @@ def assess_privacy(
         Columns whose combinations are judged one by one.
     categorical : sequence of str
         Numeric columns whose values are labels.
+    rehearse : callable, optional
+        Makes a synthetic table in the way `synthetic` was made, of a table with the same columns. Without held-out
+        records, membership is then tested on a rehearsal: avatars of a random 70 % of the originals, with the others
+        as control.
     progress : callable, optional
         Called with the share done and what is being measured.
 
@@ -135,29 +156,66 @@ def assess_privacy(
     if origin is None and len(original) == len(synthetic):
         origin = np.arange(len(original))
     records, avatars = columns.encode(original), columns.encode(synthetic)
-    names = dict(stratum_rows(original, kept_apart))
-    avatar_names = dict(stratum_rows(synthetic, kept_apart))
-    strangers = sorted(set(avatar_names) - set(names))
-    if strangers:
-        raise InvalidTable.of("strata", f"{strangers[0]} is in the synthetic table and not in the original")
-    judged: list[StratumAssessment] = []
-    for position, (name, rows) in enumerate(names.items()):
-        made = avatar_names.get(name, np.empty(0, dtype=np.intp))
-        if not len(made):
-            continue
-        judged.append(
-            _assess_stratum(name, columns, records.rows(rows), avatars.rows(made), _within(origin, rows, made))
-        )
-        if progress is not None:
-            progress((position + 1) / len(names), name)
+    judged = _assess_strata(original, synthetic, columns, origin, kept_apart, rng, progress)
+    controls = None if holdout is None else columns.encode(holdout)
+    attacks = run_attacks(
+        Scene.of(columns, records, avatars, controls, rng),
+        rng,
+        progress=None if progress is None else lambda share, step: progress(0.3 + 0.6 * share, step),
+    )
+    control = "other originals in the place of the avatars" if holdout is None else "held-out records"
+    if holdout is None and rehearse is not None:
+        members = {attack.name: attack for attack in _rehearsed_membership(original, columns, rehearse, rng)}
+        attacks = tuple(members.get(attack.name, attack) for attack in attacks)
+        control += "; for membership, a rehearsal with held-out records"
+    if progress is not None:
+        progress(1.0, "assessed")
     return PrivacyAssessment(
         targets_version=TARGETS_VERSION,
         originals=len(original),
         avatars=len(synthetic),
         holdout=0 if holdout is None else len(holdout),
         metrics=_lowest(judged),
-        strata=tuple(judged),
+        strata=judged,
+        attacks=attacks,
+        control=control,
     )
+
+
+def _assess_strata(
+    original: pd.DataFrame,
+    synthetic: pd.DataFrame,
+    columns: Columns,
+    origin: Origin | None,
+    kept_apart: Sequence[str],
+    rng: np.random.Generator,
+    progress: Progress | None,
+) -> tuple[StratumAssessment, ...]:
+    records, avatars = columns.encode(original), columns.encode(synthetic)
+    names = dict(stratum_rows(original, kept_apart))
+    made_of = dict(stratum_rows(synthetic, kept_apart))
+    strangers = sorted(set(made_of) - set(names))
+    if strangers:
+        raise InvalidTable.of("strata", f"{strangers[0]} is in the synthetic table and not in the original")
+    judged = []
+    for position, (name, made) in enumerate(made_of.items()):
+        rows = names[name]
+        part, own = avatars.rows(made), _within(origin, rows, made)
+        judged.append(_assess_stratum(name, columns, records.rows(rows), part, own, rng))
+        if progress is not None:
+            progress(0.3 * (position + 1) / len(made_of), name)
+    return tuple(judged)
+
+
+def _rehearsed_membership(
+    original: pd.DataFrame, columns: Columns, rehearse: Rehearsal, rng: np.random.Generator
+) -> tuple[Attack, ...]:
+    order = rng.permutation(len(original))
+    kept = round(REHEARSED_SHARE * len(original))
+    used, left_out = (original.iloc[np.sort(rows)].reset_index(drop=True) for rows in (order[:kept], order[kept:]))
+    made = rehearse(used, rng)
+    scene = Scene.of(columns, columns.encode(used), columns.encode(made), columns.encode(left_out), rng)
+    return run_membership(scene, rng)
 
 
 def check_comparable(
@@ -226,9 +284,14 @@ def _type_problems(label: str, original: pd.DataFrame, table: pd.DataFrame) -> l
 
 
 def _assess_stratum(
-    name: str, columns: Columns, originals: EncodedTable, avatars: EncodedTable, origin: Origin | None
+    name: str,
+    columns: Columns,
+    originals: EncodedTable,
+    avatars: EncodedTable,
+    origin: Origin | None,
+    rng: np.random.Generator,
 ) -> StratumAssessment:
-    metrics = distance_metrics(columns, originals, avatars, origin)
+    metrics = all_metrics(columns, originals, avatars, origin, rng)
     return StratumAssessment(name, len(originals), len(avatars), metrics)
 
 

@@ -11,8 +11,9 @@ from reference_db.avatar.columns import Columns, EncodedTable
 from reference_db.avatar.projection import fit_factor_space
 from reference_db.privacy.cloaking import cloaking
 from reference_db.privacy.direct_match import column_protection, row_protection
-from reference_db.privacy.distances import distance_ratio, two_nearest
-from reference_db.privacy.targets import ASSESSED_AXES, TARGETS, Target, Verdict
+from reference_db.privacy.disclosure import correlation_protection, inference_errors
+from reference_db.privacy.distances import distance_ratio, outlier_protection, two_nearest
+from reference_db.privacy.targets import ASSESSED_AXES, FURTHER_TARGETS, TARGETS, Target, Verdict
 
 Origin = NDArray[np.intp]
 
@@ -43,6 +44,13 @@ class Metric:
     verdict: Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class _Geometry:
+    originals: NDArray[np.float64]
+    avatars: NDArray[np.float64]
+    nearest: NDArray[np.float64]
+
+
 def distance_metrics(
     columns: Columns, originals: EncodedTable, avatars: EncodedTable, origin: Origin | None
 ) -> tuple[Metric, ...]:
@@ -60,6 +68,48 @@ def distance_metrics(
     tuple of Metric
         In the order of `TARGETS`.
     """
+    return _distance_metrics(columns, originals, avatars, origin)[0]
+
+
+def all_metrics(
+    columns: Columns,
+    originals: EncodedTable,
+    avatars: EncodedTable,
+    origin: Origin | None,
+    rng: np.random.Generator,
+) -> tuple[Metric, ...]:
+    """Return the distance metrics and the further ones; parameters as in `distance_metrics`, with a generator.
+
+    Returns
+    -------
+    tuple of Metric
+        In the order of `TARGETS`, then of `FURTHER_TARGETS`.
+    """
+    metrics, geometry = _distance_metrics(columns, originals, avatars, origin)
+    nearest = geometry.nearest
+    hidden_rate = next(metric.value for metric in metrics if metric.name == "hidden_rate")
+    too_near = (nearest[:, 0] < 0.2) & (distance_ratio(nearest) < 0.3)
+    raw = "values as they are"
+    found: dict[str, tuple[float | None, str]] = {
+        "closest_rate": (float(100 * (1 - too_near.mean())), metrics[0].space),
+        "outlier_protection": (outlier_protection(geometry.originals, geometry.avatars), metrics[0].space),
+        "correlation_protection": (None, raw),
+    }
+    if hidden_rate is not None:
+        protection = correlation_protection(originals, avatars, hidden_rate, rng)
+        found["correlation_protection"] = (protection, "a random half of the columns")
+    errors = inference_errors(columns, originals, avatars, rng)
+    limits = {target.name: target.over for target in FURTHER_TARGETS}
+    for name, by_column in zip(("inference_continuous", "inference_categorical"), errors, strict=True):
+        telling = [guessed for guessed, lazy in by_column.values() if lazy > limits[name]]
+        found[name] = (float(np.mean(telling)) if telling else None, f"{len(telling)} of {len(by_column)} columns")
+    return (*metrics, *(_judged(target, *found[target.name]) for target in FURTHER_TARGETS))
+
+
+def _distance_metrics(
+    columns: Columns, originals: EncodedTable, avatars: EncodedTable, origin: Origin | None
+) -> tuple[tuple[Metric, ...], _Geometry]:
+    """Return the distance metrics, and the coordinates and distances they rest on."""
     space = fit_factor_space(originals, columns)
     own, theirs = space.transform(originals), space.transform(avatars)
     nearest = two_nearest(own, theirs)
@@ -83,7 +133,7 @@ def distance_metrics(
         found["column_direct_match_protection"] = (float(column_protection(originals, avatars, origin).min()), raw)
         rate = _categorical_hidden_rate(columns, originals, avatars, origin)
         found["categorical_hidden_rate"] = (rate, "all factor axes of the categorical columns")
-    return tuple(_judged(target, *found[target.name]) for target in TARGETS)
+    return tuple(_judged(target, *found[target.name]) for target in TARGETS), _Geometry(own, theirs, nearest)
 
 
 def _categorical_hidden_rate(

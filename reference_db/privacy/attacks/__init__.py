@@ -1,0 +1,55 @@
+"""Attacks on a synthetic table: what someone who has it can find out about the patients behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from reference_db.privacy.attacks import inference, linkability, membership, reconstruction, singling_out
+from reference_db.privacy.attacks.result import Attack, Rate
+from reference_db.privacy.attacks.scene import Scene
+
+__all__ = ["Attack", "Rate", "Scene", "run_attacks", "run_membership"]
+
+
+def run_attacks(
+    scene: Scene, rng: np.random.Generator, *, progress: Callable[[float, str], None] | None = None
+) -> tuple[Attack, ...]:
+    """Run every attack.
+
+    Parameters
+    ----------
+    scene : Scene
+    rng : Generator
+    progress : callable, optional
+        Called with the share done and the attack.
+
+    Returns
+    -------
+    tuple of Attack
+        In the order of `ATTACK_TARGETS`.
+    """
+    attacks: tuple[Callable[[], Attack], ...] = (
+        lambda: singling_out.univariate(scene, rng),
+        lambda: singling_out.multivariate(scene, rng),
+        lambda: linkability.linkability(scene, rng),
+        lambda: inference.inference(scene, rng),
+        *_membership(scene, rng),
+        lambda: reconstruction.reconstruction(scene, rng),
+    )
+    results = []
+    for done, attack in enumerate(attacks, start=1):
+        results.append(attack())
+        if progress is not None:
+            progress(done / len(attacks), results[-1].label.lower())
+    return tuple(results)
+
+
+def run_membership(scene: Scene, rng: np.random.Generator) -> tuple[Attack, ...]:
+    """Run the membership attacks only."""
+    return tuple(attack() for attack in _membership(scene, rng))
+
+
+def _membership(scene: Scene, rng: np.random.Generator) -> tuple[Callable[[], Attack], ...]:
+    return (lambda: membership.by_distance(scene), lambda: membership.by_classifier(scene, rng))

@@ -1,0 +1,151 @@
+"""What an attack found: success on the patients of the table, on a control, and by guessing; and the risk they leave.
+
+Giomi et al., PoPETs 2023 (doi 10.56553/popets-2023-0055): what an attacker also achieves on people who are not in the
+table is knowledge about the population, not about a patient. The risk is what remains:
+``(success - control) / (1 - control)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference_db.privacy.targets import AttackTarget, Verdict
+
+_Z = 1.959963984540054
+"""97.5 % quantile of the normal distribution."""
+
+FEWEST_ATTACKS = 20
+"""Attempts under which an attack proves nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A share from 0 to 1 with its 95 % interval."""
+
+    value: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """One attack on one table.
+
+    Attributes
+    ----------
+    name, label, criterion, definition : str
+        `criterion` is the one of WP29 Opinion 05/2014 that it tests, or ``membership`` or ``reconstruction``.
+    attempts : int
+    success, control, baseline : Rate
+        On the patients of the table; on the control; by guessing without the table.
+    risk : Rate
+        What the table adds. For membership, ``2 * AUC - 1``.
+    target : float
+        The risk must not be greater.
+    verdict : Verdict
+    columns : dict of str to float
+        Risk per secret column, for inference.
+    """
+
+    name: str
+    label: str
+    criterion: str
+    definition: str
+    attempts: int
+    success: Rate
+    control: Rate
+    baseline: Rate
+    risk: Rate
+    target: float
+    verdict: Verdict
+    columns: dict[str, float] = field(default_factory=dict)
+
+
+def wilson(successes: float, attempts: int) -> Rate:
+    """Return a share with its Wilson score interval; from 0 to 1 when nothing was attempted.
+
+    Wilson, J Am Stat Assoc 1927;22:209-212.
+
+    >>> wilson(0, 10).upper
+    0.2775327998628892
+    """
+    if attempts == 0:
+        return Rate(0.0, 0.0, 1.0)
+    share = successes / attempts
+    centre = (share + _Z**2 / (2 * attempts)) / (1 + _Z**2 / attempts)
+    half = _Z / (1 + _Z**2 / attempts) * sqrt(share * (1 - share) / attempts + _Z**2 / (4 * attempts**2))
+    return Rate(share, max(0.0, centre - half), min(1.0, centre + half))
+
+
+def judged(
+    target: AttackTarget,
+    *,
+    success: NDArray[np.bool_],
+    control: NDArray[np.bool_],
+    baseline: NDArray[np.bool_],
+    columns: dict[str, float] | None = None,
+    reach: float = 1.0,
+) -> Attack:
+    """Return the result of an attack whose attempts each succeed or not.
+
+    It proves nothing, and says so, when there were fewer than `FEWEST_ATTACKS` attempts, or when nothing ever
+    succeeded, not even on the control or by guessing. It fails when the risk is over the target and its interval
+    leaves out 0.
+
+    Parameters
+    ----------
+    target : AttackTarget
+    success, control, baseline : ndarray of bool
+        Attempts on patients of the table, on the control, and by guessing.
+    columns : dict of str to float, optional
+        Risk per secret column.
+    reach : float
+        Share of the patients behind the table that were targets. Where any of them could have been hit (singling
+        out), only this share of what the table gives away was seen, so the risk is divided by it.
+    """
+    main, beside, guessed = (wilson(float(tried.sum()), len(tried)) for tried in (success, control, baseline))
+    risk = _scaled(_risk(main, beside), 1 / reach)
+    nothing_found = not (success.any() or control.any() or baseline.any())
+    if min(len(success), len(control)) < FEWEST_ATTACKS or nothing_found:
+        verdict = Verdict.UNINFORMATIVE
+    else:
+        verdict = Verdict.FAILED if risk.value > target.at_most and risk.lower > 0 else Verdict.PASSED
+    return Attack(
+        target.name,
+        target.label,
+        target.criterion,
+        target.definition,
+        len(success),
+        main,
+        beside,
+        guessed,
+        risk,
+        target.at_most,
+        verdict,
+        columns or {},
+    )
+
+
+def risk_of(success: NDArray[np.bool_], control: NDArray[np.bool_]) -> float:
+    """Return the risk alone, from 0 to 1."""
+    return _risk(wilson(float(success.sum()), len(success)), wilson(float(control.sum()), len(control))).value
+
+
+def _scaled(rate: Rate, factor: float) -> Rate:
+    return Rate(min(1.0, rate.value * factor), min(1.0, rate.lower * factor), min(1.0, rate.upper * factor))
+
+
+def _risk(main: Rate, control: Rate) -> Rate:
+    """Scale the excess over the control to what the control leaves; errors of both propagated to the interval."""
+    room = 1 - control.value
+    if room <= 0:
+        return Rate(0.0, 0.0, 0.0)
+    value = (main.value - control.value) / room
+    half_main = (main.upper - main.lower) / 2
+    half_control = (control.upper - control.lower) / 2
+    half = sqrt(half_main**2 + ((1 - main.value) / room * half_control) ** 2) / room
+    return Rate(max(0.0, value), min(max(0.0, value - half), 1.0), min(1.0, max(0.0, value + half)))

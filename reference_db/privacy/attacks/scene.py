@@ -1,0 +1,156 @@
+"""Who attacks whom with what: targets, control, and the tables as distances can be taken in.
+
+With held-out records the control is the same attack on them. Without, it is the same attack on the same targets with
+other *original* records in the place of the avatars: what real people who are not the target tell about the target is
+knowledge about the population.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference_db.avatar.columns import Columns, EncodedTable
+
+Floats = NDArray[np.float64]
+Success = NDArray[np.bool_]
+
+MOST_TARGETS = 2000
+"""Patients attacked, drawn at random from larger tables: an interval of two percentage points either side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The setting of every attack on one table.
+
+    Attributes
+    ----------
+    columns : Columns
+    avatars, targets : EncodedTable
+        The attacker's table; patients behind it, of whom the attacker knows some columns.
+    control_source, control_targets : EncodedTable
+        The same for the control.
+    held_out : bool
+        The control targets are held-out records.
+    crowd, control_crowd : EncodedTable
+        The people among whom one is singled out: not a sample, because being unique depends on how many there are.
+    reach : float
+        Share of the patients behind the table that are in the crowd.
+    """
+
+    columns: Columns
+    avatars: EncodedTable
+    targets: EncodedTable
+    control_source: EncodedTable
+    control_targets: EncodedTable
+    held_out: bool
+    crowd: EncodedTable
+    control_crowd: EncodedTable
+    reach: float
+
+    @classmethod
+    def of(
+        cls,
+        columns: Columns,
+        originals: EncodedTable,
+        avatars: EncodedTable,
+        holdout: EncodedTable | None,
+        rng: np.random.Generator,
+    ) -> Scene:
+        """Draw targets and control."""
+        if holdout is not None:
+            size = min(len(originals), len(holdout))
+            crowd = originals.rows(rng.permutation(len(originals))[:size])
+            control_crowd = holdout.rows(rng.permutation(len(holdout))[:size])
+            source = avatars
+        else:
+            order = rng.permutation(len(originals))
+            size = len(originals) // 2
+            crowd, source = originals.rows(order[:size]), originals.rows(order[size:])
+            control_crowd = crowd
+        drawn = np.arange(min(MOST_TARGETS, size))
+        return cls(
+            columns,
+            avatars,
+            targets=crowd.rows(drawn),
+            control_source=source,
+            control_targets=control_crowd.rows(drawn),
+            held_out=holdout is not None,
+            crowd=crowd,
+            control_crowd=control_crowd,
+            reach=size / max(len(originals), 1),
+        )
+
+    def attack(self, attempt: Callable[[EncodedTable, EncodedTable], Success]) -> tuple[Success, Success]:
+        """Run an attack (of a table on targets) and its control."""
+        return attempt(self.avatars, self.targets), attempt(self.control_source, self.control_targets)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Columns as coordinates in which any set of columns gives a distance.
+
+    A categorical mismatch counts 1 in the squared distance; numbers are standardised so that two random records
+    differ by 1 on average; a number that only one of two records has counts 1.
+
+    Attributes
+    ----------
+    means, deviations : ndarray, shape (numeric columns,)
+    level_counts : tuple of int
+    blocks : tuple of slice
+        Coordinates of each column, numeric columns first.
+    names : tuple of str
+    """
+
+    means: Floats
+    deviations: Floats
+    level_counts: tuple[int, ...]
+    blocks: tuple[slice, ...]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, columns: Columns, reference: EncodedTable) -> Features:
+        """Learn means and spreads from a table."""
+        known = ~np.isnan(reference.numbers)
+        count = np.maximum(known.sum(axis=0), 1)
+        values = np.where(known, reference.numbers, 0.0)
+        means = values.sum(axis=0) / count
+        deviations = np.sqrt((np.where(known, reference.numbers - means, 0.0) ** 2).sum(axis=0) / count)
+        deviations = np.where(deviations > 0, deviations, np.inf)
+        level_counts = tuple(len(column.levels) for column in columns.categorical)
+        widths = [2] * len(columns.numeric) + list(level_counts)
+        ends = np.cumsum([0, *widths])
+        blocks = tuple(slice(int(start), int(end)) for start, end in pairwise(ends))
+        names = (*(str(c.name) for c in columns.numeric), *(str(c.name) for c in columns.categorical))
+        return cls(means, deviations, level_counts, blocks, names)
+
+    def of_table(self, table: EncodedTable) -> NDArray[np.float32]:
+        """Return the coordinates of every record on every column."""
+        missing = np.isnan(table.numbers)
+        scaled = np.where(missing, 0.0, (table.numbers - self.means) / self.deviations) / np.sqrt(2)
+        numbers = np.stack([scaled, missing.astype(np.float64)], axis=2).reshape(len(table), -1)
+        levels = [
+            (table.codes[:, position, None] == np.arange(count)) / np.sqrt(2)
+            for position, count in enumerate(self.level_counts)
+        ]
+        return np.ascontiguousarray(np.hstack([numbers, *levels]), dtype=np.float32)
+
+    def selected(self, coordinates: NDArray[np.float32], chosen: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return the coordinates of some columns only."""
+        return np.ascontiguousarray(np.hstack([coordinates[:, self.blocks[column]] for column in chosen]))
+
+
+def varied_columns(table: EncodedTable) -> NDArray[np.intp]:
+    """Return the columns that tell records apart, numeric ones first."""
+    numbers = [
+        position
+        for position in range(table.numbers.shape[1])
+        if len(np.unique(table.numbers[~np.isnan(table.numbers[:, position]), position])) > 1
+    ]
+    offset = table.numbers.shape[1]
+    levels = [offset + p for p in range(table.codes.shape[1]) if len(np.unique(table.codes[:, p])) > 1]
+    return np.array(numbers + levels, dtype=np.intp)

@@ -1,0 +1,167 @@
+"""Singling out: a condition read off the synthetic table that exactly one patient meets.
+
+Giomi et al., PoPETs 2023, section 4.1: univariate conditions are the extremes and the unique values of single
+columns; multivariate ones combine several columns of one synthetic record. Conditions that match several synthetic
+records are not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference_db.avatar.columns import EncodedTable
+from reference_db.privacy.attacks.result import Attack, judged
+from reference_db.privacy.attacks.scene import Scene, varied_columns
+from reference_db.privacy.targets import ATTACK_TARGETS
+
+Floats = NDArray[np.float64]
+
+MOST_CONDITIONS = 1000
+COLUMNS_PER_CONDITION: tuple[int, ...] = (4, 8, 12)
+"""Tried in turn until there are enough conditions."""
+
+_MISSING = -1e300
+_FEW_VALUES = 30
+_TRIES = 2000
+_ENOUGH = 200
+
+_AT_MOST, _AT_LEAST, _EQUAL = 0, 1, 2
+_CHUNK_CELLS = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Conditions on columns, all of which must hold.
+
+    Attributes
+    ----------
+    columns, comparisons : ndarray of int, shape (conditions, terms)
+        Numeric columns first; at most, at least or equal.
+    values : ndarray of float, shape (conditions, terms)
+        For categorical columns, the code.
+    """
+
+    columns: NDArray[np.intp]
+    comparisons: NDArray[np.intp]
+    values: Floats
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def some(self, rows: NDArray[np.intp]) -> Conditions:
+        """Return some of the conditions."""
+        return Conditions(self.columns[rows], self.comparisons[rows], self.values[rows])
+
+    def matches(self, table: EncodedTable) -> NDArray[np.intp]:
+        """Count the records that meet each condition."""
+        # Being missing can be asked for as well: missing cells compare as a number that no cell has.
+        values, wanted = np.nan_to_num(_values(table), nan=_MISSING), np.nan_to_num(self.values, nan=_MISSING)
+        counts = np.zeros(len(self), dtype=np.intp)
+        step = max(1, _CHUNK_CELLS // max(len(table), 1))
+        for start in range(0, len(self), step):
+            rows = slice(start, start + step)
+            met = np.ones((len(self.columns[rows]), len(table)), dtype=bool)
+            for term in range(self.columns.shape[1]):
+                cells = values[:, self.columns[rows, term]].T
+                against = wanted[rows, term, None]
+                comparison = self.comparisons[rows, term, None]
+                met &= np.where(comparison == _EQUAL, cells == against, True)
+                met &= np.where(comparison == _AT_MOST, (cells <= against) & (cells > _MISSING), True)
+                met &= np.where(comparison == _AT_LEAST, cells >= against, True)
+            counts[rows] = met.sum(axis=1)
+        return counts
+
+
+def univariate(scene: Scene, rng: np.random.Generator) -> Attack:
+    """Attack with the extremes and unique values of single columns."""
+    return _attack(scene, "singling_out_univariate", _single_column_conditions, rng)
+
+
+def multivariate(scene: Scene, rng: np.random.Generator) -> Attack:
+    """Attack with combinations of columns of single synthetic records."""
+    return _attack(scene, "singling_out_multivariate", _record_conditions, rng)
+
+
+def _attack(
+    scene: Scene,
+    name: str,
+    conditions_of: Callable[[EncodedTable, np.random.Generator], Conditions],
+    rng: np.random.Generator,
+) -> Attack:
+    main = conditions_of(scene.avatars, rng)
+    control = main if scene.held_out else conditions_of(scene.control_source, rng)
+    terms = main.columns.shape[1]
+    guesses = _guesses(scene.avatars, max(len(main), 1), terms, rng)
+    return judged(
+        ATTACK_TARGETS[name],
+        success=main.matches(scene.crowd) == 1,
+        control=control.matches(scene.control_crowd) == 1,
+        baseline=guesses.matches(scene.crowd) == 1,
+        reach=scene.reach,
+    )
+
+
+def _values(table: EncodedTable) -> Floats:
+    return np.hstack([table.numbers, np.where(table.codes < 0, np.nan, table.codes)])
+
+
+def _singling(conditions: Conditions, table: EncodedTable) -> Conditions:
+    """Those conditions that exactly one record of the attacker's table meets, and no more than needed."""
+    return conditions.some(np.flatnonzero(conditions.matches(table) == 1)[:MOST_CONDITIONS])
+
+
+def _single_column_conditions(table: EncodedTable, rng: np.random.Generator) -> Conditions:
+    values = _values(table)
+    numeric = table.numbers.shape[1]
+    found: list[tuple[int, int, float]] = []
+    for column in varied_columns(table):
+        known = values[~np.isnan(values[:, column]), column]
+        distinct, counts = np.unique(known, return_counts=True)
+        found += [(column, _EQUAL, value) for value in distinct[counts == 1]]
+        if column < numeric:
+            found += [(column, _AT_MOST, distinct[0]), (column, _AT_LEAST, distinct[-1])]
+    if not found:
+        return Conditions(np.empty((0, 1), np.intp), np.empty((0, 1), np.intp), np.empty((0, 1)))
+    # As many of each column as of any other would favour columns of few values; a draw over all is what is tried.
+    chosen = rng.permutation(len(found))[: 2 * _TRIES]
+    columns, comparisons, against = (np.array(part)[chosen] for part in zip(*found, strict=True))
+    return _singling(Conditions(columns[:, None], comparisons[:, None], against[:, None].astype(np.float64)), table)
+
+
+def _record_conditions(table: EncodedTable, rng: np.random.Generator) -> Conditions:
+    values = _values(table)
+    varied = varied_columns(table)
+    medians = np.array([np.median(v[~np.isnan(v)]) if (~np.isnan(v)).any() else 0.0 for v in values.T])
+    # What takes few values is asked for as it is, what takes many by the side of the median it is on.
+    coarse = np.array([len(np.unique(v[~np.isnan(v)])) <= _FEW_VALUES for v in values.T])
+    coarse[table.numbers.shape[1] :] = True
+    conditions = Conditions(np.empty((0, 1), np.intp), np.empty((0, 1), np.intp), np.empty((0, 1)))
+    # Four columns single out where columns have many values; tables of yes and no need more of them.
+    for wanted in COLUMNS_PER_CONDITION:
+        terms = min(wanted, len(varied))
+        rows = rng.integers(0, len(table), size=_TRIES)
+        columns = varied[np.argsort(rng.random((_TRIES, len(varied))), axis=1)[:, :terms]]
+        against = values[rows[:, None], columns]
+        side = np.where(against > medians[columns], _AT_LEAST, _AT_MOST)
+        comparisons = np.where(coarse[columns] | np.isnan(against), _EQUAL, side)
+        conditions = _singling(Conditions(columns, comparisons, against), table)
+        if len(conditions) >= _ENOUGH or terms < wanted:
+            break
+    return conditions
+
+
+def _guesses(table: EncodedTable, count: int, terms: int, rng: np.random.Generator) -> Conditions:
+    """Conditions from random columns, comparisons and values in the columns' ranges."""
+    values = _values(table)
+    varied = varied_columns(table)
+    numeric = table.numbers.shape[1]
+    columns = varied[rng.integers(0, len(varied), size=(count, terms))]
+    low, high = np.nanmin(values[:, varied], axis=0), np.nanmax(values[:, varied], axis=0)
+    place = np.searchsorted(varied, columns)
+    drawn = low[place] + rng.random(columns.shape) * (high[place] - low[place])
+    comparisons = np.where(columns >= numeric, _EQUAL, rng.integers(0, 2, size=columns.shape))
+    return Conditions(columns, comparisons, np.where(columns >= numeric, np.round(drawn), drawn))

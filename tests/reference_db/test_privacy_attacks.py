@@ -1,0 +1,121 @@
+"""Each attack against its definition, written record by record."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+from statsmodels.stats.proportion import proportion_confint
+
+from reference_db.avatar.columns import read_columns
+from reference_db.privacy import Verdict
+from reference_db.privacy.attacks import Scene
+from reference_db.privacy.attacks.inference import guessed_from_nearest
+from reference_db.privacy.attacks.linkability import linkability
+from reference_db.privacy.attacks.membership import area_under_curve
+from reference_db.privacy.attacks.reconstruction import nearest_candidate
+from reference_db.privacy.attacks.result import judged, wilson
+from reference_db.privacy.attacks.scene import Features, varied_columns
+from reference_db.privacy.attacks.singling_out import Conditions, univariate
+from reference_db.privacy.targets import ATTACK_TARGETS
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    made = pd.DataFrame(rng.normal(size=(60, 3)).round(1), columns=list("abc"))
+    made.loc[::9, "b"] = np.nan
+    return made.assign(visits=rng.poisson(3, 60), sex=rng.choice(["f", "m"], 60), stage=rng.choice(list("IVX"), 60))
+
+
+@pytest.mark.parametrize(("successes", "attempts"), [(0, 10), (10, 10), (3, 17), (150, 2000)])
+def test_wilson_against_statsmodels(successes: int, attempts: int) -> None:
+    rate = wilson(successes, attempts)
+    assert (rate.lower, rate.upper) == pytest.approx(
+        proportion_confint(successes, attempts, method="wilson"), abs=1e-9
+    )
+
+
+def test_the_risk_is_what_the_control_leaves() -> None:
+    target = ATTACK_TARGETS["inference"]
+    half, quarter, none = (np.arange(400) % 400 < count for count in (200, 100, 4))
+    attack = judged(target, success=half, control=quarter, baseline=none)
+    assert attack.risk.value == pytest.approx((0.5 - 0.25) / 0.75)
+    assert attack.risk.lower < attack.risk.value < attack.risk.upper
+    assert attack.verdict is Verdict.FAILED
+    assert judged(target, success=quarter, control=half, baseline=none).verdict is Verdict.PASSED
+    few = half[195:205]
+    assert judged(target, success=few, control=few, baseline=few).verdict is Verdict.UNINFORMATIVE
+    nobody = np.zeros(400, dtype=bool)
+    assert judged(target, success=nobody, control=nobody, baseline=nobody).verdict is Verdict.UNINFORMATIVE
+
+
+def test_conditions_count_as_queries_do(table: pd.DataFrame) -> None:
+    columns = read_columns(table)
+    conditions = Conditions(
+        columns=np.array([[0, 1], [0, 4], [1, 1]]),
+        comparisons=np.array([[0, 1], [1, 2], [2, 2]]),
+        values=np.array([[0.5, -0.2], [0.1, 1.0], [np.nan, np.nan]]),
+    )
+    assert conditions.matches(columns.encode(table)).tolist() == [
+        len(table.query("a <= 0.5 and b >= -0.2")),
+        len(table.query("a >= 0.1 and sex == 'm'")),
+        int(table["b"].isna().sum()),
+    ]
+
+
+def test_a_guess_comes_from_the_nearest_on_all_other_columns(table: pd.DataFrame) -> None:
+    columns = read_columns(table)
+    source, targets = columns.encode(table.iloc[:40]), columns.encode(table.iloc[40:])
+    features = Features.of(columns, source)
+    secrets = varied_columns(targets)
+    guessed = guessed_from_nearest(features, source, targets, secrets)
+    theirs, mine = features.of_table(source), features.of_table(targets)
+    values = np.hstack([source.numbers, source.codes])
+    for position, secret in enumerate(secrets):
+        others = np.array([column for column in range(len(features.blocks)) if column != secret])
+        near, far = features.selected(mine, others), features.selected(theirs, others)
+        for row in range(len(targets)):
+            distances = ((near[row] - far) ** 2).sum(axis=1)
+            possible = values[distances <= distances.min() + 1e-5, secret]
+            value = guessed[row, position]
+            assert value in possible or (np.isnan(value) and np.isnan(possible).any())
+
+
+def test_a_label_and_an_average_difference_weigh_the_same() -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.normal(size=4000), "label": rng.choice(["a", "b"], 4000)})
+    columns = read_columns(table)
+    coordinates = Features.of(columns, columns.encode(table)).of_table(columns.encode(table))
+    differences = (coordinates[:2000] - coordinates[2000:]) ** 2
+    assert differences[:, :2].sum(axis=1).mean() == pytest.approx(1, abs=0.06)
+    assert set(differences[:, 2:].sum(axis=1).round(5)) == {0.0, 1.0}
+
+
+def test_area_under_curve_against_sklearn() -> None:
+    rng = np.random.default_rng(0)
+    inside, outside = rng.normal(0.3, 1, 80).round(1), rng.normal(0, 1, 120).round(1)
+    expected = roc_auc_score(np.repeat([1, 0], [80, 120]), np.concatenate([inside, outside]))
+    assert area_under_curve(inside, outside) == pytest.approx(expected)
+
+
+def test_reconstruction_tries_avatars_and_means_of_pairs() -> None:
+    avatars = np.array([[0.0, 0.0], [2.0, 0.0], [0.0, 8.0]])
+    targets = np.array([[1.0, 0.0], [0.0, 0.5], [0.0, 4.0]])
+    assert nearest_candidate(avatars, targets).tolist() == [0.0, 0.5, 0.0]
+
+
+def test_nothing_unique_proves_nothing() -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"sex": rng.choice(["f", "m"], 300), "stage": rng.choice(list("IVX"), 300)})
+    columns = read_columns(table)
+    encoded = columns.encode(table)
+    scene = Scene.of(columns, encoded, encoded, None, rng)
+    assert univariate(scene, rng).verdict is Verdict.UNINFORMATIVE
+
+
+def test_one_column_cannot_be_linked_with_itself() -> None:
+    table = pd.DataFrame({"x": np.random.default_rng(0).normal(size=90)})
+    columns = read_columns(table)
+    encoded = columns.encode(table)
+    scene = Scene.of(columns, encoded, encoded, None, np.random.default_rng(0))
+    assert linkability(scene, np.random.default_rng(0)).verdict is Verdict.UNINFORMATIVE
