@@ -9,7 +9,7 @@ from threading import Lock
 import structlog
 
 from cdss.settings import Settings
-from projection import Projector
+from projection.disclosure import DisclosedProjector
 from reference_db.errors import ReleaseError, ReleaseNotFound
 from reference_db.release import Release, active_release, open_release, verify_release
 
@@ -27,7 +27,7 @@ class Reference:
     """
 
     settings: Settings
-    _projector: Projector | None = None
+    _projector: DisclosedProjector | None = None
     _release: Release | None = None
     _seen: tuple[tuple[str, int, int], ...] = ()
     _lock: Lock = field(default_factory=Lock)
@@ -67,7 +67,7 @@ class Reference:
         """Version of the open release; empty while there is none."""
         return self._release.version if self._release is not None else ""
 
-    def projector(self) -> Projector:
+    def projector(self) -> DisclosedProjector:
         """Return the projector, opening the release if that has not succeeded yet.
 
         Raises
@@ -83,7 +83,7 @@ class Reference:
                     _log.error("release_refused", reason=str(error))
                     raise
                 self._seen = _signature(release.path)
-                self._projector = Projector(release)
+                self._projector = DisclosedProjector(release)
                 self._release = release
                 _log.info("release_opened", version=release.version, patients=len(release.episodes))
             return self._projector

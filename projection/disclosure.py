@@ -1,0 +1,243 @@
+"""Projections as they may be given out: the small-cell rule on every count and share, whatever the door.
+
+The service, the viewer, the cards and the command line all ask the projector defined here. Computing stays exact;
+what changes is only what leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from projection.projector import DEFAULT_ESTIMATOR, Projector
+from projection.result import ClassProjection, Contrast, Contrasts, Curve, EdssCourse, Estimate, Projection
+from reference_db.schema import edss_column
+from reference_db.small_cells import OTHER, ROUNDING, CellKeys, is_shown, merged, rounded_counts, rounded_shares
+from reference_db.vocabulary import SourceKind, Treatment
+from selection.criteria import CALIPERS, SAME, Criteria
+from selection.explanation import ClassExplanation, Explanation, explain
+from selection.patient import PatientOfInterest
+from selection.selector import FEWEST, ClassSelection, ReferenceRelease, Selection, refusal
+
+Floats = NDArray[np.float64]
+
+
+class DisclosedProjector(Projector):
+    """A projector whose answers may leave the reference database.
+
+    Parameters
+    ----------
+    release : ReferenceRelease
+    """
+
+    def __init__(self, release: ReferenceRelease) -> None:
+        super().__init__(release)
+        self._cells = CellKeys.of(release.version, len(release.episodes))
+        table = release.episodes.table
+        self._categories = {name: table[name].to_numpy().astype(str) for name in (*SAME, "source_kind")}
+        self._numbers = {
+            name: table[edss_column(0) if name == "edss" else name].to_numpy(dtype=np.float64, na_value=np.nan)
+            for name in CALIPERS
+        }
+
+    def project(
+        self,
+        poi: PatientOfInterest,
+        *,
+        k: int | None = None,
+        weights: Mapping[str, float] | None = None,
+        classes: Sequence[Treatment | str] | None = None,
+        criteria: Criteria | None = None,
+        estimator: str = DEFAULT_ESTIMATOR,
+    ) -> Projection:
+        """Project one patient of interest; arguments as `Projector.project` takes them.
+
+        Returns
+        -------
+        Projection
+            Counts are multiples of `ROUNDING`, 0 where they are withheld; shares are in whole per cent.
+        """
+        exact = super().project(poi, k=k, weights=weights, classes=classes, criteria=criteria, estimator=estimator)
+        selected = self.selector.select(poi, k=k, weights=weights, classes=classes, criteria=criteria)
+        parts = zip(exact.classes, selected.classes, strict=True)
+        return replace(exact, classes=tuple(self._class(part, chosen, selected) for part, chosen in parts))
+
+    def contrast(
+        self,
+        poi: PatientOfInterest,
+        *,
+        reference: Treatment | str = Treatment.UNTREATED,
+        k: int | None = None,
+        weights: Mapping[str, float] | None = None,
+        classes: Sequence[Treatment | str] | None = None,
+        criteria: Criteria | None = None,
+        estimator: str = DEFAULT_ESTIMATOR,
+    ) -> Contrasts:
+        """Compare treatment classes; arguments as `Projector.contrast` takes them, counts and shares as `project`."""
+        exact = super().contrast(
+            poi,
+            reference=reference,
+            k=k,
+            weights=weights,
+            classes=classes,
+            criteria=criteria,
+            estimator=estimator,
+        )
+        wanted = [Treatment(exact.reference), *(Treatment(each.treatment) for each in exact.contrasts)]
+        selected = self.selector.select(poi, k=k, weights=weights, classes=wanted, criteria=criteria)
+        keys = {part.treatment.value: self._cells.key(part.rows) for part in selected.classes}
+        return replace(
+            exact,
+            n=_count(exact.n, keys[exact.reference]),
+            contrasts=tuple(self._contrast(each, keys[each.treatment]) for each in exact.contrasts),
+        )
+
+    def explain(self, selected: Selection) -> Explanation:
+        """Describe the patients of reference of a selection; counts and shares as `project`."""
+        exact = explain(self.selector, selected)
+        parts = zip(exact.classes, selected.classes, strict=True)
+        return replace(exact, classes=tuple(self._explained(part, chosen, selected) for part, chosen in parts))
+
+    def eligible_rows(self, selected: Selection, treatment: Treatment) -> NDArray[np.intp]:
+        """Return the rows of a class that meet the hard criteria and calipers of a selection."""
+        rows = self.release.episodes.rows_by_treatment[treatment]
+        criteria, poi = selected.criteria, selected.poi
+        kinds = {kind.value for kind in criteria.source_kinds}
+        for kind in SourceKind:
+            if kind.value not in kinds:
+                rows = rows[self._categories["source_kind"][rows] != kind.value]
+        for shared in criteria.same:
+            rows = rows[self._categories[shared][rows] == str(getattr(poi, shared))]
+        for name, widest in criteria.calipers.items():
+            own = getattr(poi, name)
+            gap = np.abs(self._numbers[name][rows] - (np.nan if own is None else own))
+            rows = rows[gap <= widest + 1e-9]
+        return rows
+
+    def _class(self, part: ClassProjection, chosen: ClassSelection, selected: Selection) -> ClassProjection:
+        key = self._cells.key(chosen.rows)
+        eligible = self._cells.key(self.eligible_rows(selected, chosen.treatment))
+        n_eligible = _count(chosen.n_eligible, eligible)
+        n = min(_count(len(chosen.rows), key), n_eligible)
+        if part.refusal is not None:
+            reason = self._refusal(chosen, selected, n_eligible)
+            return replace(part, n=n, n_eligible=n_eligible, refusal=reason)
+        return replace(
+            part,
+            n=n,
+            n_eligible=n_eligible,
+            edss=None if part.edss is None else self._course(part.edss, key),
+            probabilities=self._probabilities(part.probabilities, key),
+            annualised_relapse_rate=self._estimate(part.annualised_relapse_rate, key, "relapse rate"),
+            sources=self._sources(part.sources, key),
+        )
+
+    def _explained(self, part: ClassExplanation, chosen: ClassSelection, selected: Selection) -> ClassExplanation:
+        key = self._cells.key(chosen.rows)
+        n_eligible = _count(chosen.n_eligible, self._cells.key(self.eligible_rows(selected, chosen.treatment)))
+        used = len(chosen.rows)
+        features = tuple(
+            replace(
+                feature,
+                known=float(rounded_shares(feature.known, used)),
+                shares={level: float(rounded_shares(share, used)) for level, share in feature.shares.items()},
+            )
+            for feature in part.features
+        )
+        within = _count(part.n_within_caliper, self._cells.derived(key, "within the caliper"))
+        trials = None if part.from_trials is None else float(rounded_shares(part.from_trials, used))
+        return replace(
+            part,
+            n=min(_count(used, key), n_eligible),
+            n_eligible=n_eligible,
+            n_within_caliper=min(within, n_eligible),
+            refusal=self._refusal(chosen, selected, n_eligible) if part.refusal is not None else None,
+            features=features,
+            from_trials=trials,
+            sources=self._sources(part.sources, key),
+        )
+
+    def _refusal(self, chosen: ClassSelection, selected: Selection, n_eligible: int) -> str | None:
+        """Say why a class is refused, with counts that may be given out and that still call for a refusal."""
+        largest = FEWEST - ROUNDING
+        n = min(_count(len(chosen.rows), self._cells.key(chosen.rows)), largest)
+        shown = n_eligible if chosen.n_eligible >= FEWEST else min(n_eligible, largest)
+        return refusal(chosen.treatment, n=n, n_eligible=shown, criteria=selected.criteria)
+
+    def _contrast(self, exact: Contrast, key: np.uint64) -> Contrast:
+        def each(estimates: Mapping[str, Estimate], what: str, *, shares: bool = False) -> dict[str, Estimate]:
+            shown = {
+                name: self._estimate(value, key, f"{what} {name}", shares=shares) for name, value in estimates.items()
+            }
+            return {name: value for name, value in shown.items() if value is not None}
+
+        return replace(
+            exact,
+            n=_count(exact.n, key),
+            edss=self._estimate(exact.edss, key, "edss"),
+            risks=each(exact.risks, "risk", shares=True),
+            event_free_months=each(exact.event_free_months, "months"),
+            hazard_ratios=each(exact.hazard_ratios, "hazard"),
+        )
+
+    def _course(self, exact: EdssCourse, key: np.uint64) -> EdssCourse:
+        shown = is_shown(exact.expected.n)
+
+        def kept(values: Floats) -> Floats:
+            return np.where(shown, values, np.nan)
+
+        return EdssCourse(
+            self._curve(exact.expected, key),
+            kept(exact.p10),
+            kept(exact.p25),
+            kept(exact.median),
+            kept(exact.p75),
+            kept(exact.p90),
+        )
+
+    def _curve(self, exact: Curve, key: np.uint64) -> Curve:
+        shown = is_shown(exact.n)
+        keys = self._cells.derived(key, "course") + np.arange(len(exact.months), dtype=np.uint64)
+        value, lower, upper = (np.where(shown, values, np.nan) for values in (exact.value, exact.lower, exact.upper))
+        return Curve(exact.months, value, lower, upper, np.nan_to_num(rounded_counts(exact.n, keys)))
+
+    def _probabilities(self, exact: Mapping[str, Curve], key: np.uint64) -> dict[str, Curve]:
+        """Round every curve of a class at once."""
+        if not exact:
+            return {}
+        names, curves = list(exact), list(exact.values())
+        n = np.array([curve.n for curve in curves])
+        first = np.array([self._cells.derived(key, name) for name in names], dtype=np.uint64)
+        counts = np.nan_to_num(rounded_counts(n, first[:, None] + np.arange(n.shape[1], dtype=np.uint64)))
+        exact_shares = np.array([(curve.value, curve.lower, curve.upper) for curve in curves])
+        shares = rounded_shares(exact_shares, np.broadcast_to(n[:, None], exact_shares.shape))
+        return {
+            name: Curve(curve.months, *shares[position], counts[position])
+            for position, (name, curve) in enumerate(zip(names, curves, strict=True))
+        }
+
+    def _estimate(
+        self, exact: Estimate | None, key: np.uint64, label: str, *, shares: bool = False
+    ) -> Estimate | None:
+        if exact is None or not bool(is_shown(exact.n)):
+            return None
+        values = np.array([exact.value, exact.lower, exact.upper])
+        value, lower, upper = (rounded_shares(values, exact.n) if shares else values).tolist()
+        return Estimate(value, lower, upper, _count(exact.n, self._cells.derived(key, label)))
+
+    def _sources(self, exact: Mapping[str, int], key: np.uint64) -> dict[str, int]:
+        groups = merged({name: count for name, count in exact.items() if name != OTHER})
+        groups[OTHER] = groups.get(OTHER, 0) + exact.get(OTHER, 0)
+        return {
+            name: _count(count, self._cells.derived(key, f"source {name}"))
+            for name, count in groups.items()
+            if bool(is_shown(count))
+        }
+
+
+def _count(exact: int, key: np.uint64) -> int:
+    shown = float(rounded_counts(exact, key))
+    return 0 if np.isnan(shown) else int(shown)
