@@ -215,8 +215,8 @@ class DisclosedProjector(Projector):
         exact_shares = np.array([(curve.value, curve.lower, curve.upper) for curve in curves])
         shares = rounded_shares(exact_shares, np.broadcast_to(n[:, None], exact_shares.shape))
         return {
-            name: Curve(curve.months, *shares[position], counts[position])
-            for position, (name, curve) in enumerate(zip(names, curves, strict=True))
+            name: Curve(curve.months, value, lower, upper, shown)
+            for name, curve, (value, lower, upper), shown in zip(names, curves, shares, counts, strict=True)
         }
 
     def _estimate(

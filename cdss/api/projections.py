@@ -13,7 +13,7 @@ from cdss.api.question import PATIENT_BODY, Similarity, described, patient_of_in
 from cdss.reference import Reference
 from projection import Contrasts, Projection
 from reference_db.vocabulary import Treatment
-from selection import Explanation, PatientOfInterest, explain
+from selection import Explanation, PatientOfInterest
 
 router = APIRouter(tags=["patient of interest"])
 
@@ -91,10 +91,11 @@ async def describe_patients_of_reference(patient: _Patient, asked: _Similarity, 
     """Describe the patients of reference: counts, distances, features, balance between classes, sources."""
 
     def explanation() -> Explanation:
-        selector = reference.projector().selector
-        selected = selector.select(
-            patient, k=asked.k, weights=asked.weights, classes=asked.classes, criteria=asked.criteria
+        projector = reference.projector()
+        return projector.explain(
+            projector.selector.select(
+                patient, k=asked.k, weights=asked.weights, classes=asked.classes, criteria=asked.criteria
+            )
         )
-        return explain(selector, selected)
 
     return answer(await run_in_threadpool(explanation))
