@@ -16,6 +16,7 @@ from reference_db.files import write_whole
 from reference_db.release import Release
 from reference_db.warehouse import Warehouse
 from validation.discrimination import discrimination
+from validation.distributed import distributed
 from validation.efficacy import efficacy
 from validation.material import Material, gather
 from validation.multivariate import multivariate
@@ -69,6 +70,7 @@ STEPS: tuple[Step, ...] = (
     Step("efficacy", 0.01, lambda material, _jobs, _told: efficacy(material)),
     Step("repetition", 0.05, lambda material, jobs, _told: repetition(material, jobs=jobs)),
     Step("projection_error", 0.5, lambda material, jobs, told: projection_error(material, jobs=jobs, progress=told)),
+    Step("distributed", 0.05, lambda material, _jobs, told: distributed(material, progress=told)),
     Step("truth", 0.15, lambda material, jobs, told: truth(material, jobs=jobs, progress=told)),
     Step("prognosis", 0.14, lambda material, jobs, told: prognosis(material, jobs=jobs, progress=told)),
     Step("privacy", 0.02, lambda material, _jobs, _told: protection(material)),

@@ -1,0 +1,146 @@
+"""Distributed against centralised: silos that give sums only, and one database of all.
+
+Three projections of the same patients of interest: the distributed algorithm (DA) with every source a silo, without
+suppression and with small sums suppressed; the centralised algorithm (CA) on the originals; the centralised algorithm
+on the synthetic patients. Where the two centralised ones differ stands the price of anonymity, where DA and CA differ
+that of distribution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from projection.distributed import DistributedProjector, silo_of
+from projection.endpoints import ENDPOINTS
+from reference_db.episodes import Episodes
+from reference_db.small_cells import SMALL_CELL
+from selection import PatientOfInterest, learn_weights
+from selection.selector import DEFAULT_K
+from selection.silos import Hub
+from validation.material import Material
+from validation.projection_error import OUTCOMES, mean_errors
+from validation.projections import MONTHS, RISKS, Projected, Task, patients_of_interest, project
+from validation.result import Check, Record, Records, Section, check
+
+Floats = NDArray[np.float64]
+
+EXACT = 1e-9
+"""Largest difference that counts as floating-point precision."""
+
+POOLED, SILOS, SUPPRESSED = "CA, originals (same radius)", "DA, original silos", "DA, original silos, suppressed"
+ORIGINALS, SYNTHETIC = "CA, originals", "CA, synthetic"
+
+PAIRS: tuple[tuple[str, str], ...] = (
+    (SILOS, POOLED),
+    (SUPPRESSED, POOLED),
+    (SILOS, ORIGINALS),
+    (SUPPRESSED, ORIGINALS),
+    (SYNTHETIC, ORIGINALS),
+    (SILOS, SYNTHETIC),
+)
+"""What is compared with what."""
+
+
+def distributed(material: Material, *, progress: Callable[[float, str], None] | None = None) -> Section:
+    """Compare the distributed with the centralised algorithm."""
+    table = material.original.table
+    n = 15 if material.quick else 150
+    chosen = np.sort(material.generator(10).permutation(len(table))[:n])
+    patients = patients_of_interest(table.iloc[chosen])
+    weights = learn_weights(material.original)
+    by_source = [
+        Episodes(rows.reset_index(drop=True), material.original.sources) for _, rows in table.groupby("source")
+    ]
+    hubs = {
+        POOLED: Hub([silo_of(material.original, threshold=1)]),
+        SILOS: Hub([silo_of(part, threshold=1) for part in by_source]),
+        SUPPRESSED: Hub([silo_of(part, threshold=SMALL_CELL) for part in by_source]),
+    }
+    found: dict[str, Mapping[str, Floats]] = {}
+    for at, (name, hub) in enumerate(hubs.items()):
+        if progress is not None:
+            progress(at / len(hubs), name)
+        found[name] = _over_silos(DistributedProjector(hub, weights), patients)
+    for name, episodes in ((ORIGINALS, material.original), (SYNTHETIC, material.synthetic)):
+        found[name] = _centralised(project(Task(name, episodes, patients)))
+    records = Records()
+    for first, second in PAIRS:
+        for outcome in OUTCOMES:
+            difference = found[first][outcome] - found[second][outcome]
+            mae, rmse, compared = mean_errors(difference)
+            records.add(
+                first=first,
+                second=second,
+                outcome=outcome,
+                n=compared,
+                mae=mae,
+                rmse=rmse,
+                largest=float(np.nanmax(np.abs(difference))) if compared else None,
+            )
+    rows = records.done()
+    return Section(
+        name="distributed",
+        title="Distributed against centralised",
+        question="Do silos that give sums only lead to the projection of one database of all?",
+        checks=tuple(_checks(rows)),
+        tables={"errors": rows},
+        remarks=(
+            f"{len(by_source)} silos, one per source, in one process; {len(patients)} patients of interest.",
+            f"DA takes all patients within the first radius of a fixed grid that holds {DEFAULT_K}; CA takes the "
+            f"{DEFAULT_K} nearest. Suppressed: classes and outcomes of "
+            f"fewer than {SMALL_CELL} in a silo are left out.",
+        ),
+    )
+
+
+def _over_silos(projector: DistributedProjector, patients: list[PatientOfInterest]) -> dict[str, Floats]:
+    answers = [projector.project(patient, k=DEFAULT_K) for patient in patients]
+    months = len(MONTHS)
+    probabilities = np.stack([answer.probabilities for answer in answers])
+    found = {"edss": np.stack([answer.edss for answer in answers])[:, :, 1:months]}
+    for name in RISKS:
+        found[name] = probabilities[:, :, ENDPOINTS.index(name), months - 1 : months]
+    return found
+
+
+def _centralised(projected: Projected) -> dict[str, Floats]:
+    last = len(MONTHS) - 1
+    found = {"edss": projected.edss[0, :, :, 1:].astype(np.float64)}
+    for at, name in enumerate(RISKS):
+        found[name] = projected.risks[0, :, :, at, last:].astype(np.float64)
+    return found
+
+
+def _checks(rows: tuple[Record, ...]) -> list[Check]:
+    def figure(first: str, second: str, name: str) -> float | None:
+        values = [row[name] for row in rows if row["first"] == first and row["second"] == second]
+        numbers = [float(value) for value in values if isinstance(value, int | float)]
+        return max(numbers, default=None)
+
+    checks = [
+        check(
+            "exact",
+            "Largest difference between silos without suppression and the pooled originals at the same radius",
+            figure(SILOS, POOLED, "largest"),
+            highest=EXACT,
+            meaning="Sums add up: nothing is lost by distribution itself.",
+        )
+    ]
+    for name, label, first, second in (
+        ("suppression", "what suppression of small sums changes", SUPPRESSED, POOLED),
+        ("distribution", "distributed against centralised, originals", SUPPRESSED, ORIGINALS),
+        ("anonymity", "centralised, synthetic against originals", SYNTHETIC, ORIGINALS),
+    ):
+        edss = [row for row in rows if (row["first"], row["second"], row["outcome"]) == (first, second, "edss")]
+        checks.append(
+            check(
+                f"mae_{name}",
+                f"Mean absolute error of the EDSS trajectory: {label}",
+                float(edss[0]["mae"]) if edss and isinstance(edss[0]["mae"], int | float) else None,
+                meaning="EDSS points.",
+            )
+        )
+    return checks
