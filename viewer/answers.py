@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from projection.result import Projection
+from projection.result import Contrasts, Projection
 from reference_db.errors import FieldProblem
+from selection import Explanation, explain
 from selection.criteria import parse_criteria
 from selection.patient import InvalidPatient, PatientOfInterest, parse_patient
 from viewer.session import Form, Session
@@ -66,6 +67,32 @@ class Answers:
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return answer
+
+    def contrasts(self, session: Session, *, reference: str, estimator: str) -> Contrasts | None:
+        """Return every class compared with one of them; None when the form cannot be used."""
+        patient = self.of(session).patient
+        if patient is None:
+            return None
+        asked = session.similarity
+        return self.projector.contrast(
+            patient,
+            reference=reference,
+            k=asked.k,
+            weights=asked.weights or None,
+            criteria=parse_criteria(asked.criteria),
+            estimator=estimator,
+        )
+
+    def explanation(self, session: Session) -> Explanation | None:
+        """Return who the patients of reference are; None when the form cannot be used."""
+        patient = self.of(session).patient
+        if patient is None:
+            return None
+        asked, selector = session.similarity, self.projector.selector
+        selected = selector.select(
+            patient, k=asked.k, weights=asked.weights or None, criteria=parse_criteria(asked.criteria)
+        )
+        return explain(selector, selected)
 
     def _compute(self, session: Session) -> Answer:
         try:

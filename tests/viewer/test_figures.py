@@ -2,17 +2,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from urllib.parse import unquote
 
 import numpy as np
 import orjson
 import plotly.graph_objects as go
 import pytest
 
-from projection.result import Projection
+from projection.result import Contrast, Contrasts, Estimate, Projection
 from reference_db.vocabulary import Treatment
+from selection import Explanation
+from viewer.figures.balance import balance_figure
 from viewer.figures.bands import stepped
+from viewer.figures.contrast import EDSS, Measure, contrast_figure, estimate_of, written
 from viewer.figures.course import course_figure
 from viewer.figures.events import events_figure
+from viewer.figures.icon_array import icon_array
 from viewer.figures.style import DARK, LIGHT, STYLES, Figure, Theme
 from viewer.text import Language, Text, catalogue
 
@@ -121,3 +126,70 @@ def test_nothing_to_draw_is_an_empty_figure_not_an_error(make_projection: Make) 
 def test_steps_hold_their_value_until_the_next_month() -> None:
     assert stepped([], []) == ([], [])
     assert stepped([0, 6], [0, 5]) == ([0, 6, 6], [0, 0, 5])
+
+
+def contrasts() -> Contrasts:
+    risk = Estimate(-0.08, -1.3, 0.02, 400)
+    answered = [
+        Contrast(
+            treatment,
+            None,
+            200,
+            Estimate(-0.3, -0.6, -0.04, 400),
+            {"relapse": risk},
+            {"relapse": Estimate(1.4, 0.2, 2.6, 400)},
+            {"relapse": Estimate(0.62, 0.4, 0.98, 400)},
+        )
+        for treatment in ALL[:-2]
+    ]
+    refused = Contrast(ALL[-2], "too few", 0, None, {}, {}, {})
+    return Contrasts("test-1", ALL[-1], 200, "corrected", (*answered, refused), ())
+
+
+@pytest.mark.parametrize("measure", Measure)
+@pytest.mark.parametrize("outcome", [EDSS, "relapse", "pira"])
+def test_contrasts_are_valid_plotly_in_the_fixed_order(measure: Measure, outcome: str) -> None:
+    figure = contrast_figure(contrasts(), outcome, measure=measure, shown=ALL, text=FR, theme=DARK)
+    validated(figure)
+    assert figure["layout"]["yaxis"]["ticktext"] == [FR(f"treatment.{treatment}") for treatment in ALL[:-1]]
+    assert len(figure["data"]) == (0 if outcome == "pira" else len(ALL) - 2)
+    assert figure["layout"]["annotations"][-1]["text"] == FR("compare.none")
+
+
+def test_a_contrast_is_written_in_the_unit_it_is_read_in() -> None:
+    one = contrasts().contrasts[0]
+    said = {
+        measure: written(estimate, "relapse", measure, EN)
+        for measure in Measure
+        if (estimate := estimate_of(one, "relapse", measure)) is not None
+    }
+    assert said == {
+        Measure.RISK: "\N{MINUS SIGN}8 (\N{MINUS SIGN}100 to +2)",
+        Measure.MONTHS: "+1.4 (+0.2 to +2.6)",
+        Measure.RATIO: "0.62 (0.40 to 0.98)",
+    }
+    assert one.edss is not None
+    assert written(one.edss, EDSS, Measure.RATIO, EN) == "\N{MINUS SIGN}0.3 (\N{MINUS SIGN}0.6 to 0.0)"
+
+
+def test_balance_draws_each_class_against_the_chosen_one() -> None:
+    compared = ALL[:3]
+    age = np.array([[0.0, 0.2, np.nan], [-0.2, 0.0, 0.4], [np.nan, -0.4, 0.0]])
+    explanation = Explanation("test-1", 200, {}, (), compared, {"age": age, "edss": age})
+    figure = balance_figure(explanation, reference=compared[1], shown=ALL, text=EN, theme=LIGHT)
+    validated(figure)
+    assert {trace["name"]: trace["x"] for trace in figure["data"]} == {
+        "Beta interferon": [0.2, 0.2],
+        "Natalizumab": [-0.4, -0.4],
+    }
+    refused = balance_figure(explanation, reference="cladribine", shown=ALL, text=EN, theme=LIGHT)
+    assert refused["data"] == []
+
+
+@pytest.mark.parametrize("likely", [None, (10, 40)])
+def test_icon_arrays_show_a_hundred_people(likely: tuple[int, int] | None) -> None:
+    picture = unquote(icon_array(23, LIGHT, colour="#123456", likely=likely))
+    assert picture.count("<path") == 100
+    solid = picture.count('fill="#123456"/>')
+    assert solid == (23 if likely is None else 10)
+    assert picture.count("#123456") == (23 if likely is None else 40 + 17)

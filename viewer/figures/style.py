@@ -128,5 +128,16 @@ def layout(theme: Theme, separators: str) -> dict[str, Any]:
     }
 
 
+EMPTY: Figure = {
+    "data": [],
+    "layout": {
+        "xaxis": {"visible": False},
+        "yaxis": {"visible": False},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+    },
+}
+"""What a graph shows before there is an answer."""
+
 GRAPH_CONFIG: Any = {"displayModeBar": False, "responsive": True, "doubleClick": False}
 """Plotly's configuration of every graph: nothing to press by accident, no link to anywhere."""

@@ -18,13 +18,19 @@ from viewer.answers import Answers
 from viewer.components.accessible import aria
 from viewer.components.legend import count_id, legend
 from viewer.components.patient_form import patient_form
-from viewer.pages import disability, outcomes, patient_entry, similarity
+from viewer.pages import compare, disability, outcomes, patient_entry, similarity
 from viewer.session import Session
 from viewer.text import Language, Text, catalogue
 
-TABS = ("disability", "outcomes", "who")
+TABS = ("disability", "outcomes", "compare", "who")
 
-FIRST: dict[str, Any] = {"tab": TABS[0], "view": disability.FIRST_VIEW, "outcomes-view": "24"}
+FIRST: dict[str, Any] = {
+    "tab": TABS[0],
+    "view": disability.FIRST_VIEW,
+    "outcomes-view": "24",
+    "compare-view": compare.FIRST_VIEW,
+    "who-view": Treatment.UNTREATED.value,
+}
 """What stands in the stores of this page before anything is chosen."""
 
 
@@ -87,6 +93,7 @@ def register(app: dash.Dash, answers: Answers, *, prefix: str) -> None:
     patient_entry.register(app, answers)
     disability.register(app, answers)
     outcomes.register(app, answers)
+    compare.register(app, answers)
     similarity.register(app, answers)
     _wire_tabs(app, answers)
     _wire_summary(app, answers, prefix)
@@ -107,17 +114,26 @@ def _wire_tabs(app: dash.Dash, answers: Answers) -> None:
             "data": State("session", "data"),
             "view": State("view", "data"),
             "horizon": State("outcomes-view", "data"),
+            "comparison": State("compare-view", "data"),
+            "about": State("who-view", "data"),
             "language": State("language", "data"),
         },
     )
     def open_tab(
-        tab: str, data: dict[str, Any] | None, view: dict[str, str], horizon: str, language: str
+        tab: str,
+        data: dict[str, Any] | None,
+        view: dict[str, str],
+        horizon: str,
+        comparison: dict[str, str],
+        about: str,
+        language: str,
     ) -> tuple[list[Any], list[bool]]:
         text = catalogue(Language(language))
         content: dict[str, Callable[[], list[Component]]] = {
             "disability": lambda: disability.layout(view, text),
             "outcomes": lambda: outcomes.layout(horizon, text),
-            "who": lambda: similarity.layout(Session.of_json(data), answers, text),
+            "compare": lambda: compare.layout(comparison, text),
+            "who": lambda: similarity.layout(Session.of_json(data), answers, about, text),
         }
         return [content[name]() if name == tab else [] for name in TABS], [name != tab for name in TABS]
 

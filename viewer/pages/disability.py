@@ -14,7 +14,7 @@ from viewer.components.accessible import aria
 from viewer.components.outcome_table import outcome_table
 from viewer.figures.course import course_figure
 from viewer.figures.events import events_figure
-from viewer.figures.style import GRAPH_CONFIG, THEMES
+from viewer.figures.style import EMPTY, GRAPH_CONFIG, THEMES
 from viewer.session import Session, past_visits
 from viewer.text import Language, Text, catalogue
 
@@ -69,7 +69,7 @@ def figure_card(element: str, title: str, define: Component, alternative: str, h
             html.Div(
                 dcc.Graph(
                     id=element,
-                    figure={"data": [], "layout": {"xaxis": {"visible": False}, "yaxis": {"visible": False}}},
+                    figure=EMPTY,
                     config=GRAPH_CONFIG,
                     style={"height": f"{height}px"},
                 ),
@@ -85,16 +85,17 @@ def figure_card(element: str, title: str, define: Component, alternative: str, h
 def view_choice(element: str, values: tuple[str, ...], view: dict[str, str], text: Text) -> Component:
     """Return a choice between ways to look, its words those of the catalogue's ``view``."""
     options = [{"value": value, "label": text(f"view.{value}")} for value in values]
-    return _choice(element, text(f"view.{element}"), options, view[element])
+    return choice(element, text(f"view.{element}"), options, view[element])
 
 
 def horizon_choice(element: str, value: str, text: Text) -> Component:
     """Return the choice of how far to look ahead."""
     options = [{"value": str(12 * years), "label": text("view.years", years=years)} for years in (2, 5)]
-    return _choice(element, text("view.horizon"), options, value)
+    return choice(element, text("view.horizon"), options, value)
 
 
-def _choice(element: str, label: str, options: list[dict[str, str]], value: str) -> Component:
+def choice(element: str, label: str, options: list[dict[str, str]], value: str) -> Component:
+    """Return one choice among a few words, with its label."""
     return html.Div(
         [
             html.Span(label, id=f"{element}-label"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import dash
 import dash_mantine_components as dmc
-from dash import Input, Output, State, html
+from dash import Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
 from projection.result import Projection
@@ -20,6 +20,10 @@ from selection.criteria import LARGEST_DISTANCE
 from viewer.answers import Answers
 from viewer.components.accessible import aria
 from viewer.components.legend import swatch
+from viewer.components.who_table import who_table
+from viewer.figures.balance import balance_figure
+from viewer.figures.style import EMPTY, GRAPH_CONFIG, THEMES
+from viewer.pages.compare import reference_choice
 from viewer.session import Session, Similarity
 from viewer.text import NOT_SHOWN, Language, Text, catalogue
 
@@ -33,7 +37,7 @@ SIZES = ("50", "100", "200", "500")
 SAME = ("sex", "prior_treatment")
 
 
-def layout(session: Session, answers: Answers, text: Text) -> list[Component]:
+def layout(session: Session, answers: Answers, chosen: str, text: Text) -> list[Component]:
     """Return the choices at the left, who was found at the right."""
     learned = answers.projector.selector.default_weights
     asked = session.similarity
@@ -60,7 +64,31 @@ def layout(session: Session, answers: Answers, text: Text) -> list[Component]:
                     ],
                     className="card card-wide similarity",
                 ),
-                html.Div(id="who", className="who"),
+                html.Div(
+                    [
+                        html.Div(id="who", className="card card-wide"),
+                        html.Div(
+                            [
+                                reference_choice("who-class", text("who.class"), chosen, text),
+                                html.Div(id="who-features", className="table-scroll", tabIndex=0),
+                                html.H3(text("who.balance")),
+                                html.P(text("who.balance_hint"), className="hint"),
+                                html.Div(
+                                    dcc.Graph(
+                                        id="figure-balance",
+                                        figure=EMPTY,
+                                        config=GRAPH_CONFIG,
+                                        style={"height": "330px"},
+                                    ),
+                                    role="img",
+                                    **aria(label=text("who.balance_alt")),
+                                ),
+                            ],
+                            className="card card-wide",
+                        ),
+                    ],
+                    className="who",
+                ),
             ],
             className="who-grid",
         )
@@ -142,20 +170,11 @@ def _weight(name: str, weight: float, learned: Mapping[str, float], asked: Simil
     factor = asked.weights[name] / weight if name in asked.weights and weight else 1.0
     return _slider(
         weight_id(name),
-        sentence_case(text(f"feature.{name}")),
+        text.feature(name),
         text.percent(share),
         round(factor, 2),
         (0, MOST, 0.25),
     )
-
-
-def sentence_case(words: str) -> str:
-    """Return words with a capital at their beginning, and the others as they were.
-
-    >>> sentence_case("change of EDSS")
-    'Change of EDSS'
-    """
-    return words[:1].upper() + words[1:]
 
 
 def _slider(
@@ -235,16 +254,33 @@ def register(app: dash.Dash, answers: Answers) -> None:
         widest = {name: bounds[1] for name, bounds in CALIPERS.items()}
         return "200", "both", [], widest, [1] * len(answers.projector.selector.default_weights)
 
-    @app.callback(Output("who", "children"), Input("session", "data"), State("language", "data"))
-    def show(data: dict[str, Any] | None, language: str) -> list[Component]:
-        if data is None:
+    @app.callback(Output("who-view", "data"), Input("who-class", "value"), prevent_initial_call=True)
+    def look(chosen: str) -> str:
+        return chosen
+
+    @app.callback(
+        Output("who", "children"),
+        Output("who-features", "children"),
+        Output("figure-balance", "figure"),
+        Input("session", "data"),
+        Input("theme", "data"),
+        Input("who-view", "data"),
+        State("language", "data"),
+    )
+    def show(data: dict[str, Any] | None, theme_name: str | None, chosen: str, language: str) -> tuple[Any, ...]:
+        if data is None or theme_name is None:
             raise dash.exceptions.PreventUpdate
-        session = Session.of_json(data)
-        projection = answers.of(session).projection
-        if projection is None:
+        session, text = Session.of_json(data), catalogue(Language(language))
+        projection, explanation = answers.of(session).projection, answers.explanation(session)
+        if projection is None or explanation is None:
             raise dash.exceptions.PreventUpdate
         kinds = {name: source.kind for name, source in answers.projector.release.episodes.sources.items()}
-        return [provenance(projection, session, kinds, catalogue(Language(language)))]
+        about = next(one for one in explanation.classes if one.treatment == chosen)
+        return (
+            provenance(projection, session, kinds, text),
+            who_table(about, text) if about.refusal is None else html.P(text("who.refused")),
+            balance_figure(explanation, reference=chosen, shown=session.shown, text=text, theme=THEMES[theme_name]),
+        )
 
 
 def criteria_of(*, sources: str, same: list[str], calipers: Mapping[str, float]) -> dict[str, Any]:
@@ -260,7 +296,9 @@ def criteria_of(*, sources: str, same: list[str], calipers: Mapping[str, float])
     return criteria
 
 
-def provenance(projection: Projection, session: Session, kinds: Mapping[str, SourceKind], text: Text) -> Component:
+def provenance(
+    projection: Projection, session: Session, kinds: Mapping[str, SourceKind], text: Text
+) -> list[Component]:
     """Return where the patients of reference of each class come from."""
     rows = []
     for one in projection.classes:
@@ -284,23 +322,20 @@ def provenance(projection: Projection, session: Session, kinds: Mapping[str, Sou
             )
         )
     heads = [text(f"similarity.column.{name}") for name in ("treatment", "eligible", "used", "trial", "sources")]
-    return html.Section(
-        [
-            html.H3(text("similarity.provenance")),
-            html.P(text("similarity.provenance_hint", distance=text.number(LARGEST_DISTANCE, 1)), className="hint"),
-            html.Div(
-                html.Table(
-                    [
-                        html.Thead(html.Tr([html.Th(head, scope="col") for head in heads])),
-                        html.Tbody(rows),
-                    ],
-                    className="outcomes",
-                ),
-                className="table-scroll",
-                tabIndex=0,
-                role="region",
-                **aria(label=text("similarity.provenance")),
+    return [
+        html.H3(text("similarity.provenance")),
+        html.P(text("similarity.provenance_hint", distance=text.number(LARGEST_DISTANCE, 1)), className="hint"),
+        html.Div(
+            html.Table(
+                [
+                    html.Thead(html.Tr([html.Th(head, scope="col") for head in heads])),
+                    html.Tbody(rows),
+                ],
+                className="outcomes",
             ),
-        ],
-        className="card card-wide",
-    )
+            className="table-scroll",
+            tabIndex=0,
+            role="region",
+            **aria(label=text("similarity.provenance")),
+        ),
+    ]

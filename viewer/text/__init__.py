@@ -94,6 +94,11 @@ class Text:
             return f">99{space}%"
         return f"{share * 100:.0f}{space}%"
 
+    def feature(self, name: str) -> str:
+        """Return the name of a feature as it begins a line."""
+        words = self(f"feature.{name}")
+        return words[:1].upper() + words[1:]
+
     def interval(self, lower: str, upper: str) -> str:
         """Return an interval of two numbers already written."""
         if NOT_SHOWN in (lower, upper):
