@@ -16,6 +16,7 @@ from reference_db.episodes import Episodes
 from reference_db.errors import FieldProblem, InvalidInput
 from reference_db.harmonise import episodes as harmonised_episodes
 from reference_db.privacy import assess_privacy
+from reference_db.privacy.evidence import evidence_page
 from reference_db.release import Manifest, ReleaseContent, freeze
 from reference_db.sources.simulated import simulate
 from reference_db.warehouse import Warehouse, read_bkp, write_bkp
@@ -133,7 +134,8 @@ def _build(
     )
     progress(0.9, "learning from the synthetic patients")
     synthetic = Episodes(anonymous.table, {source.name: source for source in originals.sources})
-    further = attachments(synthetic)
+    evidence = evidence_page(assessment.to_json_dict(), title="Anonymous synthetic reference database")
+    further = {**attachments(synthetic), "evidence.html": evidence.encode()}
     progress(0.95, "freezing the release")
     manifest = freeze(
         home / "releases",

@@ -16,7 +16,9 @@ from cdss.cli.progress import late_progress_bar
 from cdss.cli.tables import read_table, write_table
 from reference_db.avatar import REFERENCE, RELEASE, avatarize
 from reference_db.errors import FieldProblem, InvalidInput
+from reference_db.files import write_whole
 from reference_db.privacy import PrivacyAssessment, Verdict, assess_privacy
+from reference_db.privacy.evidence import evidence_page
 
 app = typer.Typer()
 
@@ -99,6 +101,7 @@ def privacy_command(
     ] = None,
     strata: _Strata = None,
     categorical: _Labels = None,
+    evidence: Annotated[Path | None, typer.Option(help="Also write the evidence as one HTML page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     seed: _Seed = 0,
 ) -> None:
@@ -116,6 +119,8 @@ def privacy_command(
             categorical=categorical or [],
             progress=progress,
         )
+    if evidence is not None:
+        write_whole(evidence, evidence_page(assessment.to_json_dict(), title=f"Privacy of {synthetic.name}"))
     if as_json:
         typer.echo(json.dumps(assessment.to_json_dict(), indent=2))
     else:

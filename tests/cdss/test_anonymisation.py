@@ -93,9 +93,10 @@ def test_privacy_passes_avatars_and_stops_copies(cdss: Run, table: pd.DataFrame,
     table.to_csv(source, index=False)
     table.to_csv(copy, index=False)
     assert cdss("avatarize", source, made)[0] == 0
-    code, out, _ = cdss("privacy", source, made)
+    code, out, _ = cdss("privacy", source, made, "--evidence", tmp_path / "page.html")
     assert code == 0, out
     assert "every target is met" in out
+    assert "Privacy of out.csv" in (tmp_path / "page.html").read_text()
     code, out, _ = cdss("privacy", source, copy, "--json")
     assert code == 1
     written = json.loads(out)

@@ -1,0 +1,73 @@
+"""The gate: whether a recorded assessment lets a release out, judged anew by the present targets.
+
+A release carries its assessment as it was recorded. Whoever opens it asks the gate again, because the targets may
+have become stricter since, a metric or an attack may have been added, or somebody may have edited the verdict and
+not the values. A recorded verdict is therefore never believed: only values are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reference_db.privacy.targets import ATTACK_TARGETS, FURTHER_TARGETS, TARGETS, TARGETS_VERSION, Verdict
+
+
+def reasons_to_refuse(recorded: Mapping[str, Any]) -> list[str]:
+    """Return why a release with this assessment may not be used; empty when it may.
+
+    Parameters
+    ----------
+    recorded : mapping
+        What `PrivacyAssessment.to_json_dict` gave when the release was made.
+
+    Returns
+    -------
+    list of str
+        One reason per missed target, missing metric, attack or stratum, in words.
+    """
+    if not recorded.get("strata"):
+        return ["there is no privacy assessment: build it again"]
+    reasons = []
+    if recorded.get("targets_version") != TARGETS_VERSION:
+        reasons.append(
+            f"assessed by targets {recorded.get('targets_version')}, now they are {TARGETS_VERSION}: build it again"
+        )
+    for stratum in recorded["strata"]:
+        measured = {metric.get("name"): metric for metric in stratum.get("metrics", ())}
+        reasons += _missed_metrics(str(stratum.get("name")), measured)
+    tried = {attack.get("name"): attack for attack in recorded.get("attacks", ())}
+    reasons += _missed_attacks(tried)
+    return reasons
+
+
+def _missed_metrics(stratum: str, measured: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    reasons = []
+    for target in (*TARGETS, *FURTHER_TARGETS):
+        metric = measured.get(target.name)
+        if metric is None:
+            reasons.append(f"{stratum}: {target.label.lower()} was not measured")
+        elif metric.get("value") is None:
+            # A release always knows the origin of its avatars, so only columns and records can be lacking.
+            if metric.get("verdict") != Verdict.NOT_APPLICABLE:
+                reasons.append(f"{stratum}: {target.label.lower()} has no value")
+        elif not metric["value"] > target.over:
+            found = f"{target.label.lower()} is {metric['value']:.3g}"
+            reasons.append(f"{stratum}: {found}, it must exceed {target.over:g}")
+    return reasons
+
+
+def _missed_attacks(tried: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    reasons = []
+    for target in ATTACK_TARGETS.values():
+        attack = tried.get(target.name)
+        if attack is None:
+            reasons.append(f"{target.label.lower()} was not tried")
+            continue
+        risk, verdict = attack["risk"], attack.get("verdict")
+        over = risk["value"] > target.at_most and risk["lower"] > 0
+        if verdict == Verdict.FAILED or (over and verdict != Verdict.UNINFORMATIVE):
+            reasons.append(
+                f"{target.label.lower()}: the risk is {risk['value']:.3f}, it must not exceed {target.at_most:g}"
+            )
+    return reasons
