@@ -69,12 +69,13 @@ def install_doors(app: FastAPI, configuration: EhrConfiguration, *, secret: str 
     secret : str, optional
         Shared by all processes of an installation; by default one is drawn.
     """
-    from cdss.ehr import cds_hooks, fhir_api, machine_access
+    from cdss.ehr import cds_hooks, fhir_api, machine_access, smart_launch
 
     app.state.doors = Doors(configuration) if secret is None else Doors(configuration, secret)
     app.include_router(cds_hooks.router)
     app.include_router(machine_access.router)
     app.include_router(fhir_api.router)
+    app.include_router(smart_launch.router)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"] if configuration.dev else list(configuration.partners.cors_origins),

@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from cdss.ehr.elements import Json, objects, text
+from cdss.ehr.outgoing import outgoing
 
 SECONDS = 5.0
 """For one answer; decision support that comes later is not waited for."""
@@ -54,7 +55,7 @@ class FhirServer:
         dict
             By name the resources, or why they could not be had.
         """
-        async with httpx.AsyncClient(timeout=SECONDS, follow_redirects=False, headers=self._headers()) as client:
+        async with outgoing(seconds=SECONDS, headers=self._headers()) as client:
             answers = await asyncio.gather(*(self._all_pages(client, query) for query in queries.values()))
         return dict(zip(queries, answers, strict=True))
 
@@ -90,7 +91,7 @@ class FhirServer:
         url = urljoin(f"{self.base_url.rstrip('/')}/", next_page(bundle))
         if not self._is_own(url):
             raise NotHad("a next page on another server")
-        async with httpx.AsyncClient(timeout=SECONDS, follow_redirects=False, headers=self._headers()) as client:
+        async with outgoing(seconds=SECONDS, headers=self._headers()) as client:
             return await self._pages(client, url)
 
     def _is_own(self, url: str) -> bool:

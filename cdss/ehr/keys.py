@@ -12,6 +12,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from cdss.ehr.outgoing import outgoing
+
 ALGORITHMS = ("ES384", "RS384")
 """Signatures that are accepted: both recommended by CDS Hooks and required by SMART; never symmetric, never none."""
 
@@ -93,7 +95,7 @@ class KeySets:
 
 async def _fetch(url: str) -> object:
     try:
-        async with httpx.AsyncClient(timeout=5, follow_redirects=False) as client:
+        async with outgoing(seconds=5) as client:
             answer = await client.get(url, headers={"Accept": "application/json"})
         if answer.status_code != httpx.codes.OK or len(answer.content) > LARGEST_KEY_SET:
             raise KeyNotFound

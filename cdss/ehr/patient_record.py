@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from cdss.ehr.conditions import Disease, read_conditions
 from cdss.ehr.elements import Json, first, moment, text
+from cdss.ehr.fhir_server import bundled
 from cdss.ehr.mapping_report import MappingReport
 from cdss.ehr.medications import MEDICATION_TYPES, read_medications
 from cdss.ehr.observations import Reading, latest, read_observations
@@ -209,3 +210,8 @@ def _patient(
             removed = [document.pop(name, None) for name in faulty]
             if outside or not any(value is not None for value in removed):
                 return None, outside or REQUIRED
+
+
+def read_bundle(bundle: Json) -> Mapping[str, Any]:
+    """Return what a FHIR bundle says of its patient today, spelled like a patient of interest, complete or not."""
+    return read_record(bundled(bundle), today=datetime.now(UTC).date()).document

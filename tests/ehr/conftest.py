@@ -12,6 +12,7 @@ from cdss.api import problems
 from cdss.ehr.configuration import EhrConfiguration, Partners
 from cdss.ehr.doors import Doors, install_doors
 from cdss.reference import Reference
+from cdss.security.tokens import Sessions
 from cdss.settings import Settings
 from projection import Projector
 from tests.client import TestClient
@@ -61,6 +62,7 @@ def make_application(projector: Projector, configuration: EhrConfiguration) -> F
     app = FastAPI()
     app.state.settings = Settings(home=Path("unused"))
     app.state.reference = Reference(app.state.settings, _projector=projector)
+    app.state.sessions = Sessions(b"a secret of the tests, long enough")
     problems.install(app)
     install_doors(app, configuration)
     state: Doors = app.state.doors

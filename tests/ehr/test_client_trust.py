@@ -176,7 +176,7 @@ class KeyServer:
 @pytest.fixture
 def key_server() -> Iterator[KeyServer]:
     published = KeyServer()
-    thread = threading.Thread(target=published.server.serve_forever, daemon=True)
+    thread = threading.Thread(target=published.server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield published
     published.server.shutdown()
