@@ -7,6 +7,7 @@ interface it would turn every 404 into a 200.
 from __future__ import annotations
 
 from http import HTTPStatus
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -25,9 +26,12 @@ from cdss.api import (
     releases,
     session,
 )
+from cdss.api.exports import finish_checks
 from cdss.audit import AuditWriter, audit_key, open_trail
 from cdss.ehr.configuration import ehr_configuration
 from cdss.ehr.doors import install_doors
+from cdss.exports import ExportDesk
+from cdss.metrics import Metrics
 from cdss.persistence import Database, open_database
 from cdss.reference import Reference
 from cdss.security.guard import Guard
@@ -125,13 +129,14 @@ class Service:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._reference = Reference(settings)
+        self._metrics = Metrics(settings)
+        self._reference = Reference(settings, observe=self._metrics.observe_projection)
         self._database = open_database(settings)
-        key = audit_key(settings)
         self._audit = AuditWriter(open_trail(settings, self._database))
-        sessions = Sessions(key.digest("session secret").encode())
+        sessions = Sessions(audit_key(settings))
         provider = Provider(settings) if settings.login_required else None
         self._interface = create_interface(self._reference, self._database, sessions, provider)
+        self._interface.state.metrics = self._metrics
         self._viewer: ASGIApp | None = None
         self._script_hashes: tuple[str, ...] = ()
         self._guard = Guard(
@@ -164,6 +169,21 @@ class Service:
     def script_hashes(self) -> Collection[str]:
         """Return the hashes of the viewer's inline scripts, for the content security policy."""
         return self._script_hashes
+
+    def observe_request(self, kind: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        self._metrics.observe_request(kind, status, seconds)
+
+    def after_fork(self, *, first: bool) -> None:
+        """Let go of connections that the parent opened; the first child finishes export checks."""
+        self._database.forget_connections()
+        if first:
+            self.finish_checks()
+
+    def finish_checks(self) -> None:
+        """Check, beside the requests, exports whose check was interrupted by a stop."""
+        desk = ExportDesk(self._reference.settings, self._database)
+        Thread(target=finish_checks, args=(desk,), name="export checks", daemon=True).start()
 
     def close(self) -> None:
         """Keep the records that are waiting, and close the database."""

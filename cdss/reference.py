@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -9,6 +10,7 @@ from threading import Lock
 import structlog
 
 from cdss.settings import Settings
+from projection import Projection
 from projection.disclosure import DisclosedProjector
 from reference_db.errors import ReleaseError, ReleaseNotFound
 from reference_db.release import Release, active_release, open_release, verify_release
@@ -24,9 +26,12 @@ class Reference:
     ----------
     settings : Settings
         Where the releases are and which one to serve.
+    observe : callable, optional
+        Told of every projection that is given out, to count it.
     """
 
     settings: Settings
+    observe: Callable[[Projection], None] | None = None
     _projector: DisclosedProjector | None = None
     _release: Release | None = None
     _seen: tuple[tuple[str, int, int], ...] = ()
@@ -83,7 +88,7 @@ class Reference:
                     _log.error("release_refused", reason=str(error))
                     raise
                 self._seen = _signature(release.path)
-                self._projector = DisclosedProjector(release)
+                self._projector = DisclosedProjector(release, observe=self.observe)
                 self._release = release
                 _log.info("release_opened", version=release.version, patients=len(release.episodes))
             return self._projector

@@ -6,7 +6,7 @@ what changes is only what leaves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -31,10 +31,13 @@ class DisclosedProjector(Projector):
     Parameters
     ----------
     release : ReferenceRelease
+    observe : callable, optional
+        Told of every projection as it is given out, to count it.
     """
 
-    def __init__(self, release: ReferenceRelease) -> None:
+    def __init__(self, release: ReferenceRelease, *, observe: Callable[[Projection], None] | None = None) -> None:
         super().__init__(release)
+        self._observe = observe
         self._cells = CellKeys.of(release.version, len(release.episodes))
         table = release.episodes.table
         self._categories = {name: table[name].to_numpy().astype(str) for name in (*SAME, "source_kind")}
@@ -63,7 +66,10 @@ class DisclosedProjector(Projector):
         exact = super().project(poi, k=k, weights=weights, classes=classes, criteria=criteria, estimator=estimator)
         selected = self.selector.select(poi, k=k, weights=weights, classes=classes, criteria=criteria)
         parts = zip(exact.classes, selected.classes, strict=True)
-        return replace(exact, classes=tuple(self._class(part, chosen, selected) for part, chosen in parts))
+        shown = replace(exact, classes=tuple(self._class(part, chosen, selected) for part, chosen in parts))
+        if self._observe is not None:
+            self._observe(shown)
+        return shown
 
     def contrast(
         self,

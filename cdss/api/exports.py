@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cdss.api.dependencies import caller, desk
 from cdss.exports import ExportDesk, ExportRequest
+from cdss.metrics import Metrics
 from cdss.security.roles import Caller
 from reference_db.errors import CdssError
 from reference_db.release.export import Purpose
@@ -119,12 +120,22 @@ class ExportWithHistory(BaseModel):
     history: list[Happened]
 
 
-def check_in_background(desk: ExportDesk, identifier: str) -> None:
+def check_in_background(desk: ExportDesk, identifier: str, metrics: Metrics) -> None:
     """Check a request after it was answered; what cannot be done now is done when the service starts again."""
     try:
-        desk.check(identifier)
+        checked = desk.check(identifier)
     except CdssError as error:
         _log.error("export_not_checked", export=identifier, kind=type(error).__name__)
+    else:
+        metrics.export_checks.labels(checked.state).inc()
+
+
+def finish_checks(desk: ExportDesk) -> None:
+    """Check every request whose check was interrupted; a fault now leaves them for the next start."""
+    try:
+        desk.check_waiting()
+    except CdssError as error:
+        _log.error("exports_not_checked", kind=type(error).__name__)
 
 
 @router.post(
@@ -148,7 +159,7 @@ def request_export(
         reason=wish.reason,
     )
     request.state.subject = filed.identifier
-    later.add_task(check_in_background, desk, filed.identifier)
+    later.add_task(check_in_background, desk, filed.identifier, request.app.state.metrics)
     return Export.of(filed)
 
 
@@ -209,7 +220,7 @@ def decide_export(
     request.state.subject = identifier
     filed = desk.decide(asking, identifier, decision, comment=why.comment if why else "")
     if decision is Decision.RECHECK:
-        later.add_task(check_in_background, desk, identifier)
+        later.add_task(check_in_background, desk, identifier, request.app.state.metrics)
     return Export.of(filed)
 
 

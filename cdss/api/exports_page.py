@@ -77,14 +77,14 @@ def _done(
         if action == "request":
             filed = _requested(fields, asking, desk)
             request.state.subject = filed.identifier
-            later.add_task(check_in_background, desk, filed.identifier)
+            later.add_task(check_in_background, desk, filed.identifier, request.app.state.metrics)
             return again
         request.state.subject = desk.visible(asking, identifier).identifier
         if action == "deliver":
             return zipped(desk.deliver(asking, identifier))
         desk.decide(asking, identifier, _decision(action), comment=fields.get("comment", ""))
         if action == Decision.RECHECK:
-            later.add_task(check_in_background, desk, identifier)
+            later.add_task(check_in_background, desk, identifier, request.app.state.metrics)
     except (NotAllowed, NotFound, InvalidInput) as error:
         status = HTTPStatus.FORBIDDEN if isinstance(error, NotAllowed) else HTTPStatus.UNPROCESSABLE_ENTITY
         return _shown(request, asking, desk, problem=str(error), status=status)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from cdss.api.dependencies import database, reference
 from cdss.errors import DatabaseUnavailable
@@ -21,6 +22,16 @@ router = APIRouter(tags=["service"])
 def alive() -> dict[str, str]:
     """Answer as long as the process lives."""
     return {"status": "alive"}
+
+
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    responses={200: {"description": "Measures in the format of Prometheus."}},
+)
+def metrics(request: Request) -> PlainTextResponse:
+    """Return what is counted: requests, times, patients of reference, refusals, verdicts of the gates."""
+    return PlainTextResponse(request.app.state.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/readyz", responses={503: {"description": "What is missing, with the reason."}})

@@ -20,16 +20,31 @@ from cdss.settings import Settings
 KEY_FILE = "audit.key"
 
 
-@dataclass(frozen=True)
+@dataclass
 class AuditKey:
-    """A secret key; its value is never shown."""
+    """A secret key; its value is never shown.
 
-    value: bytes = field(repr=False)
+    Parameters
+    ----------
+    value : bytes
+        The key itself; empty for one that is kept in a file.
+    path : Path, optional
+        That file; read, or drawn, at the first use.
+    """
+
+    value: bytes = field(default=b"", repr=False)
+    path: Path | None = None
 
     def digest(self, *parts: str) -> str:
-        """Return the keyed digest (HMAC-SHA-256) of texts, none of which can pass for part of another."""
+        """Return the keyed digest (HMAC-SHA-256) of texts, none of which can pass for part of another.
+
+        Raises
+        ------
+        DatabaseUnavailable
+            If the file of the key can be neither read nor written.
+        """
         message = b"".join(len(part.encode()).to_bytes(8) + part.encode() for part in parts)
-        return hmac.new(self.value, message, hashlib.sha256).hexdigest()
+        return hmac.new(self._secret(), message, hashlib.sha256).hexdigest()
 
     def pseudonym(self, kind: str, text: str) -> str:
         """Return what stands for a person or a session in the trail; empty for an empty text.
@@ -43,25 +58,25 @@ class AuditKey:
         """
         return self.digest("pseudonym", kind, text)[:24] if text else ""
 
+    def _secret(self) -> bytes:
+        if not self.value and self.path is not None:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                if not self.path.exists():
+                    _draw(self.path)
+                self.value = self.path.read_bytes()
+            except OSError as error:
+                raise DatabaseUnavailable(f"the key of the audit trail cannot be used: {error.strerror}") from error
+        if not self.value:
+            raise DatabaseUnavailable("the key of the audit trail is empty")
+        return self.value
+
 
 def audit_key(settings: Settings) -> AuditKey:
-    """Return the key of the settings, or the one kept below home, drawn at the first use.
-
-    Raises
-    ------
-    DatabaseUnavailable
-        If the folder can be neither read nor written to.
-    """
+    """Return the key of the settings, or the one kept below home."""
     if settings.audit_key is not None:
         return AuditKey(settings.audit_key.get_secret_value().encode())
-    path = settings.home / KEY_FILE
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            _draw(path)
-        return AuditKey(path.read_bytes())
-    except OSError as error:
-        raise DatabaseUnavailable(f"the key of the audit trail cannot be used: {error.strerror}") from error
+    return AuditKey(path=settings.home / KEY_FILE)
 
 
 def _draw(path: Path) -> None:

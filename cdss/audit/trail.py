@@ -242,13 +242,7 @@ class AuditTrail:
 
 
 def open_trail(settings: Settings, database: Database) -> AuditTrail:
-    """Return the trail of an installation.
-
-    Raises
-    ------
-    DatabaseUnavailable
-        If its key cannot be read or drawn.
-    """
+    """Return the trail of an installation."""
     key = audit_key(settings)
     return AuditTrail(database, key, Witness(settings.home / WITNESS_FILE, key))
 

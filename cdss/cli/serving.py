@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -25,9 +26,13 @@ def serve(
     host: _Host = None,
     port: _Port = None,
     release: Annotated[str | None, typer.Option(help="Version to serve; the active one by default.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes that answer, sharing one release in memory; 1 by default.", min=1, max=64),
+    ] = None,
 ) -> None:
     """Serve the HTTP interface and the viewer on one port."""
-    _serve(_chosen(host=host, port=port, release=release))
+    _serve(_chosen(host=host, port=port, release=release, workers=workers))
 
 
 @app.command()
@@ -44,8 +49,10 @@ def demo(host: _Host = None, port: _Port = None) -> None:
     _serve(chosen)
 
 
-def _chosen(*, host: str | None = None, port: int | None = None, release: str | None = None) -> Settings:
-    given = {"host": host, "port": port, "release": release}
+def _chosen(
+    *, host: str | None = None, port: int | None = None, release: str | None = None, workers: int | None = None
+) -> Settings:
+    given = {"host": host, "port": port, "release": release, "workers": workers}
     return settings().model_copy(update={name: value for name, value in given.items() if value is not None})
 
 
@@ -64,13 +71,23 @@ def _has_usable_release(chosen: Settings) -> bool:
 def _serve(chosen: Settings) -> None:
     # One thread for linear algebra: a second one slows a single query down and lengthens the slowest ones.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from cdss.security.exposure import check_exposure
+
+    check_exposure(chosen)
+    with TemporaryDirectory(prefix="cdss-metrics-") as folder:
+        if chosen.workers > 1:
+            # Read when the measures are imported: the processes add up what they count in files of this folder.
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        _answer(chosen)
+
+
+def _answer(chosen: Settings) -> None:
     import uvicorn
 
     from cdss.app import create_app
     from cdss.logs import configure_logs
-    from cdss.security.exposure import check_exposure
+    from cdss.workers import Workers, listen
 
-    check_exposure(chosen)
     configure_logs()
     service = create_app(chosen)
     scheme = "http" if chosen.tls_certificate is None else "https"
@@ -82,7 +99,7 @@ def _serve(chosen: Settings) -> None:
     typer.echo(f"Viewer          {address}/viewer/\nHTTP interface  {address}/docs")
     reached = "this machine only (loopback), without a login" if not chosen.login_required else "callers with a login"
     typer.echo(f"Reached by      {reached}\nStop with Ctrl-C.")
-    uvicorn.run(
+    server = uvicorn.Config(
         service,
         host=chosen.host,
         port=chosen.port,
@@ -95,3 +112,17 @@ def _serve(chosen: Settings) -> None:
         ssl_keyfile=chosen.tls_key,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    if chosen.workers == 1:
+        service.finish_checks()
+        uvicorn.Server(server).run()
+        return
+    try:
+        listener = listen(chosen.host, chosen.port)
+    except OSError as error:
+        raise CdssError(f"{address} cannot be listened on: {error.strerror}") from error
+
+    def answer(place: int) -> None:
+        service.after_fork(first=place == 0)
+        uvicorn.Server(server).run(sockets=[listener])
+
+    Workers(chosen.workers, answer, grace=GRACE_SECONDS).run()

@@ -105,6 +105,10 @@ class Database:
         if self._is_sqlite and not os.access(Path(self._url.database or "").parent, os.W_OK):
             raise DatabaseUnavailable("the folder of the database is read-only")
 
+    def forget_connections(self) -> None:
+        """Leave connections to the parent process that opened them, after a fork."""
+        self._engine.dispose(close=False)
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import secrets
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -48,6 +49,9 @@ class Surroundings(Protocol):
 
     def script_hashes(self) -> Collection[str]:
         """Return the hashes of the viewer's inline scripts."""
+
+    def observe_request(self, kind: str, status: int, seconds: float) -> None:
+        """Count a request."""
 
 
 @dataclass
@@ -107,6 +111,9 @@ class Guard:
             caller = self._caller(headers, needs)
         except NotAuthenticated as error:
             return self._asked_to_log_in(scope, headers, error)
+        except DatabaseUnavailable as error:
+            _log.error("session_not_read", reason=str(error))
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "Nothing can be answered now: see /readyz.")
         scope["state"]["caller"] = caller
         wait = self._rate.seconds_to_wait(caller.session or _client(scope))
         if wait:
@@ -156,6 +163,7 @@ class Guard:
     def _recorded(self, scope: Scope, headers: Headers, needs: Access, send: Send) -> Send:
         """Send an answer only when the record of it is kept; without one, a 503 goes out instead."""
         withheld = False
+        begun = time.perf_counter()
 
         async def sending(message: Message) -> None:
             nonlocal withheld
@@ -170,6 +178,8 @@ class Guard:
                     secure=self.settings.secure,
                 )
                 self._renew(headers, answer)
+                kind = scope["state"].get("action", needs.action) or "other"
+                self.surroundings.observe_request(kind, message["status"], time.perf_counter() - begun)
                 if not await self._kept(scope, needs, message["status"]):
                     withheld = True
                     instead = problem(HTTPStatus.SERVICE_UNAVAILABLE, "Nothing can be answered now: see /readyz.")
@@ -202,7 +212,10 @@ class Guard:
 
     def _renew(self, headers: Headers, answer: MutableHeaders) -> None:
         cookie = session_cookie(headers)
-        renewed = self.sessions.renewed(cookie) if cookie else None
+        try:
+            renewed = self.sessions.renewed(cookie) if cookie else None
+        except DatabaseUnavailable:
+            return
         if renewed is not None and "set-cookie" not in answer:
             answer.append("set-cookie", cookie_header(renewed, secure=self.settings.secure))
 

@@ -17,6 +17,7 @@ import jwt
 import structlog
 from jwt import PyJWK, PyJWKSet
 
+from cdss.audit import AuditKey
 from cdss.errors import NotAuthenticated
 from cdss.security.roles import Caller, Role
 from cdss.settings import Settings
@@ -148,12 +149,16 @@ class Sessions:
 
     Parameters
     ----------
-    secret : bytes
+    key : AuditKey
         Never leaves the installation; tokens of another one do not pass.
     """
 
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+    def __init__(self, key: AuditKey) -> None:
+        self._key = key
+
+    @property
+    def _secret(self) -> str:
+        return self._key.digest("session secret")
 
     def issue(self, identifier: str, role: Role, *, proven: bool) -> str:
         """Return the token of a new session."""

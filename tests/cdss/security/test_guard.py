@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cdss.audit import AuditRecord, open_trail
+from cdss.audit import AuditKey, AuditRecord, open_trail
 from cdss.persistence import open_database
 from cdss.security.exposure import check_exposure
 from cdss.security.guard import COOKIE
@@ -148,7 +148,7 @@ def test_a_token_becomes_a_session_for_the_browser(serve: Serve) -> None:
 
 
 def test_sessions_expire(monkeypatch: pytest.MonkeyPatch) -> None:
-    sessions = Sessions(b"s" * 32)
+    sessions = Sessions(AuditKey(b"s" * 32))
     token = sessions.issue("x", Role.STEWARD, proven=True)
     assert sessions.caller(token, by_cookie=True) is not None
     assert sessions.renewed(token) is None
@@ -157,11 +157,11 @@ def test_sessions_expire(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cdss.security.tokens.SESSION", datetime.timedelta(seconds=-1))
     monkeypatch.setattr("cdss.security.tokens.IDLE", datetime.timedelta(minutes=30))
     assert sessions.caller(sessions.issue("x", Role.STEWARD, proven=True), by_cookie=True) is None
-    assert Sessions(b"t" * 32).caller(token, by_cookie=True) is None
+    assert Sessions(AuditKey(b"t" * 32)).caller(token, by_cookie=True) is None
 
 
 def test_a_session_in_use_is_renewed_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    sessions = Sessions(b"s" * 32)
+    sessions = Sessions(AuditKey(b"s" * 32))
     token = sessions.issue("x", Role.STEWARD, proven=True)
     monkeypatch.setattr("cdss.security.tokens.IDLE", datetime.timedelta(hours=2))
     renewed = sessions.renewed(token)
