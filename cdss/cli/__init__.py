@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cdss.cli import anonymisation, consultation, database, governance, serving, sources
+from cdss.cli import anonymisation, consultation, database, evaluation, governance, serving, sources
 from cdss.logs import configure_logs
 from reference_db.errors import CdssError
 
@@ -17,7 +17,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (serving.app, database.app, consultation.app, anonymisation.app, sources.app, governance.app):
+for commands in (
+    serving.app,
+    database.app,
+    consultation.app,
+    anonymisation.app,
+    sources.app,
+    governance.app,
+    evaluation.app,
+):
     app.add_typer(commands)
 
 

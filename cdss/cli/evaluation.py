@@ -1,0 +1,368 @@
+"""Commands of the clinical evaluation: design, open, rehearse, monitor, close, report, export."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cdss.cli.progress import late_progress_bar
+from cdss.settings import settings
+from reference_db.errors import CdssError, InvalidInput
+
+if TYPE_CHECKING:
+    import httpx
+
+    from cdss.evaluation.conduct import Conduct
+    from cdss.evaluation.simulation import Assumptions, PatientPool
+
+app = typer.Typer()
+evaluation = typer.Typer(help="Evaluate what the use of the tool changes: a randomised trial.", no_args_is_help=True)
+app.add_typer(evaluation, name="evaluation")
+
+_Protocol = Annotated[Path, typer.Argument(help="YAML file of the protocol.")]
+_Code = Annotated[str, typer.Argument(help="Code of a trial, as `cdss evaluation list` prints it.")]
+_AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Assume = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--assume", help="An assumption, as name=value; repeatable. `cdss evaluation assumptions` lists them."
+    ),
+]
+_Seed = Annotated[int, typer.Option(help="Seed of everything random.", min=0)]
+
+
+@evaluation.command()
+def protocol(path: Annotated[Path, typer.Argument(help="YAML file to write.")]) -> None:
+    """Write an example protocol to start from."""
+    from cdss.evaluation.examples import example_text
+
+    if path.exists():
+        raise InvalidInput.of(str(path), "exists already: choose another name")
+    _write(path, example_text().encode())
+    typer.echo(f"{path} written: edit it, then `cdss evaluation design {path}`")
+
+
+@evaluation.command("assumptions")
+def list_assumptions() -> None:
+    """List what a simulated trial assumes, with defaults and ranges."""
+    from cdss.evaluation.simulation import Assumptions
+
+    table = Table("assumption", "default", "what")
+    for name, field in Assumptions.model_fields.items():
+        table.add_row(name, f"{field.default:g}", field.description or "")
+    Console().print(table)
+
+
+@evaluation.command()
+def design(
+    path: _Protocol,
+    sizes: Annotated[
+        str, typer.Option(help="Numbers of consultations, comma-separated; the protocol's by default.")
+    ] = "",
+    clusters: Annotated[
+        str, typer.Option(help="Numbers of neurologists, comma-separated; the protocol's by default.")
+    ] = "",
+    endpoint: Annotated[
+        list[str] | None, typer.Option(help="Endpoint; repeatable, `all` for all; the primary one by default.")
+    ] = None,
+    repetitions: Annotated[int, typer.Option(help="Simulated trials per size.", min=10)] = 200,
+    assume: _Assume = None,
+    seed: _Seed = 1,
+    jobs: Annotated[int, typer.Option(help="Processes; -1 for one per core.")] = -1,
+    release: Annotated[str | None, typer.Option(help="Release to recruit from; the active one by default.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="PNG or SVG file for the power curves.")] = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Compute power by simulation: patients of the release, the protocol's allocation, the planned analysis."""
+    from cdss.evaluation.design import simulate_power
+    from cdss.evaluation.design.pictures import draw_power
+    from cdss.evaluation.protocol import read_protocol
+
+    planned = read_protocol(path)
+    chosen = _assumptions(assume)
+    names = [e.name for e in planned.endpoints] if endpoint == ["all"] else endpoint
+    numbers = _numbers(sizes, "sizes") or [planned.sample_size]
+    of_clusters: list[int | None] = [*_numbers(clusters, "clusters")] or [None]
+    asked = [(n, k) for k in of_clusters for n in numbers]
+    with late_progress_bar("design") as progress:
+        progress(0.0, "patients of the release")
+        points = simulate_power(
+            planned,
+            _pool(release, seed),
+            chosen,
+            sizes=asked,
+            endpoints=names,
+            repetitions=repetitions,
+            seed=seed,
+            jobs=jobs,
+            progress=progress,
+        )
+    if picture is not None:
+        draw_power(points, picture)
+    if as_json:
+        typer.echo(json.dumps([asdict(point) for point in points], indent=2))
+        return
+    table = Table("endpoint", "neurologists", "consultations", "power (95 % interval)", "effect", "standard error")
+    for point in points:
+        power = f"{point.power:.2f} ({point.lower:.2f} to {point.upper:.2f})"
+        row = (point.endpoint, str(point.clusters), str(point.consultations), power)
+        table.add_row(*row, f"{point.effect:.2f}", f"{point.standard_error:.2f}")
+    Console().print(table)
+    typer.echo(f"{repetitions} simulated trials per line, two-sided level {planned.analysis.alpha:g}, seed {seed}")
+
+
+@evaluation.command("open")
+def open_trial(
+    path: _Protocol,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the allocation, for rehearsals; drawn by default.", min=0)
+    ] = None,
+) -> None:
+    """Open a trial: fix its protocol, and publish the commitment to its allocation."""
+    from cdss.evaluation.protocol import read_protocol
+
+    planned = read_protocol(path)
+    with _conduct("open", planned.code) as conduct:
+        state = conduct.open(planned, seed=seed)
+    typer.echo(f"trial {state.code} is open\nprotocol    {state.digest}\ncommitment  {state.commitment}")
+
+
+@evaluation.command("list")
+def list_trials() -> None:
+    """List the trials."""
+    with _conduct("read") as conduct:
+        states = conduct.trials()
+    if not states:
+        typer.echo("no trial yet: `cdss evaluation open PROTOCOL`", err=True)
+        return
+    table = Table("trial", "status", "opened", "protocol")
+    for state in states:
+        table.add_row(state.code, state.status, f"{state.opened_at:%Y-%m-%d}", state.digest[:12])
+    Console().print(table)
+
+
+@evaluation.command()
+def close(code: _Code) -> None:
+    """Close a trial to new patients, and make seed and salt of its allocation known."""
+    with _conduct("close", code) as conduct:
+        state = conduct.close(code)
+    typer.echo(f"trial {state.code} is closed\nseed  {state.seed}\nsalt  {state.salt}")
+
+
+@evaluation.command()
+def verify(code: _Code) -> None:
+    """Check that the allocation of a closed trial is the one committed to, and was followed; exits with 1 if not."""
+    from cdss.evaluation.verification import departures
+
+    with _conduct("verify", code) as conduct:
+        found = departures(conduct, code)
+    for line in found:
+        typer.echo(line, err=True)
+    if found:
+        raise typer.Exit(1)
+    typer.echo(f"trial {code}: allocated as committed")
+
+
+@evaluation.command("monitor")
+def show_monitoring(code: _Code, as_json: _AsJson = False) -> None:
+    """Show accrual, balance, completeness and deviations; no outcome by arm."""
+    from cdss.evaluation.monitoring import monitor
+
+    with _conduct("monitor", code) as conduct:
+        state = monitor(conduct, code)
+    if as_json:
+        typer.echo(json.dumps(asdict(state), indent=2, default=str))
+        return
+    table = Table("what", "number")
+    table.add_row("allocated of planned", f"{state.allocated} of {state.planned}")
+    for name, counts in (
+        ("arm", state.by_arm),
+        ("neurologist", state.by_cluster),
+        ("not randomised", state.not_randomised),
+    ):
+        for key, count in counts.items():
+            table.add_row(f"{name}: {key}", str(count))
+    for name, share in (*state.questionnaires.items(), *((f"visit, month {m}", v) for m, v in state.visits.items())):
+        table.add_row(name, f"{share.received} of {share.expected}")
+    table.add_row("withdrawn (erased)", f"{state.withdrawn} ({state.erased})")
+    table.add_row("tool used in a usual consultation", str(state.deviations))
+    table.add_row("no decision recorded", str(state.incomplete_consultations))
+    Console().print(table)
+
+
+@evaluation.command()
+def rehearse(
+    path: _Protocol,
+    url: Annotated[str, typer.Option(help="Address of a running service.")] = "http://127.0.0.1:8000",
+    seed: _Seed = 1,
+    assume: _Assume = None,
+    release: Annotated[str | None, typer.Option(help="Release to recruit from; the active one by default.")] = None,
+) -> None:
+    """Conduct a simulated trial through the HTTP interface of a running service; open it there first if need be."""
+    import httpx
+    import numpy as np
+
+    from cdss.evaluation.protocol import read_protocol
+    from cdss.evaluation.simulation import simulate_consultations
+    from cdss.evaluation.simulation.rehearsal import API
+    from cdss.evaluation.simulation.rehearsal import rehearse as conduct_simulated
+
+    planned = read_protocol(path)
+    rng = np.random.default_rng(seed)
+    trial = simulate_consultations(planned, _pool(release, seed), _assumptions(assume), rng=rng)
+    try:
+        with httpx.Client(base_url=url, timeout=60.0, trust_env=False) as client:
+            client.headers["Authorization"] = f"Bearer {_session(client)}"
+            if client.get(f"{API}/trials/{planned.code}").status_code == httpx.codes.NOT_FOUND:
+                opened = client.post(f"{API}/trials", json={"protocol": planned.document(), "seed": seed})
+                if opened.is_error:
+                    raise InvalidInput.of("protocol", f"the service refused it: {opened.text}")
+            with late_progress_bar("rehearsal") as progress:
+                done = conduct_simulated(client, planned, trial, rng=rng, progress=progress)
+    except httpx.TransportError as error:
+        raise InvalidInput.of("url", f"{url} does not answer: start `cdss serve` first") from error
+    typer.echo(f"{len(done.arms)} consultations of trial {planned.code} conducted with {done.requests} requests")
+
+
+@evaluation.command()
+def report(
+    code: _Code,
+    to: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    seed: _Seed = 1,
+) -> None:
+    """Analyse a trial as planned and write its report: flow, baseline, effects, missing outcomes, checklists."""
+    from cdss.evaluation.report import trial_report
+
+    with _conduct("report", code) as conduct, late_progress_bar("report") as progress:
+        progress(0.1, "analysis")
+        page = trial_report(conduct, code, seed=seed)
+    _write(to, page.encode())
+    typer.echo(f"{to} written")
+
+
+@evaluation.command()
+def export(
+    code: _Code,
+    to: Annotated[Path, typer.Option(help="Folder to make.")],
+    seed: _Seed = 1,
+) -> None:
+    """Write SDTM-like tables of anonymous avatars of the patients; exits with 1 when a privacy target is missed."""
+    import numpy as np
+
+    from cdss.evaluation.anonymous import anonymous_trial, csv_files
+    from cdss.evaluation.collection import collect
+    from cdss.evaluation.sdtm import sdtm_tables
+
+    with _conduct("export", code) as conduct, late_progress_bar("export") as progress:
+        _, planned = conduct.trial(code)
+        progress(0.1, "avatars and their privacy")
+        made = anonymous_trial(collect(conduct.database, planned), rng=np.random.default_rng(seed))
+    if not made.assessment.passed:
+        typer.echo("nothing was written, a privacy target was missed:", err=True)
+        for failure in made.assessment.failures:
+            typer.echo(f"  {failure}", err=True)
+        raise typer.Exit(1)
+    if to.exists():
+        raise InvalidInput.of("to", f"{to} exists already: choose another name")
+    to.mkdir(parents=True)
+    for name, content in csv_files(sdtm_tables(planned, made.data)).items():
+        _write(to / name, content)
+    typer.echo(f"{len(made.data)} anonymous patients written to {to}")
+
+
+@contextmanager
+def _conduct(verb: str, subject: str = "") -> Iterator[Conduct]:
+    """Give the conduct of trials on the service's database, and record the command whatever comes of it."""
+    from cdss.audit import AuditEntry, Outcome, open_trail
+    from cdss.evaluation.conduct import Conduct
+    from cdss.persistence import open_database
+
+    chosen = settings()
+    if chosen.login_required:
+        raise InvalidInput.of("command", "where a login is required, use the HTTP interface", "/api/v1/evaluation")
+    database = open_database(chosen)
+    trail = open_trail(chosen, database)
+
+    def record(outcome: Outcome, status: int) -> None:
+        entry = AuditEntry(
+            actor=getpass.getuser(),
+            role="trialist",
+            action=f"evaluation.{verb}",
+            session="command line",
+            subject=subject[:40],
+            outcome=outcome,
+            status=status,
+        )
+        trail.append([entry])
+
+    try:
+        try:
+            yield Conduct(database)
+        except CdssError:
+            record(Outcome.REFUSED, 2)
+            raise
+        record(Outcome.SUCCESS, 0)
+    finally:
+        database.close()
+
+
+def _pool(release: str | None, seed: int) -> PatientPool:
+    import numpy as np
+
+    from cdss.evaluation.simulation import patient_pool
+    from reference_db.errors import ReleaseNotFound
+    from reference_db.release import active_release, open_release
+
+    releases = settings().releases
+    path = releases / release if release else active_release(releases)
+    if path is None:
+        raise ReleaseNotFound(f"no release is active in {releases}: run `cdss build`")
+    return patient_pool(open_release(path).episodes, rng=np.random.default_rng(seed))
+
+
+def _assumptions(given: list[str] | None) -> Assumptions:
+    from cdss.evaluation.simulation.assumptions import assumptions
+
+    values: dict[str, float] = {}
+    for item in given or []:
+        name, _, number = item.partition("=")
+        try:
+            values[name] = float(number)
+        except ValueError as error:
+            raise InvalidInput.of("assume", f"{item!r} is not an assumption", "name=number") from error
+    return assumptions(**values)
+
+
+def _numbers(text: str, option: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise InvalidInput.of(option, f"{text!r} is not a list of whole numbers", "such as 200,400,600") from error
+
+
+def _session(client: httpx.Client) -> str:
+    """Return a bearer token: ``CDSS_TOKEN`` where a login is required, otherwise a declared session."""
+    token = os.environ.get("CDSS_TOKEN", "")
+    if token:
+        return token
+    answered = client.post("/api/v1/session", json={"name": getpass.getuser(), "role": "trialist"})
+    if answered.is_error:
+        raise InvalidInput.of("url", f"no session could be opened: {answered.text}", "a token in CDSS_TOKEN")
+    return str(answered.json()["token"])
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise InvalidInput.of(str(path), f"cannot be written: {error.strerror or error}") from error

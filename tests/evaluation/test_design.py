@@ -1,0 +1,143 @@
+"""Power by simulation, what leaves a trial, and the pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cdss.evaluation.allocation import allocation_list
+from cdss.evaluation.anonymous import IDENTIFYING, anonymous_trial, csv_files
+from cdss.evaluation.dataset import TrialData
+from cdss.evaluation.design import PowerPoint, simulate_power
+from cdss.evaluation.design.pictures import draw_power
+from cdss.evaluation.design.power import wilson, with_size
+from cdss.evaluation.examples import example_protocol
+from cdss.evaluation.instruments import instrument, instruments
+from cdss.evaluation.sdtm import sdtm_tables
+from cdss.evaluation.simulation import Assumptions, PatientPool, observe, simulate_consultations
+from cdss.evaluation.simulation.assumptions import assumptions
+from cdss.evaluation.simulation.consultations import allocate
+from cdss.evaluation.simulation.rehearsal import responses_of
+from reference_db.errors import InvalidInput
+
+
+@pytest.fixture(scope="module")
+def points(pool: PatientPool) -> tuple[PowerPoint, ...]:
+    """Power at two sizes."""
+    return simulate_power(
+        example_protocol(),
+        pool,
+        Assumptions(conflict_effect=-12.0),
+        sizes=[(60, None), (400, 20)],
+        repetitions=20,
+        seed=2,
+    )
+
+
+def test_power_rises_with_size_and_the_effect_is_the_assumed_one(points: tuple[PowerPoint, ...]) -> None:
+    small, large = points
+    assert (small.clusters, large.clusters) == (10, 20)
+    assert small.power < large.power
+    assert large.power >= 0.9
+    assert large.effect == pytest.approx(-12.0, abs=2.0)
+    assert large.standard_error < small.standard_error
+    assert small.lower <= small.power <= small.upper
+
+
+def test_jobs_do_not_change_the_answer(pool: PatientPool) -> None:
+    arguments = {"sizes": [(40, None)], "repetitions": 20, "seed": 3}
+    one = simulate_power(example_protocol(), pool, Assumptions(), jobs=1, **arguments)
+    two = simulate_power(example_protocol(), pool, Assumptions(), jobs=2, **arguments)
+    assert one == two
+
+
+def test_progress_ends_at_one(pool: PatientPool) -> None:
+    seen: list[float] = []
+    simulate_power(
+        example_protocol(),
+        pool,
+        Assumptions(),
+        sizes=[(40, None)],
+        repetitions=20,
+        progress=lambda share, _step: seen.append(share),
+    )
+    assert seen == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("name", ["power.png", "power.svg"])
+def test_pictures_are_drawn(points: tuple[PowerPoint, ...], tmp_path: Path, name: str) -> None:
+    draw_power(points, tmp_path / name)
+    assert (tmp_path / name).stat().st_size > 5_000
+    with pytest.raises(InvalidInput, match="neither PNG nor SVG"):
+        draw_power(points, tmp_path / "power.pdf")
+
+
+def test_questions_that_cannot_be_answered_are_refused(pool: PatientPool) -> None:
+    with pytest.raises(InvalidInput, match="no wellbeing"):
+        simulate_power(example_protocol(), pool, Assumptions(), sizes=[(40, None)], endpoints=["wellbeing"])
+    with pytest.raises(InvalidInput, match="10 or more"):
+        simulate_power(example_protocol(), pool, Assumptions(), sizes=[(40, None)], repetitions=1)
+    with pytest.raises(InvalidInput, match="2 to 98"):
+        assumptions(conflict_effect=-39.0)
+    with pytest.raises(InvalidInput, match="cluster_correlation"):
+        assumptions(cluster_correlation=2.0)
+
+
+def test_more_clusters_are_made_after_those_there_are() -> None:
+    larger = with_size(example_protocol(), consultations=500, clusters=24)
+    assert len({cluster.code for cluster in larger.clusters}) == 24
+    assert {cluster.stratum for cluster in larger.clusters} == {"larger", "smaller"}
+
+
+def test_wilson_matches_a_published_value() -> None:
+    """Newcombe RG, Stat Med 1998;17:857-872, table I: 81 of 263."""
+    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+
+@pytest.mark.parametrize("code", list(instruments()))
+def test_simulated_responses_have_the_score_wanted_on_average(code: str) -> None:
+    rng = np.random.default_rng(1)
+    for wanted in (0.0, 33.3, 71.9, 100.0):
+        scores = [instrument(code).score(responses_of(code, wanted, rng)).total for _ in range(300)]
+        assert np.mean(np.array(scores, dtype=float)) == pytest.approx(wanted, abs=0.3)
+
+
+@pytest.fixture(scope="module")
+def data(pool: PatientPool) -> TrialData:
+    """One simulated trial."""
+    protocol = example_protocol()
+    trial = simulate_consultations(protocol, pool, Assumptions(), rng=np.random.default_rng(6))
+    return observe(trial, allocate(protocol, allocation_list(protocol, seed=6), trial))
+
+
+def test_tables_hold_every_patient_questionnaire_and_event(data: TrialData) -> None:
+    tables = sdtm_tables(example_protocol(), data)
+    assert list(tables) == ["DM", "DS", "QS", "CE"]
+    assert tables["DM"]["USUBJID"].is_unique
+    assert len(tables["DM"]) == len(data)
+    for domain, table in tables.items():
+        assert (table["DOMAIN"] == domain).all()
+        assert set(table["USUBJID"]) <= set(tables["DM"]["USUBJID"])
+    relapses = (tables["CE"]["CETERM"] == "RELAPSE").sum()
+    assert relapses == data.table["relapses"].sum()
+    assert len(tables["CE"]) - relapses == data.table["worsening_event"].sum()
+    assert (tables["QS"].groupby("USUBJID")["QSSEQ"].max() == tables["QS"].groupby("USUBJID").size()).all()
+
+
+def test_what_leaves_is_synthetic_and_names_no_place(data: TrialData) -> None:
+    made = anonymous_trial(data, rng=np.random.default_rng(1))
+    assert len(made.data) == len(data)
+    assert made.data.table["arm"].value_counts().to_dict() == data.table["arm"].value_counts().to_dict()
+    for name in set(IDENTIFYING) - {"period", "withdrawn"}:
+        assert not set(made.data.table[name]) & set(data.table[name])
+    assert {m.name for s in made.assessment.strata for m in s.metrics}
+    files = csv_files(sdtm_tables(example_protocol(), made.data))
+    assert all(b"site-a" not in content and b"n01" not in content for content in files.values())
+
+
+def test_a_small_trial_is_not_exported(data: TrialData) -> None:
+    few = TrialData(data.table.head(30), data.screening)
+    with pytest.raises(InvalidInput, match="too few"):
+        anonymous_trial(few, rng=np.random.default_rng(1))
