@@ -13,15 +13,15 @@ from projection.engines.design import CLASSES, MONTHS, with_class
 from projection.engines.model import Arrays, Floats, Forecast, Training
 from projection.engines.trees import Trees
 
-_LEARNED_MONTHS = (6.0, 12.0, 18.0, 24.0)
+_LEARNED_MONTHS = (6.0, 12.0, 24.0)
 """Months that are learned from; the month is a feature, and those between are forecast as well."""
 
 _FEWEST = 100
 """Observations below which a class has no model of its own."""
 
 _PARAMETERS: dict[str, Any] = {
-    "max_iter": 60,
-    "learning_rate": 0.1,
+    "max_iter": 40,
+    "learning_rate": 0.12,
     "max_leaf_nodes": 12,
     "min_samples_leaf": 60,
     "l2_regularization": 5.0,
