@@ -127,9 +127,9 @@ def _build(
         origin=anonymous.origin,
         strata=("source", "arm"),
         rng=privacy_rng,
-        rehearse=lambda table, rng: anonymise_episodes(
-            table, k=config.k, ncp=config.ncp, weights=config.weights, rng=rng
-        ).table,
+        rehearse=lambda table, rng: (
+            anonymise_episodes(table, k=config.k, ncp=config.ncp, weights=config.weights, rng=rng).table
+        ),
         progress=lambda share, doing: progress(0.6 + 0.3 * share, doing),
     )
     progress(0.9, "learning from the synthetic patients")
