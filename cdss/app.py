@@ -16,6 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from cdss import __version__
 from cdss.api import (
     evaluation,
+    evaluation_pages,
     exports,
     exports_page,
     features,
@@ -89,6 +90,7 @@ def create_interface(
         app.include_router(router, prefix="/api/v1")
     app.include_router(session.router, prefix="/api/v1")
     app.include_router(evaluation.router, prefix="/api/v1")
+    app.include_router(evaluation_pages.router)
     app.include_router(session.login)
     app.include_router(exports.router, prefix="/api/v1")
     app.include_router(exports_page.router)

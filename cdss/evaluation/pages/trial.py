@@ -1,0 +1,82 @@
+"""The list of trials, and the page of one: how it is going, and the form for a new patient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from cdss.evaluation.conduct import CLOSED, TrialState
+from cdss.evaluation.monitoring import Monitoring
+from cdss.evaluation.pages.frame import Words, choice, form, rows
+from cdss.evaluation.protocol import Protocol
+from cdss.security.roles import PERMISSIONS, Permission
+from reference_db.schema import AGE_RANGE
+from reference_db.vocabulary import Phenotype, Sex
+
+HOME = "/evaluation"
+
+
+def home_page(say: Words, trials: Sequence[TrialState], *, who: str, declare: bool) -> str:
+    """Return the list of trials, and the form in which people say who they are where no login is required."""
+    parts = [f"<p>{say('who')} <strong>{escape(who)}</strong>.</p>"] if who else []
+    if declare:
+        roles = [(role.value, role.value) for role in sorted(PERMISSIONS[Permission.EVALUATE])]
+        name = f'<label>{say("name")} <input name="name" required maxlength="80"></label>'
+        inner = (
+            f"<fieldset><legend>{say('declare')}</legend>{name}{choice('role', roles, label=say('role'))}</fieldset>"
+        )
+        parts.append(form(f"{HOME}/session", inner, say("enter"), say=say))
+    if who:
+        links = "".join(
+            f'<li><a href="{HOME}/trials/{escape(trial.code)}?lang={say.language}">{escape(trial.code)}</a> '
+            f"({escape(trial.status)})</li>"
+            for trial in trials
+        )
+        parts.append(f"<h2>{say('trials')}</h2>" + (f"<ul>{links}</ul>" if links else f"<p>{say('none')}</p>"))
+    return "".join(parts)
+
+
+def trial_page(say: Words, protocol: Protocol, state: Monitoring) -> str:
+    """Return the page of a trial."""
+    pairs: list[tuple[str, object]] = [
+        (say("allocated"), f"{state.allocated} / {state.planned}"),
+        (say("consented"), state.consented),
+        (say("withdrawn"), state.withdrawn),
+    ]
+    for label, counts in (
+        ("arm", state.by_arm),
+        ("neurologist", state.by_cluster),
+        ("not_randomised", state.not_randomised),
+    ):
+        pairs += [(f"{say(label)}: {escape(name)}", number) for name, number in counts.items()]
+    for name, share in state.questionnaires.items():
+        pairs.append((escape(name), f"{share.received} / {share.expected}"))
+    for month, share in state.visits.items():
+        pairs.append((f"{say('visit')} {escape(month)}", f"{share.received} / {share.expected}"))
+    pairs += [(say("deviations"), state.deviations), (say("undecided"), state.incomplete_consultations)]
+    enrolment = "" if state.trial.status == CLOSED else _enrolment(say, protocol)
+    return (
+        f"<h2>{escape(protocol.title)}</h2>{enrolment}<h2>{say('monitoring')}</h2>{rows(pairs)}"
+        f'<p><a href="{HOME}?lang={say.language}">{say("trials")}</a></p>'
+    )
+
+
+def _enrolment(say: Words, protocol: Protocol) -> str:
+    consent = say("consent", version=protocol.consent.version)
+    inner = [
+        f"<fieldset><legend>{say('new_patient')}</legend>",
+        choice("cluster", [(c.code, c.code) for c in protocol.clusters], label=say("neurologist")),
+        f'<label class="line"><input type="radio" name="consent" value="yes" required> {consent}</label>',
+        f'<label class="line"><input type="radio" name="consent" value="no"> {say("declines")}</label>',
+        f'<label class="line">{say("age")} <input name="age" inputmode="decimal" min="18" '
+        f'max="{AGE_RANGE[1]:g}"></label>',
+        choice("phenotype", [(p.value, p.value) for p in Phenotype], label=say("phenotype")),
+        f'<label class="line">{say("edss")} <input name="edss" inputmode="decimal"></label>',
+        choice("sex", [("", say.texts["unknown"]), *((s.value, s.value) for s in Sex)], label=say("sex")),
+        *(
+            choice(f"factor-{factor.name}", [(level, level) for level in factor.levels], label=escape(factor.name))
+            for factor in protocol.factors
+        ),
+        "</fieldset>",
+    ]
+    return form(f"{HOME}/trials/{protocol.code}", "".join(inner), say("keep"), say=say)
