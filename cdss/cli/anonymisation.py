@@ -14,13 +14,16 @@ from rich.table import Table
 
 from cdss.cli.progress import late_progress_bar
 from cdss.cli.tables import read_table, write_table
+from cdss.cli.tuning import tune_command
+from cdss.cli.weights import read_weights
 from reference_db.avatar import REFERENCE, RELEASE, avatarize
-from reference_db.errors import FieldProblem, InvalidInput
+from reference_db.errors import InvalidInput
 from reference_db.files import write_whole
 from reference_db.privacy import PrivacyAssessment, Verdict, assess_privacy
 from reference_db.privacy.evidence import evidence_page
 
 app = typer.Typer()
+app.command("tune")(tune_command)
 
 _Labels = Annotated[
     list[str] | None, typer.Option("--categorical", help="Numeric column whose values are labels; may be repeated.")
@@ -76,7 +79,7 @@ def avatarize_command(
             k=k,
             ncp=ncp,
             rng=rng,
-            weights=_weights(weights or []),
+            weights=read_weights(weights or []),
             strata=strata or [],
             size=size,
             categorical=categorical or [],
@@ -127,19 +130,6 @@ def privacy_command(
         _print(assessment)
     if not assessment.passed:
         raise typer.Exit(1)
-
-
-def _weights(given: list[str]) -> dict[str, float]:
-    weights, problems = {}, []
-    for entry in (part for text in given for part in text.split(",") if part):
-        name, _, number = entry.rpartition("=")
-        try:
-            weights[name] = float(number)
-        except ValueError:
-            problems.append(FieldProblem("weights", f"{entry} cannot be read", "COLUMN=NUMBER, such as age=2"))
-    if problems:
-        raise InvalidInput(problems)
-    return weights
 
 
 def _print(assessment: PrivacyAssessment) -> None:

@@ -142,3 +142,27 @@ def test_bad_input_is_told_in_one_line_per_problem(
     assert all(words in line for words, line in zip(said, lines, strict=True))
     assert out == ""
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_tune_writes_table_picture_and_choice(cdss: Run, table: pd.DataFrame, tmp_path: Path) -> None:
+    table.to_csv(tmp_path / "in.csv", index=False)
+    arguments = (
+        "tune",
+        tmp_path / "in.csv",
+        "--k",
+        "10,25",
+        "--ncp",
+        "3",
+        "--weights",
+        "a=2",
+        "--out",
+        tmp_path / "out",
+    )
+    code, out, _ = cdss(*arguments)
+    trials = pd.read_csv(tmp_path / "out" / "trials.csv")
+    assert trials["k"].tolist() == [10, 10, 25, 25]
+    assert (tmp_path / "out" / "front.png").exists()
+    assert code == (0 if (trials["missed"] == 0).any() else 1)
+    assert (tmp_path / "out" / "choice.yaml").exists() == (code == 0)
+    assert "k=25 ncp=3 a=2" in out
+    assert cdss("tune", tmp_path / "in.csv", "--k", "many")[0] == 2
