@@ -24,6 +24,9 @@ def project(
     ] = None,
     k: Annotated[int | None, typer.Option("--k", help="Patients of reference per class.")] = None,
     estimator: Annotated[str, typer.Option(help="corrected or plain.")] = "corrected",
+    engine: Annotated[
+        str, typer.Option(help="Patients of reference, or a model to compare with, such as ridge or Cox.")
+    ] = "patients of reference",
     release: Annotated[str | None, typer.Option(help="Version to use; the active one by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Save the figures to this PNG or SVG file.")] = None,
@@ -39,8 +42,17 @@ def project(
     if plot is not None and plot.suffix.lower() not in (".png", ".svg"):
         raise InvalidInput.of("--plot", f"{plot.name} has no known ending", ".png or .svg")
     chosen = settings() if release is None else settings().model_copy(update={"release": release})
-    projector = Reference(chosen).projector()
-    answer = projector.project(patient, k=k, weights=own_weights, classes=wanted, estimator=estimator)
+    source = Reference(chosen).release_path_or_error()
+    if engine == "patients of reference":
+        from projection.disclosure import DisclosedProjector
+
+        answer = DisclosedProjector(source).project(
+            patient, k=k, weights=own_weights, classes=wanted, estimator=estimator
+        )
+    else:
+        from projection.engines import ModelProjector
+
+        answer = ModelProjector(source, engine).project(patient, classes=wanted)
     if as_json:
         import orjson
 
