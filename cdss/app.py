@@ -6,6 +6,7 @@ interface it would turn every 404 into a 200.
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ from cdss.api.exports import finish_checks
 from cdss.audit import AuditWriter, audit_key, open_trail
 from cdss.ehr.configuration import ehr_configuration
 from cdss.ehr.doors import install_doors
+from cdss.ehr.patient_record import read_bundle
 from cdss.exports import ExportDesk
 from cdss.metrics import Metrics
 from cdss.persistence import Database, open_database
@@ -94,7 +96,11 @@ def create_interface(
     app.include_router(session.login)
     app.include_router(exports.router, prefix="/api/v1")
     app.include_router(exports_page.router)
-    install_doors(app, ehr_configuration(reference.settings))
+    install_doors(
+        app,
+        ehr_configuration(reference.settings),
+        secret=partial(audit_key(reference.settings).digest, "clinical systems"),
+    )
     _describe(app)
 
     @app.get("/", include_in_schema=False)
@@ -200,7 +206,7 @@ class Service:
                 projector = self._reference.projector()
             except ReleaseError:
                 return _unavailable
-            viewer = create_viewer(projector, prefix=VIEWER)
+            viewer = create_viewer(projector, prefix=VIEWER, read_bundle=read_bundle)
             self._script_hashes = tuple(f"'{digest.strip(chr(39))}'" for digest in viewer.csp_hashes())
             self._viewer = viewer.server
         return self._viewer

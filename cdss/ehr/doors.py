@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cache, partial
 from typing import cast
 
 import structlog
@@ -30,20 +31,26 @@ class Doors:
     Parameters
     ----------
     configuration : EhrConfiguration
-    secret : str
-        Signs the access tokens of machine clients; all processes of an installation share it.
+    draw_secret : callable
+        Gives what signs the access tokens of machine clients; all processes of an installation share it. Asked for
+        when it is used: where it is kept may be out of reach when the service starts.
     today : callable
         Day of the consultation.
     """
 
     configuration: EhrConfiguration
-    secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
+    draw_secret: Callable[[], str] = field(default_factory=lambda: cache(partial(secrets.token_hex, 32)), repr=False)
     trust: ClientTrust = field(init=False)
     feedback: FeedbackTally = field(default_factory=FeedbackTally)
     today: Callable[[], date] = _today
 
     def __post_init__(self) -> None:
         self.trust = ClientTrust(self.configuration)
+
+    @property
+    def secret(self) -> str:
+        """What signs the access tokens of machine clients."""
+        return self.draw_secret()
 
     def base_urls(self, request: Request) -> tuple[str, ...]:
         """Return the base URLs that a token may name; a sandbox may use any name of this machine."""
@@ -58,7 +65,7 @@ def doors(request: Request) -> Doors:
     return cast("Doors", request.app.state.doors)
 
 
-def install_doors(app: FastAPI, configuration: EhrConfiguration, *, secret: str | None = None) -> None:
+def install_doors(app: FastAPI, configuration: EhrConfiguration, *, secret: Callable[[], str] | None = None) -> None:
     """Add every route for clinical systems to an application.
 
     Parameters
@@ -66,8 +73,8 @@ def install_doors(app: FastAPI, configuration: EhrConfiguration, *, secret: str 
     app : FastAPI
         With the state that `cdss.app.create_interface` gives it.
     configuration : EhrConfiguration
-    secret : str, optional
-        Shared by all processes of an installation; by default one is drawn.
+    secret : callable, optional
+        Gives what is shared by all processes of an installation; by default one is drawn.
     """
     from cdss.ehr import cds_hooks, fhir_api, machine_access, smart_launch
 

@@ -1,0 +1,71 @@
+"""A release that is damaged, and measures of the service, over HTTP."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cdss.conftest import Serve
+from tests.e2e.processes import POI
+
+
+def _restore(folder: Path, copy: Path) -> None:
+    shutil.rmtree(folder)
+    shutil.copytree(copy, folder)
+
+
+@pytest.mark.parametrize("fault", ["altered", "verdict turned", "gone"])
+def test_a_damaged_release_is_refused_and_taken_up_again_once_restored(
+    serve: Serve, home: Path, tmp_path: Path, fault: str
+) -> None:
+    releases = home / "releases"
+    shutil.copytree(releases, tmp_path / "copy")
+    (release,) = releases.glob("r*")
+    release.chmod(0o755)
+    for path in release.iterdir():
+        path.chmod(0o644)
+    if fault == "altered":
+        data = release / "episodes.parquet"
+        data.write_bytes(data.read_bytes()[:-1] + b"x")
+    elif fault == "verdict turned":
+        manifest = release / "manifest.json"
+        manifest.write_text(manifest.read_text().replace('"reasons": []', '"reasons": ["hidden rate"]'))
+    else:
+        shutil.rmtree(release)
+    client = serve()
+    assert client.get("/readyz").status_code == 503
+    assert str(home) not in client.get("/readyz").text
+    assert client.post("/api/v1/projections", json=dict(POI)).status_code == 503
+    assert client.get("/viewer/").status_code == 503
+    _restore(releases, tmp_path / "copy")
+    assert client.get("/readyz").status_code == 200
+    assert client.post("/api/v1/projections", json=dict(POI)).status_code == 200
+
+
+def test_a_release_damaged_while_served_is_told(serve: Serve, home: Path, tmp_path: Path) -> None:
+    releases = home / "releases"
+    shutil.copytree(releases, tmp_path / "copy")
+    client = serve()
+    assert client.get("/readyz").status_code == 200
+    (release,) = releases.glob("r*")
+    data = release / "episodes.parquet"
+    release.chmod(0o755)
+    data.chmod(0o644)
+    data.write_bytes(b"damaged")
+    assert client.get("/readyz").status_code == 503
+    _restore(releases, tmp_path / "copy")
+    assert client.get("/readyz").status_code == 200
+
+
+def test_measures_are_told(serve: Serve) -> None:
+    client = serve()
+    client.post("/api/v1/projections", json=dict(POI))
+    client.post("/api/v1/projections", json={"age": 300})
+    text = client.get("/metrics").text
+    assert 'cdss_requests_total{kind="projections.write",status="200"} 1.0' in text
+    assert 'cdss_requests_total{kind="projections.write",status="422"} 1.0' in text
+    assert 'cdss_releases{status="usable"} 1.0' in text
+    assert "cdss_request_seconds_bucket" in text
+    assert "cdss_patients_of_reference_count" in text or "cdss_refusals_total" in text
