@@ -50,6 +50,27 @@ class Material:
 
 def gather(release: Release, originals: Warehouse, *, quick: bool, seed: int) -> Material:
     """Harmonise the originals and put them beside the release."""
+    manifest = release.manifest
+    return gather_episodes(
+        release.episodes,
+        originals,
+        quick=quick,
+        seed=seed,
+        privacy=manifest.privacy,
+        parameters=manifest.parameters,
+    )
+
+
+def gather_episodes(
+    synthetic: Episodes,
+    originals: Warehouse,
+    *,
+    quick: bool,
+    seed: int,
+    privacy: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+) -> Material:
+    """Harmonise the originals and put them beside synthetic episodes that are not released yet."""
     episodes = harmonised_episodes(originals.tables, originals.sources)
     sources = {source.name: source for source in originals.sources}
     truth = originals.potential_outcomes
@@ -57,12 +78,12 @@ def gather(release: Release, originals: Warehouse, *, quick: bool, seed: int) ->
     aligned = len(episodes) == len(originals.tables.patients)
     return Material(
         original=Episodes(episodes, sources),
-        synthetic=release.episodes,
+        synthetic=synthetic,
         potential_outcomes=_by_row(truth, originals.tables.patients) if truth is not None and aligned else None,
         seed=seed,
         quick=quick,
-        privacy=release.manifest.privacy,
-        parameters=release.manifest.parameters,
+        privacy=privacy,
+        parameters=parameters,
     )
 
 

@@ -54,6 +54,13 @@ class Replication:
         return self.synthetic is not None and self.original.significant == self.synthetic.significant
 
     @property
+    def reversed(self) -> bool:
+        """Whether both are significant, in opposite directions."""
+        if self.synthetic is None:
+            return False
+        return self.original.significant and self.synthetic.significant and not self.same_direction
+
+    @property
     def replicated(self) -> bool:
         """Whether all three hold."""
         return self.same_direction and self.inside and self.same_conclusion

@@ -81,35 +81,38 @@ def univariate(material: Material) -> Section:
     ]
     names = ("hellinger", "floor", "mean_shift", "spread_ratio")
     hellinger, floor, shift, spread = (np.array([row[name] for row in judged], dtype=np.float64) for name in names)
+    error = np.sqrt(2.0 / np.array([row["n_original"] for row in judged], dtype=np.float64))
+    beyond_error = np.maximum(np.abs(shift) - 2.0 * error, 0.0)
     beyond = np.sqrt(np.maximum(hellinger**2 - floor**2, 0.0))
     checks = (
         check(
             "hellinger_median",
-            "Median Hellinger distance over variables and sources",
-            float(np.median(hellinger)) if judged else None,
+            "Median Hellinger distance over variables and sources, beyond its noise floor",
+            float(np.median(beyond)) if judged else None,
             highest=PUBLISHED_HELLINGER,
-            meaning="0 is the same distribution, 1 no value in common. The published avatars reach .058.",
+            meaning="0 is the same distribution, 1 no value in common. The published avatars reach .058. Beyond: "
+            "root of the difference of squares.",
         ),
         check(
             "hellinger_worst",
             "Largest Hellinger distance beyond its noise floor",
             float(beyond.max()) if judged else None,
-            highest=0.2,
-            meaning="No variable may be left behind by the median. Beyond: root of the difference of squares.",
+            highest=0.25,
+            meaning="No variable may be left behind by the median.",
         ),
         check(
             "balanced",
             f"Share of variables and sources whose means differ by less than {BALANCED} standard deviations",
-            float((np.abs(shift) < BALANCED).mean()) if judged else None,
-            lowest=0.98,
-            meaning="A standardised difference under 0.1 is the usual sign of balance.",
+            float((beyond_error < BALANCED).mean()) if judged else None,
+            lowest=0.99,
+            meaning="A standardised difference under 0.1 is the usual sign of balance. Two standard errors deducted.",
         ),
         check(
             "mean_shift_worst",
             "Largest difference of means, in standard deviations",
-            float(np.abs(shift).max()) if judged else None,
-            highest=0.25,
-            meaning="Twice the usual limit and a half, for the largest of some hundreds.",
+            float(beyond_error.max()) if judged else None,
+            highest=0.2,
+            meaning="Twice the usual limit, for the largest of some hundreds. Two standard errors deducted.",
         ),
         check(
             "spread_ratio_median",

@@ -1,0 +1,102 @@
+"""Checks, sections and reports are values that survive JSON, and failures are put down to their cause."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from validation.result import (
+    Records,
+    Section,
+    ValidationReport,
+    Verdict,
+    attribute_failures,
+    check,
+    plain,
+    report_from_json,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "lowest", "highest", "verdict", "target"),
+    [
+        (0.5, None, 0.6, Verdict.PASSED, "≤ 0.6"),
+        (0.6, None, 0.6, Verdict.PASSED, "≤ 0.6"),
+        (0.7, None, 0.6, Verdict.FAILED, "≤ 0.6"),
+        (0.7, 0.8, None, Verdict.FAILED, "≥ 0.8"),
+        (0.95, 0.93, 0.97, Verdict.PASSED, "0.93 to 0.97"),
+        (0.98, 0.93, 0.97, Verdict.FAILED, "0.93 to 0.97"),
+        (0.98, None, None, Verdict.REPORTED, ""),
+        (None, None, 0.6, Verdict.NOT_APPLICABLE, "≤ 0.6"),
+        (math.nan, None, 0.6, Verdict.NOT_APPLICABLE, "≤ 0.6"),
+        (math.inf, None, 0.6, Verdict.NOT_APPLICABLE, "≤ 0.6"),
+    ],
+)
+def test_a_figure_is_judged_against_its_bounds(
+    value: float | None, lowest: float | None, highest: float | None, verdict: Verdict, target: str
+) -> None:
+    judged = check("x", "X", value, lowest=lowest, highest=highest, meaning="")
+    assert judged.verdict is verdict
+    assert judged.target == target
+
+
+def _section(name: str, passes: bool, *grounds: str) -> Section:
+    judged = check("x", "X", 0.0 if passes else 1.0, highest=0.5, meaning="")
+    return Section(name, name.title(), "?", (judged,), {}, rests_on=grounds)
+
+
+def test_what_rests_on_a_failure_fails_as_its_consequence() -> None:
+    margins, endpoints, projection, other = attribute_failures(
+        [
+            _section("margins", False),
+            _section("endpoints", False, "margins"),
+            _section("projection", False, "endpoints"),
+            _section("other", False),
+        ]
+    )
+    assert margins.verdict is Verdict.FAILED
+    assert endpoints.verdict is Verdict.CONSEQUENCE
+    assert projection.verdict is Verdict.CONSEQUENCE
+    assert other.verdict is Verdict.FAILED
+
+
+def test_a_failure_whose_grounds_pass_is_its_own() -> None:
+    _, endpoints = attribute_failures([_section("margins", True), _section("endpoints", False, "margins")])
+    assert endpoints.verdict is Verdict.FAILED
+
+
+def test_only_root_failures_are_listed_and_none_is_forgiven() -> None:
+    sections = attribute_failures([_section("a", False), _section("b", False, "a")])
+    report = ValidationReport("r1-0", True, 1, 10, 10, sections)
+    assert not report.passed
+    assert report.failures == ["A: X is 1, target ≤ 0.5"]
+    assert replace(report, sections=(sections[1],)).passed is False
+
+
+def test_a_report_survives_json() -> None:
+    records = Records()
+    records.add(name="a", value=np.float64(1 / 3), n=np.int64(3), yes=np.bool_(True), none=math.nan)
+    section = replace(_section("a", True), tables={"rows": records.done()}, remarks=("one",), seconds=1.5)
+    report = ValidationReport("r1-0", False, 7, 10, 11, attribute_failures([section]))
+    text = json.dumps(report.to_json_dict(), allow_nan=False)
+    again = report_from_json(json.loads(text))
+    assert again == report
+    assert again.section("a").tables["rows"][0] == {"name": "a", "value": 0.333333, "n": 3, "yes": True, "none": None}
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True))
+def test_plain_values_are_json(value: float) -> None:
+    found = plain(value)
+    json.dumps(found, allow_nan=False)
+    assert (found is None) == (not math.isfinite(value))
+
+
+def test_what_is_no_plain_value_is_refused() -> None:
+    with pytest.raises(TypeError, match="not a plain value"):
+        plain([1, 2])
