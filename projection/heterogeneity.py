@@ -43,7 +43,8 @@ class Heterogeneity:
     edss : ndarray, shape (grid,)
         Of the change of EDSS. Months beyond the second year, which few sources reach, take the value at 24.
     events : ndarray, shape (endpoints, grid)
-        Of the probability of each event, on the scale of log(-log S): relative to the cumulative hazard.
+        Of the probability of each event, on the scale of log(-log S): relative to the cumulative hazard. The value at
+        24 months stands at every month.
     event_free : ndarray, shape (endpoints,)
         Of the restricted mean time without the event to 24 months, in squared months.
     rate : float
@@ -86,8 +87,11 @@ def heterogeneity_of(
         variance, np.cumsum([len(GRID), len(ENDPOINTS) * len(GRID), len(ENDPOINTS)])
     )
     edss[until + 1 :] = np.maximum(edss[until + 1 :], edss[until])
-    events = events.reshape(len(ENDPOINTS), len(GRID))
-    return Heterogeneity(edss, np.maximum.accumulate(events, axis=1), event_free, float(rate[0]))
+    # Early months carry the schedules of the sources (who is scanned when) more than their patients; the cumulative
+    # hazards of two sources are taken to keep the ratio that they have at 24 months.
+    at_horizon = events.reshape(len(ENDPOINTS), len(GRID))[:, until]
+    proportional = np.where(GRID > 0, at_horizon[:, None], 0.0)
+    return Heterogeneity(edss, proportional, event_free, float(rate[0]))
 
 
 def _outcomes(endpoints: Endpoints, rows: Indices, until: int) -> Floats:
