@@ -122,7 +122,7 @@ def _registry_truth(cohort: Cohort, days_per_month: float) -> pd.DataFrame:
 def _under_every_class(cohort: Cohort, rates: Mapping[Treatment, Regime], days_per_month: float) -> pd.DataFrame:
     frames = []
     for treatment, rates_of_class in rates.items():
-        frame = expected_outcomes(cohort.traits, rates_of_class, days_per_month=days_per_month)
+        frame = expected_outcomes(cohort.traits, rates_of_class, edss=cohort.edss, days_per_month=days_per_month)
         frame.insert(0, "treatment", treatment.value)
         frame.insert(0, "patient_id", cohort.patients["patient_id"])
         frames.append(frame)
