@@ -27,8 +27,9 @@ check: .venv/.test ## Lint, types and layering only
 docs: .venv/.test ## Serve the documentation on http://127.0.0.1:8001
 	$(BIN)/mkdocs serve --dev-addr 127.0.0.1:8001
 
-browser: ## Install Chromium for the browser tests, if there is none
+browser: ## Install Chromium and the FHIR server of the end-to-end tests, if there are none
 	@.ci/install-chromium
+	@.ci/install-fhir-server
 
 postgresql: ## Install PostgreSQL for the database tests, if there is none
 	@.ci/install-postgresql

@@ -48,26 +48,20 @@ _log = structlog.get_logger()
 
 
 @router.get("/cds-services")
-def discovery(doors: Annotated[Doors, Depends(doors)]) -> JSONResponse:
+def discovery() -> JSONResponse:
     """List the services: one per hook, all under the same id, so that a newer card replaces an older one."""
-    system = local_system(doors)
     services = [
         {
             "hook": hook,
             "title": _TITLE,
             "description": _DESCRIPTIONS[hook],
             "id": SERVICE,
-            "prefetch": templates(system),
+            "prefetch": templates(),
             "usageRequirements": _REQUIREMENTS,
         }
         for hook in HOOKS
     ]
     return JSONResponse({"services": services})
-
-
-def local_system(doors: Doors) -> str:
-    """Return the canonical address of our code system for observations."""
-    return f"{doors.configuration.public_url}/fhir/CodeSystem/ms-observations"
 
 
 @router.post(
@@ -103,7 +97,7 @@ async def call(
         gathered = await gather(
             asked.prefetch,
             patient=asked.patient,
-            templates=templates(local_system(doors)),
+            templates=templates(),
             server=_server(asked, doors),
         )
         card = await run_in_threadpool(_card, gathered, asked, ordered, doors, reference)

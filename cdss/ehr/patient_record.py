@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -19,6 +19,9 @@ from selection.patient import HISTORY_MONTHS
 
 REQUIRED = ("age", "phenotype", "edss")
 MOST_HISTORY = 100
+FEW = 4
+"""Versions of one resource that are told apart; more are read as they come."""
+
 DAYS_PER_MONTH = 365.25 / 12
 
 
@@ -64,7 +67,7 @@ def read_record(resources: Iterable[Json], *, today: date) -> RecordReading:
     """
     report = MappingReport()
     by_type: dict[str, list[Json]] = {}
-    for resource in resources:
+    for resource in _once(resources):
         by_type.setdefault(text(resource.get("resourceType")), []).append(resource)
     subject = _subject(by_type.pop("Patient", []), report)
     by_type = {kind: _of_subject(found, subject, report) for kind, found in by_type.items()}
@@ -107,6 +110,18 @@ def read_record(resources: Iterable[Json], *, today: date) -> RecordReading:
         subject.get("deceasedBoolean") is True or moment(subject.get("deceasedDateTime")) is not None,
         report,
     )
+
+
+def _once(resources: Iterable[Json]) -> Iterator[Json]:
+    """Pass over what was sent before: one resource may answer several queries."""
+    seen: dict[tuple[str, str], list[Json]] = {}
+    for resource in resources:
+        identifier = text(resource.get("id"))
+        before = seen.setdefault((text(resource.get("resourceType")), identifier), [])
+        if identifier and any(resource is one or resource == one for one in before[:FEW]):
+            continue
+        before.append(resource)
+        yield resource
 
 
 def _subject(patients: Sequence[Json], report: MappingReport) -> Json:

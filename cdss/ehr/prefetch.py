@@ -11,7 +11,6 @@ from cdss.ehr.codes import (
     EDSS_SNOMED,
     ICD_10,
     ICD_10_CM,
-    LOCAL_CODES,
     RELAPSE_SNOMED,
     SNOMED,
     SNOMED_DIAGNOSES,
@@ -35,6 +34,10 @@ TYPES: Mapping[str, str] = {
     "mri": "Observation", "statements": "MedicationStatement", "requests": "MedicationRequest",
     "administrations": "MedicationAdministration",
 }  # fmt: skip
+
+
+PAGE = 200
+"""Resources asked for at once; a server may send fewer and say where the rest is."""
 
 
 class DataMissing(Exception):
@@ -66,23 +69,18 @@ class Gathered:
     incomplete: tuple[str, ...]
 
 
-def templates(local_system: str) -> dict[str, str]:
+def templates() -> dict[str, str]:
     """Return the prefetch templates: only what is used, by code wherever there is one.
 
-    Parameters
-    ----------
-    local_system : str
-        Canonical address of our code system for observations.
+    Our own codes are searched for without their system, since its address differs between installations.
     """
-    counts = [f"{local_system}|{code}" for code in LOCAL_CODES if code.startswith("mri-") and "new" not in code]
-    relapse_counts = [f"{local_system}|{code}" for code in LOCAL_CODES if code.startswith("relapse-")]
-    courses = [f"{local_system}|ms-course"]
+    counts = ["mri-gd-lesion-count", "mri-t2-lesion-count", "relapse-count-12m", "relapse-count-24m", "ms-course"]
     return {
         "patient": f"Patient/{_PATIENT}",
         "conditions": f"Condition?patient={_PATIENT}&code={_DIAGNOSES}",
-        "edss": f"Observation?patient={_PATIENT}&code={SNOMED}|{EDSS_SNOMED},{local_system}|edss",
+        "edss": f"Observation?patient={_PATIENT}&code={SNOMED}|{EDSS_SNOMED},edss",
         "relapses": f"Condition?patient={_PATIENT}&code={SNOMED}|{RELAPSE_SNOMED}",
-        "mri": f"Observation?patient={_PATIENT}&code={','.join([*counts, *relapse_counts, *courses])}",
+        "mri": f"Observation?patient={_PATIENT}&code={','.join(counts)}",
         "statements": f"MedicationStatement?patient={_PATIENT}",
         "requests": f"MedicationRequest?patient={_PATIENT}",
         "administrations": f"MedicationAdministration?patient={_PATIENT}",
@@ -92,7 +90,8 @@ def templates(local_system: str) -> dict[str, str]:
 def queries(templates: Mapping[str, str], patient: str) -> dict[str, str]:
     """Fill in the templates for one patient."""
     filled = {key: template.replace(_PATIENT, quote(patient, safe="")) for key, template in templates.items()}
-    return {key: query.replace("|", "%7C") for key, query in filled.items()}
+    paged = {key: f"{query}&_count={PAGE}" if "?" in query else query for key, query in filled.items()}
+    return {key: query.replace("|", "%7C") for key, query in paged.items()}
 
 
 async def gather(

@@ -23,7 +23,6 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from cdss.ehr.cds_hooks import local_system
 from cdss.ehr.configuration import SmartIssuer, is_loopback
 from cdss.ehr.doors import Doors, doors
 from cdss.ehr.elements import text
@@ -227,7 +226,7 @@ async def _session(begun: dict[str, str], granted: dict[str, Any], doors: Doors)
     patient = text(granted["patient"])
     server = FhirServer(begun["iss"], text(granted["access_token"]))
     try:
-        gathered = await gather({}, patient=patient, templates=templates(local_system(doors)), server=server)
+        gathered = await gather({}, patient=patient, templates=templates(), server=server)
     except DataMissing as error:
         raise LaunchFailed(f"The record could not be read: {', '.join(error.missing)}.") from error
     reading = await run_in_threadpool(read_record, gathered.resources, today=doors.today())
