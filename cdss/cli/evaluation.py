@@ -280,6 +280,35 @@ def export(
     typer.echo(f"{len(made.data)} anonymous patients written to {to}")
 
 
+@evaluation.command("file")
+def certification_file(
+    root: Annotated[Path, typer.Option(help="Folder of the project, with lock file, tests and docs.")] = Path(),
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say what is missing or out of date; exits with 1.")
+    ] = False,
+) -> None:
+    """Make the generated pages of the certification file; say which requirement or hazard lacks its test."""
+    from cdss.evaluation.file import faults, generated_pages, hazards, requirements, test_names
+
+    if not (root / "requirements.txt").is_file() or not (root / "tests").is_dir():
+        raise InvalidInput.of("root", f"{root} is not the folder of the project", "with requirements.txt and tests")
+    found = list(faults(requirements(), hazards(), test_names(root / "tests")))
+    folder = root / "docs" / "file"
+    for name, text in generated_pages(root).items():
+        present = folder / name
+        if check:
+            if not present.is_file() or present.read_text(encoding="utf-8") != text:
+                found.append(f"{present} is out of date: run `cdss evaluation file`")
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(present, text.encode())
+            typer.echo(f"{present} written")
+    for line in found:
+        typer.echo(line, err=True)
+    if found:
+        raise typer.Exit(1)
+
+
 @contextmanager
 def _conduct(verb: str, subject: str = "") -> Iterator[Conduct]:
     """Give the conduct of trials on the service's database, and record the command whatever comes of it."""

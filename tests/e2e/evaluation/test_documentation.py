@@ -1,0 +1,44 @@
+"""The commands of the documentation work as they stand, against a real server."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import run_cdss, start_server, stop_server
+
+PAGE = (Path(__file__).parents[3] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^cdss (evaluation [^#\n]+)", PAGE, flags=re.MULTILINE)
+
+
+def test_every_command_is_documented() -> None:
+    from cdss.cli.evaluation import evaluation
+
+    names = {
+        command.name or (command.callback.__name__ if command.callback else "")
+        for command in evaluation.registered_commands
+    }
+    assert names - {"file", "list"} == set(re.findall(r"cdss evaluation (\w+)", PAGE)) - {"file", "list"}
+
+
+@pytest.mark.e2e
+def test_the_whole_example_runs(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    server = start_server(home, tmp_path / "log")
+    try:
+        for line in COMMANDS:
+            arguments = shlex.split(line)
+            if arguments[1] == "rehearse":
+                arguments += ["--url", server.address]
+            if arguments[1] == "design":
+                arguments[arguments.index("--repetitions") + 1] = "10"
+            done = run_cdss(home, *arguments)
+            assert done.returncode == 0 or arguments[1] == "export", f"{line}\n{done.stdout}{done.stderr}"
+    finally:
+        stop_server(server)
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Randomised: 400" in report
+    assert (tmp_path / "power.png").stat().st_size > 5_000
