@@ -49,12 +49,12 @@ class Outcomes:
         self._change = endpoints.change
         self._codes = code(endpoints.step, endpoints.event)
         self._relapses, self._years = endpoints.relapses, endpoints.years
-        self._features = np.ascontiguousarray(columns[:, REGRESSED])
+        features = columns[:, REGRESSED]
+        self._known = (~np.isnan(features)).astype(np.float64)
+        self._features = np.nan_to_num(features)
         names, source = np.unique(episodes.table["source"].to_numpy().astype(str), return_inverse=True)
         self._sources = np.eye(len(names))[source]
-        self.heterogeneity = heterogeneity_of(
-            endpoints, np.nan_to_num(self._features), source, episodes.rows_by_treatment
-        )
+        self.heterogeneity = heterogeneity_of(endpoints, self._features, source, episodes.rows_by_treatment)
 
     def regression(self, pois: Floats, rows: Indices, weights: Floats, ridge: float) -> LocalRegression:
         """Prepare the regressions of groups.
@@ -69,13 +69,19 @@ class Outcomes:
         ridge : float
             Infinite for plain means.
         """
-        differences = self._features[rows] - pois[:, None, REGRESSED]
-        unknown = np.isnan(differences) | (weights[:, :, None] == 0)
-        differences[unknown] = 0.0
-        # An unknown feature of a patient of reference is taken as the mean of the others: it pulls nowhere.
-        known = (~unknown).sum(axis=1)
-        mean = differences.sum(axis=1) / np.maximum(known, 1)
-        differences += np.where(unknown, mean[:, None, :], 0.0)
+        poi = pois[:, REGRESSED]
+        differences = self._features[rows]
+        differences -= np.nan_to_num(poi)[:, None, :]
+        known = self._known[rows]
+        known *= (weights > 0)[:, :, None]
+        differences *= known
+        # An unknown feature of a patient of reference is taken as the mean of the others: it pulls nowhere. One of
+        # the patient of interest is left out of the regression.
+        mean = differences.sum(axis=1) / np.maximum(known.sum(axis=1), 1.0)
+        np.subtract(1.0, known, out=known)
+        known *= mean[:, None, :]
+        differences += known
+        differences *= ~np.isnan(poi)[:, None, :]
         return LocalRegression.around(differences, self._sources[rows], weights, ridge)
 
     def tally(self, rows: Indices, endpoint: int) -> Floats:
@@ -86,7 +92,7 @@ class Outcomes:
 
     def known_features(self, rows: Indices) -> Floats:
         """Return the features of the regression, unknown ones as their mean over the reference database."""
-        known: Floats = np.nan_to_num(self._features[rows])
+        known: Floats = self._features[rows]
         return known
 
     def estimate(

@@ -16,7 +16,7 @@ from reference_db.errors import InvalidInput
 from reference_db.vocabulary import Treatment
 from selection.criteria import Criteria
 from selection.distance import checked_weights
-from selection.explanation import shown_count, sources_of
+from selection.explanation import merged_sources, shown_count
 from selection.features import columns_of_patients
 from selection.patient import PatientOfInterest
 from selection.selector import (
@@ -69,8 +69,15 @@ class Projector:
         episodes = self.selector.episodes
         self.endpoints = endpoints_of(episodes)
         self.outcomes = Outcomes(self.endpoints, self.selector.columns, episodes)
-        self._source = episodes.table["source"].to_numpy().astype(str)
+        names, codes = np.unique(episodes.table["source"].to_numpy().astype(str), return_inverse=True)
+        self._source_names: list[str] = names.tolist()
+        self._source = codes
         self._edss = episodes.edss[:, 0]
+
+    def sources(self, rows: Indices) -> dict[str, int]:
+        """Count patients per source, the largest first, small sources merged."""
+        counts = np.bincount(self._source[rows], minlength=len(self._source_names)).tolist()
+        return merged_sources(dict(zip(self._source_names, counts, strict=True)))
 
     def project(
         self,
@@ -249,7 +256,7 @@ class _Question:
                     reason = refusal(treatment, n=n, n_eligible=n_eligible, criteria=self.criteria)
                     parts.append(_refused(treatment, n, n_eligible, reason))
                 else:
-                    sources = sources_of(self.projector._source[rows[group, :n]])
+                    sources = self.projector.sources(rows[group, :n])
                     parts.append(reader.read(group, treatment, n, n_eligible, sources))
             answers.append(Projection(self.projector.release.version, self.k, self.weights, tuple(parts), CAVEATS))
         return answers

@@ -237,7 +237,12 @@ def shown_count(count: int) -> int:
 
 def sources_of(names: NDArray[np.str_]) -> dict[str, int]:
     """Count patients per source, the largest first; small sources are merged until none can be told."""
-    counts = Counter(names.tolist()).most_common()
+    return merged_sources(dict(Counter(names.tolist())))
+
+
+def merged_sources(numbers: Mapping[str, int]) -> dict[str, int]:
+    """Order sources by their patients and merge the small ones, as `sources_of` does."""
+    counts = sorted(((name, count) for name, count in numbers.items() if count), key=lambda pair: (-pair[1], pair[0]))
     shown = [(name, count) for name, count in counts if is_shown(count)]
     other = sum(count for name, count in counts if not is_shown(count))
     while other > 0 and not is_shown(other) and shown:

@@ -87,7 +87,7 @@ class ClassIndex:
         without : ndarray of int, shape (questions,), optional
             Row of the episode table that each question must not find: itself.
         """
-        allowed = len(self) if eligible is None else int(eligible.sum())
+        allowed = len(self) if eligible is None else int(np.count_nonzero(eligible))
         found = Neighbours(np.full((len(questions), k), -1, dtype=np.intp), np.full((len(questions), k), np.inf))
         if not allowed or not len(questions):
             return found
@@ -200,10 +200,10 @@ class _SeenRows:
 
     def __init__(self, eligible: Booleans) -> None:
         first, last = int(eligible.argmax()), len(eligible) - int(eligible[::-1].argmax())
-        self._bits = np.packbits(eligible, bitorder="little")
-        if last - first == int(eligible.sum()):
+        if last - first == np.count_nonzero(eligible):
             self._selector: faiss.IDSelector = faiss.IDSelectorRange(first, last)
         else:
+            self._bits = np.packbits(eligible, bitorder="little")
             self._selector = faiss.IDSelectorBitmap(len(self._bits), faiss.swig_ptr(self._bits))
         self.parameters = faiss.SearchParameters()
         self.parameters.sel = self._selector
