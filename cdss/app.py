@@ -115,16 +115,32 @@ def create_interface(
 
 
 def _describe(app: FastAPI) -> None:
-    """Add the schemas of what is parsed and serialised by hand to the OpenAPI document."""
+    """Add the schemas of what is parsed and serialised by hand, and of problems, to the OpenAPI document."""
     generate = app.openapi
 
     def document() -> dict[str, Any]:
         generated = generate()
         schemas = generated.setdefault("components", {}).setdefault("schemas", {})
         schemas.update(question.DEFINITIONS)
+        schemas["Problem"] = problems.SCHEMA
+        for path, operations in generated["paths"].items():
+            for operation in operations.values():
+                operation["responses"].setdefault("default", _otherwise(path))
+                if path.startswith("/fhir"):
+                    for response in operation["responses"].values():
+                        response.setdefault("content", {}).setdefault("application/fhir+json", {})
         return generated
 
     app.openapi = document  # type: ignore[method-assign]  # the documented way to extend the document
+
+
+def _otherwise(path: str) -> dict[str, Any]:
+    """Return what is said of answers that are not described: problems, in the words of whoever asks."""
+    if path.startswith("/fhir"):
+        return {"description": "An OperationOutcome.", "content": {"application/fhir+json": {}}}
+    if path.startswith("/smart"):
+        return {"description": "A page or an OAuth error.", "content": {"text/html": {}, "application/json": {}}}
+    return problems.DESCRIBED
 
 
 class Service:
@@ -169,6 +185,11 @@ class Service:
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._viewer_app() if scope["path"].startswith(VIEWER) else self._interface
         await app(scope, receive, send)
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of the installation."""
+        return self._reference.settings
 
     def release_version(self) -> str:
         """Return the version that is served; empty when none is."""

@@ -16,6 +16,30 @@ from reference_db.errors import CdssError, FieldProblem, InvalidInput, ReleaseEr
 
 _log = structlog.get_logger()
 
+_TEXT = {"type": "string"}
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": _TEXT,
+        "title": _TEXT,
+        "status": {"type": "integer"},
+        "detail": _TEXT,
+        "errors": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"field": _TEXT, "message": _TEXT, "allowed": _TEXT}},
+        },
+    },
+}
+"""A problem detail in the OpenAPI document."""
+
+DESCRIBED: dict[str, Any] = {
+    "description": "What is wrong and how to mend it (RFC 9457).",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+"""What the OpenAPI document says of every answer that it does not describe otherwise."""
+
 _STATUS: dict[type[CdssError], HTTPStatus] = {
     NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     NotAllowed: HTTPStatus.FORBIDDEN,

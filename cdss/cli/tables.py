@@ -59,7 +59,10 @@ def read_table(path: Path) -> tuple[pd.DataFrame, Dialect]:
         except (OSError, ValueError) as error:
             raise InvalidInput.of(str(path), f"cannot be read as Parquet: {_first_line(error)}") from error
     text, encoding = _text(path)
-    delimiter = _delimiter(text)
+    try:
+        delimiter = _delimiter(text)
+    except csv.Error as error:
+        raise InvalidInput.of(str(path), f"cannot be read as a table: {_first_line(error)}") from error
     quoted = text.lstrip("\ufeff").startswith('"')
     try:
         raw = pd.read_csv(
@@ -117,15 +120,16 @@ def _as_text(table: pd.DataFrame, dialect: Dialect) -> pd.DataFrame:
 
 def _text(path: Path) -> tuple[str, str]:
     content = path.read_bytes()
-    if not content.strip():
-        raise InvalidInput.of(str(path), "is empty")
-    if b"\0" in content[:4096]:
+    if b"\0" in content:
         raise InvalidInput.of(str(path), "is not a text file", "CSV, or Parquet named .parquet")
     encoding = "utf-8-sig" if content.startswith(b"\xef\xbb\xbf") else "utf-8"
     try:
-        return content.decode(encoding), encoding
+        text = content.decode(encoding)
     except UnicodeDecodeError:
-        return content.decode("latin-1"), "latin-1"
+        text, encoding = content.decode("latin-1"), "latin-1"
+    if not text.strip():
+        raise InvalidInput.of(str(path), "is empty")
+    return text, encoding
 
 
 def _delimiter(text: str) -> str:
