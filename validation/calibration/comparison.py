@@ -93,8 +93,14 @@ def pooled(by_arm: Mapping[str, Outcomes]) -> dict[str, Outcomes]:
     joined = {
         name: by_arm[first].joined(by_arm[second]) if second else by_arm[first]
         for name, (first, second) in _POOLED.items()
+        if first in by_arm and (not second or second in by_arm)
     }
     return {**by_arm, **joined}
+
+
+def parts_of(codes: frozenset[str]) -> frozenset[str]:
+    """Return the simulated arms behind some arms, those that are pooled taken apart."""
+    return frozenset(part for code in codes for part in _POOLED.get(code, (code,)) if part)
 
 
 def _of_patients(tables: LongTables, patients: pd.DataFrame) -> LongTables:

@@ -20,7 +20,7 @@ import numpy as np
 from reference_db.sources.simulated.designs import arms
 from reference_db.sources.simulated.parameters import Calibration
 from reference_db.sources.simulated.trials import simulate_arm
-from validation.calibration.comparison import TRIAL_END, pooled
+from validation.calibration.comparison import TRIAL_END, parts_of, pooled
 from validation.calibration.measures import MEASURES, Arms
 from validation.calibration.outcomes import Outcomes, arm_outcomes
 
@@ -95,14 +95,28 @@ def read_aims() -> tuple[Aim, ...]:
     )
 
 
-def simulate_arms(calibration: Calibration, *, patients: int, seed: Sequence[int]) -> dict[str, Outcomes]:
-    """Return the outcomes of every arm, each simulated with the same number of patients, pooled arms included."""
+def simulate_arms(
+    calibration: Calibration, *, patients: int, seed: Sequence[int], wanted: frozenset[str] | None = None
+) -> dict[str, Outcomes]:
+    """Return the outcomes of arms, each simulated with the same number of patients, pooled arms included.
+
+    Parameters
+    ----------
+    calibration : mapping
+    patients : int
+        Of each arm.
+    seed : sequence of int
+    wanted : frozenset of str, optional
+        Codes of the arms to simulate; all when left out. An arm comes out the same whatever others are wanted.
+    """
+    needed = None if wanted is None else parts_of(wanted)
     streams = np.random.default_rng(seed).spawn(len(arms()))
     by_arm = {
         arm.code: arm_outcomes(
             simulate_arm(arm, n=patients, first_number=1, calibration=calibration, rng=stream).tables
         )
         for arm, stream in zip(arms(), streams, strict=True)
+        if needed is None or arm.code in needed
     }
     return pooled(by_arm)
 
@@ -131,9 +145,10 @@ def calibrate(
         Told the round and the root mean square of the errors after each.
     """
     values = dict(start)
+    wanted = frozenset(code for aim in aims for code in (aim.arm, aim.comparator) if code)
     kept: list[dict[tuple[str, str], float]] = []
     for number in range(rounds):
-        by_arm = simulate_arms(values, patients=patients, seed=(seed, number))
+        by_arm = simulate_arms(values, patients=patients, seed=(seed, number), wanted=wanted)
         shrink = min(1.0, _SETTLING_ROUNDS / (number + 1))
         errors = []
         for aim in aims:

@@ -78,6 +78,9 @@ def recalibrate(
     InvalidInput
         If a file cannot be written.
     """
+    for path in (parameters, report):
+        if path is not None:
+            _write(path.with_name(f"{path.name}.tmp"), _touch_and_go)
     values: Calibration = calibrated()
     if rounds:
         values = calibrate(
@@ -105,6 +108,11 @@ def recalibrate(
         _write(report, lambda path: path.write_text(text, encoding="utf-8"))
     progress(1.0, "done")
     return Recalibration(values, comparisons)
+
+
+def _touch_and_go(path: Path) -> None:
+    path.touch()
+    path.unlink()
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> None:
