@@ -18,6 +18,7 @@ from tests.episodes import MemoryRelease, random_episodes
 from viewer.answers import Answers
 from viewer.components.outcome_table import outcome_table
 from viewer.components.patient_form import FIELDS, allowed, field_id, patient_form
+from viewer.components.who_table import who_table
 from viewer.pages import about, consultation, patient, similarity, take_home
 from viewer.pages.patient_entry import read_record
 from viewer.session import ALL_CLASSES, EXAMPLES, Form, Session
@@ -158,10 +159,24 @@ def test_a_record_that_cannot_be_used_is_refused() -> None:
 
 def test_the_table_gives_estimate_interval_and_n(make_projection: Callable[..., Projection]) -> None:
     projection = make_projection(refused=frozenset({Treatment.CLADRIBINE}))
-    words = words_of(outcome_table(projection, shown=("beta interferon", "cladribine"), month=24, text=EN))
-    assert "2.5 n 176 (2.2 to 2.8)" in words
-    assert words.count("Not shown") == 1
-    assert "Natalizumab" not in words
+    drawn = outcome_table(projection, shown=("beta interferon", "cladribine"), month=24, text=EN)
+    first, refused = drawn["rows"]
+    assert first["name"] == "Beta interferon"
+    assert first["cells"][1] == {"value": "2.5", "behind": "n 176", "below": "(2.2 to 2.8)", "kind": ""}
+    assert len(first["cells"]) == len(drawn["heads"]) - 1
+    assert [one["value"] for one in refused["cells"]] == ["Not shown"]
+
+
+def test_who_they_are_is_said_feature_by_feature(projector: Projector) -> None:
+    answers = Answers(projector)
+    explanation = answers.explanation(Session())
+    assert explanation is not None
+    drawn = who_table(explanation.classes[0], FR)
+    words = {row["name"]: [one["value"] for one in row["cells"]] for row in drawn["rows"]}
+    assert words["Âge"][0] == "34"
+    assert words["Sexe"][0] == "Femme"
+    assert words["Lésions T2"][0] == "10–20"
+    assert words["Évolution de l’EDSS"][0] == "inconnu"
 
 
 def test_refusals_are_said_once_per_reason_in_the_readers_language(

@@ -35,6 +35,55 @@
       if (title) { document.title = title; }
       return none();
     },
+    /* Draws a table of results; see components/plain_table.py for why it is not made of components. */
+    table: function (data, element) {
+      const place = document.getElementById(element);
+      if (!place || !data) { return none(); }
+      const make = (tag, words, name) => {
+        const node = document.createElement(tag);
+        if (words) { node.textContent = words; }
+        if (name) { node.className = name; }
+        return node;
+      };
+      const swatch = (treatment) => {
+        const chip = document.querySelector(`.legend-chips input[value="${treatment}"] ~ label .swatches`);
+        return chip ? chip.cloneNode(true) : make("span");
+      };
+      const whole = make("table", "", "outcomes");
+      if (data.title) {
+        const caption = make("caption");
+        caption.append(make("strong", data.title), ` · ${data.hint}`);
+        whole.append(caption);
+      }
+      const head = make("tr");
+      data.heads.forEach((words) => { const th = make("th", words); th.scope = "col"; head.append(th); });
+      const top = make("thead");
+      top.append(head);
+      const body = make("tbody");
+      data.rows.forEach((row) => {
+        const line = make("tr");
+        const name = make("th");
+        name.scope = "row";
+        const words = make("span", "", "row-name");
+        if (row.treatment) { words.append(swatch(row.treatment)); }
+        words.append(row.name);
+        name.append(words);
+        line.append(name);
+        row.cells.forEach((cell) => {
+          const td = make("td", "", cell.kind);
+          td.append(make(cell.kind ? "span" : "strong", cell.value));
+          if (cell.behind) { td.append(make("span", cell.behind, "behind")); }
+          if (cell.below) { td.append(make("span", cell.below, "interval")); }
+          line.append(td);
+        });
+        const rest = data.heads.length - 1 - row.cells.length;
+        if (rest > 0) { line.lastChild.colSpan = rest + 1; }
+        body.append(line);
+      });
+      whole.append(top, body);
+      place.replaceChildren(whole);
+      return data.rows.length;
+    },
     close: function () {
       document.getElementById("example-menu").open = false;
       return none();

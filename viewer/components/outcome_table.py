@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import numpy as np
-from dash import html
-from dash.development.base_component import Component
 
 from projection.result import ClassProjection, Curve, Estimate, Projection
-from reference_db.vocabulary import Treatment
-from viewer.components.accessible import aria
-from viewer.components.legend import swatch
+from viewer.components.plain_table import Cell, Table, cell, row, table
 from viewer.figures.events import FREE_OF
 from viewer.text import NOT_SHOWN, Text
 
@@ -41,7 +37,7 @@ def complement(share: Estimate) -> Estimate:
     return Estimate(1 - share.value, 1 - share.upper, 1 - share.lower, share.n)
 
 
-def outcome_table(projection: Projection, *, shown: Collection[str], month: int, text: Text) -> Component:
+def outcome_table(projection: Projection, *, shown: Collection[str], month: int, text: Text) -> Table:
     """Return the table of results at one month.
 
     Parameters
@@ -60,39 +56,26 @@ def outcome_table(projection: Projection, *, shown: Collection[str], month: int,
         *(text(f"outcome.{outcome}.short") for outcome in OUTCOMES),
         text("table.arr"),
     ]
-    rows = [_row(one, month, text) for one in projection.classes if one.treatment in shown]
-    return html.Div(
-        html.Table(
-            [
-                html.Caption([html.Strong(text("table.title", months=month)), " · ", text("table.hint")]),
-                html.Thead(html.Tr([html.Th(head, scope="col") for head in heads])),
-                html.Tbody(rows),
-            ],
-            className="outcomes",
-        ),
-        className="table-scroll",
-        tabIndex=0,
-        role="region",
-        **aria(label=text("table.title", months=month)),
-    )
+    rows = [
+        row(text(f"treatment.{one.treatment}"), _cells(one, month, text), treatment=one.treatment)
+        for one in projection.classes
+        if one.treatment in shown
+    ]
+    return table(heads, rows, title=text("table.title", months=month), hint=text("table.hint"))
 
 
-def _row(one: ClassProjection, month: int, text: Text) -> Component:
-    name = html.Th(
-        html.Span([swatch(Treatment(one.treatment)), text(f"treatment.{one.treatment}")], className="row-name"),
-        scope="row",
-    )
+def _cells(one: ClassProjection, month: int, text: Text) -> list[Cell]:
     if one.refusal is not None or one.edss is None:
-        return html.Tr([name, html.Td(text("refusal.title"), colSpan=7, className="refused")])
+        return [cell(text("refusal.title"), kind="refused")]
     edss = at_month(one.edss.expected, month)
     cells = [
-        html.Td([html.Strong(text.number(one.n)), _small(text("table.eligible", n=text.number(one.n_eligible)))]),
+        cell(text.number(one.n), below=text("table.eligible", n=text.number(one.n_eligible))),
         _cell(text.number(edss.value, 1), text.number(edss.lower, 1), text.number(edss.upper, 1), edss.n, text),
     ]
     for outcome in OUTCOMES:
         curve = one.probabilities.get(outcome)
         if curve is None:
-            cells.append(html.Td(NOT_SHOWN))
+            cells.append(cell(NOT_SHOWN))
             continue
         share = at_month(curve, month)
         share = complement(share) if outcome in FREE_OF else share
@@ -101,20 +84,12 @@ def _row(one: ClassProjection, month: int, text: Text) -> Component:
         )
     rate = one.annualised_relapse_rate
     if rate is None:
-        cells.append(html.Td(NOT_SHOWN))
-    else:
-        cells.append(
-            _cell(text.number(rate.value, 2), text.number(rate.lower, 2), text.number(rate.upper, 2), rate.n, text)
-        )
-    return html.Tr([name, *cells])
+        return [*cells, cell(NOT_SHOWN)]
+    value, lower, upper = (text.number(one, 2) for one in (rate.value, rate.lower, rate.upper))
+    return [*cells, _cell(value, lower, upper, rate.n, text)]
 
 
-def _cell(value: str, lower: str, upper: str, n: int, text: Text) -> Component:
+def _cell(value: str, lower: str, upper: str, n: int, text: Text) -> Cell:
     if value == NOT_SHOWN:
-        return html.Td(NOT_SHOWN)
-    behind = html.Span(text("table.behind", n=text.number(n)), className="behind")
-    return html.Td([html.Strong(value), behind, _small(text.interval(lower, upper))])
-
-
-def _small(words: str) -> Component:
-    return html.Span(words, className="interval")
+        return cell(NOT_SHOWN)
+    return cell(value, behind=text("table.behind", n=text.number(n)), below=text.interval(lower, upper))

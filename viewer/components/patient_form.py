@@ -97,6 +97,7 @@ def patient_form(form: Form, text: Text) -> Component:
                 [html.H2(text("form.title"), id="patient-title"), _examples(text)],
                 className="panel-head",
             ),
+            html.P(example_note(form, text), id="example-note", className="hint"),
             _number(AGE, form, text),
             _choice(SEX, form, text),
             _choice(PHENOTYPE, form, text),
@@ -112,6 +113,13 @@ def patient_form(form: Form, text: Text) -> Component:
         className="panel patient-form",
         **aria(labelledby="patient-title"),
     )
+
+
+def example_note(form: Form, text: Text) -> str:
+    """Return what says that the form shows an example; nothing once it is somebody's."""
+    document = form.as_document()
+    name = next((name for name, example in EXAMPLES.items() if example.as_document() == document), None)
+    return "" if name is None else text("example.note", name=text(f"example.{name}"))
 
 
 def _examples(text: Text) -> Component:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from dash import html
-from dash.development.base_component import Component
+from typing import Any
 
 from reference_db.vocabulary import T2Load
 from selection.explanation import ClassExplanation, FeatureComparison
+from viewer.components.plain_table import Table, cell, row, table
 from viewer.text import NOT_SHOWN, Text
 
 DECIMALS = {"edss": 1, "edss_change_12m": 1, "relapses_12m": 1, "relapses_24m": 1, "gd_lesions": 1}
 WORDS = {"sex", "phenotype", "prior_treatment"}
 
 
-def who_table(explanation: ClassExplanation, text: Text) -> Component:
+def who_table(explanation: ClassExplanation, text: Text) -> Table:
     """Return a row per feature: the patient, the patients of reference, and how far apart they are."""
     heads = [text(f"who.column.{name}") for name in ("feature", "poi", "por", "difference")]
-    return html.Table(
-        [
-            html.Thead(html.Tr([html.Th(head, scope="col") for head in heads])),
-            html.Tbody([_row(feature, text) for feature in explanation.features]),
-        ],
-        className="outcomes who-table",
-    )
+    if explanation.refusal is not None:
+        return table(heads, [row(text("who.refused"), [])])
+    return table(heads, [_row(feature, text) for feature in explanation.features])
 
 
-def _row(feature: FeatureComparison, text: Text) -> Component:
+def _row(feature: FeatureComparison, text: Text) -> dict[str, Any]:
     difference = feature.standardised_difference
     if difference is None:
         apart = NOT_SHOWN
@@ -33,14 +29,8 @@ def _row(feature: FeatureComparison, text: Text) -> Component:
         apart = text("who.other_level", share=text.percent(difference))
     else:
         apart = text("who.deviations", value=text.signed(difference, 2))
-    return html.Tr(
-        [
-            html.Th(text.feature(feature.feature), scope="row"),
-            html.Td(_own(feature, text)),
-            html.Td(_theirs(feature, text)),
-            html.Td(apart),
-        ]
-    )
+    cells = [cell(words, kind="plain") for words in (_own(feature, text), _theirs(feature, text), apart)]
+    return row(text.feature(feature.feature), cells)
 
 
 def _own(feature: FeatureComparison, text: Text) -> str:

@@ -24,9 +24,17 @@ def opacity(curves: int) -> float:
     return float(max(0.05, 0.2 / max(1, curves) ** 0.6))
 
 
-def whisker_place(position: float, until: int) -> float:
-    """Return the month at which the interval of the curve of that position stands, right of the last month."""
-    return until * (1 + WHISKER_GAP + WHISKER_STEP * position)
+def whisker_place(position: int, until: int, *, first: float = 0.0) -> float:
+    """Return the month at which the interval of the curve of that position stands, right of the last month.
+
+    Parameters
+    ----------
+    position : int
+        Of the curve among those drawn.
+    until, first : float
+        Last and first month drawn.
+    """
+    return until + (until - first) * (WHISKER_GAP + WHISKER_STEP * position)
 
 
 def whisker(at: float, value: float, lower: float, upper: float, colour: str, symbol: str) -> dict[str, Any]:

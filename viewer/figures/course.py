@@ -72,14 +72,16 @@ def course_figure(
         density = opacity(1 if apart else len(drawn))
         traces += _class_traces(one, one.edss, style, axes, text, theme, until, individuals, density)
         if not apart:
-            traces += _whisker(one.edss, style, theme, position, until, individuals)
+            traces += _whisker(
+                one.edss, style, theme, whisker_place(position, until, first=first), until, individuals
+            )
         low, high = _range_of(one.edss, until, individuals)
         bottom, top = min(bottom, low), max(top, high)
     for position in range(panels.count):
         traces.append(_past_trace(past, panels.axes(position), text, theme))
     panels.finish(
         x={
-            "range": [first - 1, until + 1 if apart else whisker_place(len(drawn), until)],
+            "range": [first - 1, until + 1 if apart else whisker_place(len(drawn), until, first=first)],
             "tickvals": [
                 month for month in every(12 if apart or until - first > 60 else 6) if first <= month <= until
             ],
@@ -156,7 +158,7 @@ def _class_traces(
 
 
 def _whisker(
-    course: EdssCourse, style: ClassStyle, theme: Theme, position: int, until: int, individuals: bool
+    course: EdssCourse, style: ClassStyle, theme: Theme, place: float, until: int, individuals: bool
 ) -> list[dict[str, Any]]:
     expected = course.expected
     low, high = (course.p10, course.p90) if individuals else (expected.lower, expected.upper)
@@ -164,7 +166,6 @@ def _whisker(
     if until not in months:
         return []
     at = months.index(until)
-    place = whisker_place(position, until)
     return [whisker(place, value[at], lower[at], upper[at], style.colour(theme), style.symbol)]
 
 

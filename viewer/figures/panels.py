@@ -41,7 +41,7 @@ class Panels:
         width = (1 - GAP_ACROSS * (self._columns - 1)) / self._columns
         height = (1 - GAP_DOWN * self._rows) / self._rows
         left = column * (width + GAP_ACROSS)
-        top = 1 - GAP_DOWN - row * (height + GAP_DOWN)
+        top = 1 - GAP_DOWN * 0.6 - row * (height + GAP_DOWN)
         return [left, min(1.0, left + width)], [max(0.0, top - height), top]
 
     def finish(

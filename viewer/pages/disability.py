@@ -12,6 +12,7 @@ from dash.development.base_component import Component
 from viewer.answers import Answers
 from viewer.components.accessible import aria
 from viewer.components.outcome_table import outcome_table
+from viewer.components.plain_table import register_table, table_slot
 from viewer.figures.course import course_figure
 from viewer.figures.events import events_figure
 from viewer.figures.style import EMPTY, GRAPH_CONFIG, THEMES
@@ -56,7 +57,7 @@ def layout(view: dict[str, str], text: Text) -> list[Component]:
             id="figures",
             className="figures",
         ),
-        html.Div(html.Div(id="outcome-table"), className="card card-wide"),
+        html.Div(table_slot("outcome-table", text("table.title", months=MONTH)), className="card card-wide"),
     ]
 
 
@@ -114,6 +115,7 @@ def choice(element: str, label: str, options: list[dict[str, str]], value: str) 
 
 def register(app: dash.Dash, answers: Answers) -> None:
     """Wire the choices to the view, and session and view to the results."""
+    register_table(app, "outcome-table")
 
     @app.callback(
         output=Output("view", "data"),
@@ -127,7 +129,7 @@ def register(app: dash.Dash, answers: Answers) -> None:
         Output("figure-edss", "figure"),
         Output("figure-worsening", "figure"),
         Output("course-define", "children"),
-        Output("outcome-table", "children"),
+        Output("outcome-table-data", "data"),
         Output("figures", "className"),
         Input("session", "data"),
         Input("theme", "data"),

@@ -19,6 +19,7 @@ from viewer.components.patient_form import (
     allowed,
     as_mapping,
     error_id,
+    example_note,
     field_id,
 )
 from viewer.session import EXAMPLES, HISTORY_ROWS, UNKNOWN, Form, Session
@@ -41,6 +42,7 @@ def _wire_form(app: dash.Dash, answers: Answers) -> None:
             [Output(field_id(field.name), "error") for field in NUMBERS],
             [Output(error_id(field.name), "children") for field in CHOICES],
             Output(error_id("history"), "children"),
+            Output("example-note", "children"),
         ),
         inputs={
             "values": [Input(field_id(field.name), "value") for field in FIELDS],
@@ -79,6 +81,7 @@ def _wire_form(app: dash.Dash, answers: Answers) -> None:
             [says.get(field.name) for field in NUMBERS],
             [says.get(field.name) for field in CHOICES],
             says.get("history"),
+            example_note(session.form, text),
         )
 
     application: Any = app

@@ -15,11 +15,11 @@ from dash import Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
 from projection.result import Projection
-from reference_db.vocabulary import SourceKind, Treatment
+from reference_db.vocabulary import SourceKind
 from selection.criteria import LARGEST_DISTANCE
 from viewer.answers import Answers
 from viewer.components.accessible import aria
-from viewer.components.legend import swatch
+from viewer.components.plain_table import Table, cell, register_table, row, table, table_slot
 from viewer.components.who_table import who_table
 from viewer.figures.balance import balance_figure
 from viewer.figures.style import EMPTY, GRAPH_CONFIG, THEMES
@@ -35,6 +35,7 @@ CALIPERS = {"age": (0, 30, 1), "edss": (0, 5, 0.5)}
 
 SIZES = ("50", "100", "200", "500")
 SAME = ("sex", "prior_treatment")
+COLUMNS = ("treatment", "eligible", "used", "trial", "sources")
 
 
 def layout(session: Session, answers: Answers, chosen: str, text: Text) -> list[Component]:
@@ -66,11 +67,21 @@ def layout(session: Session, answers: Answers, chosen: str, text: Text) -> list[
                 ),
                 html.Div(
                     [
-                        html.Div(id="who", className="card card-wide"),
+                        html.Div(
+                            [
+                                html.H3(text("similarity.provenance")),
+                                html.P(
+                                    text("similarity.provenance_hint", distance=text.number(LARGEST_DISTANCE, 1)),
+                                    className="hint",
+                                ),
+                                *table_slot("who", text("similarity.provenance")),
+                            ],
+                            className="card card-wide",
+                        ),
                         html.Div(
                             [
                                 reference_choice("who-class", text("who.class"), chosen, text),
-                                html.Div(id="who-features", className="table-scroll", tabIndex=0),
+                                *table_slot("who-features", text("who.class")),
                                 html.H3(text("who.balance")),
                                 html.P(text("who.balance_hint"), className="hint"),
                                 html.Div(
@@ -202,6 +213,8 @@ def _slider(
 
 def register(app: dash.Dash, answers: Answers) -> None:
     """Wire the choices to the session, and the session to who was found."""
+    for element in ("who", "who-features"):
+        register_table(app, element)
 
     @app.callback(
         output=Output("session", "data", allow_duplicate=True),
@@ -259,8 +272,8 @@ def register(app: dash.Dash, answers: Answers) -> None:
         return chosen
 
     @app.callback(
-        Output("who", "children"),
-        Output("who-features", "children"),
+        Output("who-data", "data"),
+        Output("who-features-data", "data"),
         Output("figure-balance", "figure"),
         Input("session", "data"),
         Input("theme", "data"),
@@ -278,7 +291,7 @@ def register(app: dash.Dash, answers: Answers) -> None:
         about = next(one for one in explanation.classes if one.treatment == chosen)
         return (
             provenance(projection, session, kinds, text),
-            who_table(about, text) if about.refusal is None else html.P(text("who.refused")),
+            who_table(about, text),
             balance_figure(explanation, reference=chosen, shown=session.shown, text=text, theme=THEMES[theme_name]),
         )
 
@@ -296,46 +309,22 @@ def criteria_of(*, sources: str, same: list[str], calipers: Mapping[str, float])
     return criteria
 
 
-def provenance(
-    projection: Projection, session: Session, kinds: Mapping[str, SourceKind], text: Text
-) -> list[Component]:
+def provenance(projection: Projection, session: Session, kinds: Mapping[str, SourceKind], text: Text) -> Table:
     """Return where the patients of reference of each class come from."""
     rows = []
     for one in projection.classes:
         if one.treatment not in session.shown:
             continue
-        name = html.Span([swatch(Treatment(one.treatment)), text(f"treatment.{one.treatment}")], className="row-name")
         trial = sum(n for source, n in one.sources.items() if kinds.get(source) is SourceKind.TRIAL)
         listed = ", ".join(
             f"{text('similarity.other') if source == 'other' else source} {text.number(n)}"
             for source, n in one.sources.items()
         )
-        rows.append(
-            html.Tr(
-                [
-                    html.Th(name, scope="row"),
-                    html.Td(text.number(one.n_eligible) if one.n_eligible else NOT_SHOWN),
-                    html.Td(text.number(one.n) if one.refusal is None else text("legend.refused")),
-                    html.Td(text.percent(trial / one.n) if one.n and one.sources else NOT_SHOWN),
-                    html.Td(listed or NOT_SHOWN, className="words"),
-                ]
-            )
-        )
-    heads = [text(f"similarity.column.{name}") for name in ("treatment", "eligible", "used", "trial", "sources")]
-    return [
-        html.H3(text("similarity.provenance")),
-        html.P(text("similarity.provenance_hint", distance=text.number(LARGEST_DISTANCE, 1)), className="hint"),
-        html.Div(
-            html.Table(
-                [
-                    html.Thead(html.Tr([html.Th(head, scope="col") for head in heads])),
-                    html.Tbody(rows),
-                ],
-                className="outcomes",
-            ),
-            className="table-scroll",
-            tabIndex=0,
-            role="region",
-            **aria(label=text("similarity.provenance")),
-        ),
-    ]
+        cells = [
+            cell(text.number(one.n_eligible) if one.n_eligible else NOT_SHOWN, kind="plain"),
+            cell(text.number(one.n) if one.refusal is None else text("legend.refused"), kind="plain"),
+            cell(text.percent(trial / one.n) if one.n and one.sources else NOT_SHOWN, kind="plain"),
+            cell(listed or NOT_SHOWN, kind="words"),
+        ]
+        rows.append(row(text(f"treatment.{one.treatment}"), cells, treatment=one.treatment))
+    return table([text(f"similarity.column.{name}") for name in COLUMNS], rows)
