@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock docs clean browser postgresql
+.PHONY: help demo test check sbom security licences lock docs clean browser postgresql
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -14,7 +14,7 @@ help: ## List the commands
 demo: .venv/.run ## Build the reference database if there is none, start service and viewer, print the address (PORT=8000)
 	@exec $(BIN)/cdss demo --port $(PORT)
 
-test: check browser postgresql ## Everything that CI checks: lint, types, layering, tests, documentation
+test: check security browser postgresql ## Everything that CI checks: lint, types, layering, tests, documentation
 	$(BIN)/python -m pytest
 	$(BIN)/mkdocs build --strict --quiet
 
@@ -23,6 +23,17 @@ check: .venv/.test ## Lint, types and layering only
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+security: .venv/.test ## Security lint, licences, hashes of the pins, scan for committed secrets
+	$(BIN)/bandit --quiet --recursive -ll cdss viewer validation projection selection reference_db
+	$(BIN)/python .ci/supply_chain.py check
+
+sbom: .venv/.test ## Software bill of materials (CycloneDX) of what is run, in build/sbom.json
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible -o build/sbom.json 2>/dev/null
+
+licences: .venv/.test ## Write the licences of what is run into docs/licences.md
+	$(BIN)/python .ci/supply_chain.py licences
 
 docs: .venv/.test ## Serve the documentation on http://127.0.0.1:8001
 	$(BIN)/mkdocs serve --dev-addr 127.0.0.1:8001

@@ -105,12 +105,12 @@ def test_processes_that_start_together_migrate_once(database_url: str) -> None:
         database.close()
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "mysql://user:hidden@host/name", "sqlite://"])
+@pytest.mark.parametrize("url", ["", "nonsense", "mysql://user:pw0rd@host/name", "sqlite://"])
 def test_an_address_that_cannot_be_used_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         Database(url)
     assert "CDSS_DATABASE_URL" in str(refused.value)
-    assert "hidden" not in str(refused.value)
+    assert "pw0rd" not in str(refused.value)
 
 
 def test_by_default_a_private_file_below_home(tmp_path: Path) -> None:

