@@ -6,10 +6,10 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check sbom security licences lock docs clean browser postgresql
+.PHONY: help demo test check sbom security licences lock docs clean browser postgresql compare-anonymeter
 
 help: ## List the commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-18s %s\n' "$$name" "$$text"; done
 
 demo: .venv/.run ## Build the reference database if there is none, start service and viewer, print the address (PORT=8000)
 	@exec $(BIN)/cdss demo --port $(PORT)
@@ -48,6 +48,9 @@ postgresql: ## Install PostgreSQL for the database tests, if there is none
 lock: .venv/.test ## Pin and hash the requirements again, after a change in pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.txt
 	$(BIN)/uv pip compile pyproject.toml --group test --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -c requirements.txt -o requirements-test.txt
+
+compare-anonymeter: .venv/.run ## Risks and time of the attacks next to those of anonymeter, in an environment of its own
+	$(BIN)/python benchmarks/compare_anonymeter.py
 
 clean: ## Remove the environment and what tools left; keeps var/
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache site *.egg-info
