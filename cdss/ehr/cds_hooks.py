@@ -119,7 +119,7 @@ async def feedback(service: str, request: Request, doors: Annotated[Doors, Depen
         reports = parse_feedback(json_object(await request.body()))
     except InvalidInput as error:
         return _unreadable(error)
-    doors.feedback.record(reports)
+    await run_in_threadpool(doors.feedback.record, reports)
     return JSONResponse({})
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import cache, partial
 from typing import cast
 
 import structlog
@@ -15,7 +13,8 @@ from starlette.middleware.cors import CORSMiddleware
 
 from cdss.ehr.configuration import EhrConfiguration
 from cdss.ehr.feedback import FeedbackTally
-from cdss.ehr.trust import ClientTrust
+from cdss.ehr.trust import ClientTrust, UsedTokens
+from cdss.persistence import Database
 
 _log = structlog.get_logger()
 
@@ -31,6 +30,7 @@ class Doors:
     Parameters
     ----------
     configuration : EhrConfiguration
+    database : Database
     draw_secret : callable
         Gives what signs the access tokens of machine clients; all processes of an installation share it. Asked for
         when it is used: where it is kept may be out of reach when the service starts.
@@ -39,13 +39,15 @@ class Doors:
     """
 
     configuration: EhrConfiguration
-    draw_secret: Callable[[], str] = field(default_factory=lambda: cache(partial(secrets.token_hex, 32)), repr=False)
+    database: Database
+    draw_secret: Callable[[], str] = field(repr=False)
     trust: ClientTrust = field(init=False)
-    feedback: FeedbackTally = field(default_factory=FeedbackTally)
+    feedback: FeedbackTally = field(init=False)
     today: Callable[[], date] = _today
 
     def __post_init__(self) -> None:
-        self.trust = ClientTrust(self.configuration)
+        self.trust = ClientTrust(self.configuration, UsedTokens(self.database))
+        self.feedback = FeedbackTally(self.database)
 
     @property
     def secret(self) -> str:
@@ -65,7 +67,7 @@ def doors(request: Request) -> Doors:
     return cast("Doors", request.app.state.doors)
 
 
-def install_doors(app: FastAPI, configuration: EhrConfiguration, *, secret: Callable[[], str] | None = None) -> None:
+def install_doors(app: FastAPI, configuration: EhrConfiguration, *, secret: Callable[[], str]) -> None:
     """Add every route for clinical systems to an application.
 
     Parameters
@@ -73,12 +75,12 @@ def install_doors(app: FastAPI, configuration: EhrConfiguration, *, secret: Call
     app : FastAPI
         With the state that `cdss.app.create_interface` gives it.
     configuration : EhrConfiguration
-    secret : callable, optional
-        Gives what is shared by all processes of an installation; by default one is drawn.
+    secret : callable
+        Gives what is shared by all processes of an installation.
     """
     from cdss.ehr import cds_hooks, fhir_api, machine_access, smart_launch
 
-    app.state.doors = Doors(configuration) if secret is None else Doors(configuration, secret)
+    app.state.doors = Doors(configuration, app.state.database, secret)
     app.include_router(cds_hooks.router)
     app.include_router(machine_access.router)
     app.include_router(fhir_api.router)

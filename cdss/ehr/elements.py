@@ -16,6 +16,9 @@ from typing import Any
 
 Json = Mapping[str, Any]
 
+LONGEST_TEXT = 500
+"""Characters of a text that are read; what names a finding comes first."""
+
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T.*)?)?)?", re.DOTALL)
 
 
@@ -117,7 +120,9 @@ def folded(value: str) -> str:
     >>> folded("Sclérose  en plaques récurrente-rémittente")
     'sclerose en plaques recurrente remittente'
     """
-    plain = "".join(c for c in unicodedata.normalize("NFKD", value[:500]) if not unicodedata.combining(c))
+    plain = value[:LONGEST_TEXT]
+    if not plain.isascii():
+        plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
     return re.sub(r"[\s\-_‐‑–—]+", " ", plain).casefold().strip()
 
 

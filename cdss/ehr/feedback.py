@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from threading import Lock
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import func, select
+
 from cdss.ehr.elements import first, objects, text
+from cdss.ehr.kept import CardOutcome
+from cdss.persistence import Database
 from reference_db.errors import FieldProblem, InvalidInput
 
 OUTCOMES = ("accepted", "overridden")
-MOST_CARDS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def parse_feedback(document: Mapping[str, Any]) -> tuple[Feedback, ...]:
             problems.append(FieldProblem(f"{where}.outcomeTimestamp", "is required", "an ISO 8601 time in UTC"))
         else:
             reason = first(first(report.get("overrideReason")).get("reason"))
-            read.append(Feedback(card, outcome, at, text(reason.get("code"))[:64]))
+            read.append(Feedback(card.lower(), outcome, at, text(reason.get("code"))[:64]))
     if problems:
         raise InvalidInput(problems)
     return tuple(read)
@@ -89,25 +90,35 @@ def _instant(report: Mapping[str, Any]) -> datetime | None:
     return at if at.tzinfo is not None else None
 
 
-@dataclass
 class FeedbackTally:
-    """The last report about each card, in memory; sending a report again changes nothing."""
+    """The last report about each card; sending a report again changes nothing.
 
-    _last: OrderedDict[str, Feedback] = field(default_factory=OrderedDict)
-    _lock: Lock = field(default_factory=Lock)
+    Parameters
+    ----------
+    database : Database
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def record(self, reports: tuple[Feedback, ...]) -> None:
-        """Take in reports; of several about one card the latest counts."""
-        with self._lock:
+        """Take in reports; of several about one card the latest counts.
+
+        Raises
+        ------
+        DatabaseUnavailable
+            If they cannot be kept now.
+        """
+        with self._database.session() as session:
             for report in reports:
-                before = self._last.get(report.card)
+                before = session.get(CardOutcome, report.card)
                 if before is None or before.at <= report.at:
-                    self._last[report.card] = report
-                    self._last.move_to_end(report.card)
-            while len(self._last) > MOST_CARDS:
-                self._last.popitem(last=False)
+                    given = CardOutcome(card=report.card, outcome=report.outcome, reason=report.reason, at=report.at)
+                    session.merge(given)
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Return the number of cards by outcome and reason."""
-        with self._lock:
-            return dict(Counter((report.outcome, report.reason) for report in self._last.values()))
+        kind = (CardOutcome.outcome, CardOutcome.reason)
+        with self._database.reading() as session:
+            rows = session.execute(select(*kind, func.count()).group_by(*kind)).all()
+        return {(outcome, reason): count for outcome, reason, count in rows}

@@ -13,6 +13,7 @@ import jwt
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 
 from cdss.ehr.capability import TOKEN_PATH
 from cdss.ehr.configuration import MachineClient
@@ -102,7 +103,7 @@ async def _client(assertion: str, request: Request, doors: Doors) -> MachineClie
     claims = checked_claims(assertion, key, header["alg"], audiences=audiences, issuer=client.client_id)
     if claims["exp"] - time.time() > ACCESS_SECONDS + 30:
         raise NotTrusted("lives too long")
-    doors.trust.used.use(f"machine {client.client_id}", claims["jti"], claims["exp"])
+    await run_in_threadpool(doors.trust.used.use, f"machine {client.client_id}", claims["jti"], claims["exp"])
     return client
 
 

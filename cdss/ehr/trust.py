@@ -9,12 +9,18 @@ import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import jwt
+from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError
+from starlette.concurrency import run_in_threadpool
 
 from cdss.ehr.configuration import CdsClient, EhrConfiguration, is_loopback
+from cdss.ehr.kept import UsedToken
 from cdss.ehr.keys import ALGORITHMS, KeyNotFound, KeySets, key_of
+from cdss.persistence import Database
 
 LEEWAY = 30
 """Seconds by which clocks may differ."""
@@ -22,45 +28,57 @@ LEEWAY = 30
 LONGEST_LIFE = 3600
 """Seconds a token may live; five minutes are recommended."""
 
-MOST_REMEMBERED = 200_000
 LARGEST_TOKEN = 8_000
 REQUIRED = ("iss", "aud", "exp", "iat", "jti")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class NotTrusted(Exception):
     """A token cannot be used; the reason is for the log and holds nothing of the token."""
 
 
-@dataclass
 class UsedTokens:
-    """Tokens used before, until they expire: a second use is a replay.
+    """Tokens used before, until they expire: a second use is a replay, whichever process of the service it meets.
 
     Parameters
     ----------
-    clock : callable
-        Seconds since 1970.
+    database : Database
+    clock : callable, optional
+        Now, in UTC.
     """
 
-    clock: Callable[[], float] = time.time
-    _until: dict[bytes, float] = field(default_factory=dict)
+    def __init__(self, database: Database, clock: Callable[[], datetime] = _now) -> None:
+        self._database = database
+        self._clock = clock
 
     def use(self, issuer: str, identifier: str, expires: float) -> None:
         """Remember a token.
 
+        Parameters
+        ----------
+        issuer, identifier : str
+            Only a digest of them is kept.
+        expires : float
+            Seconds since 1970.
+
         Raises
         ------
         NotTrusted
-            If it was used before, or so many are remembered that it could not be told.
+            If it was used before.
+        DatabaseUnavailable
+            If that cannot be told now.
         """
-        mark = hashlib.sha256(f"{issuer}\0{identifier}".encode()).digest()
-        now = self.clock()
-        if self._until.get(mark, now) > now:
-            raise NotTrusted("replayed")
-        if len(self._until) >= MOST_REMEMBERED:
-            self._until = {kept: until for kept, until in self._until.items() if until > now}
-            if len(self._until) >= MOST_REMEMBERED:
-                raise NotTrusted("too many tokens")
-        self._until[mark] = expires + LEEWAY + 1
+        mark = hashlib.sha256(f"{issuer}\0{identifier}".encode()).hexdigest()
+        until = datetime.fromtimestamp(expires + LEEWAY + 1, UTC)
+        try:
+            with self._database.session() as session:
+                session.execute(delete(UsedToken).where(UsedToken.until < self._clock()))
+                session.add(UsedToken(mark=mark, until=until))
+        except IntegrityError as error:
+            raise NotTrusted("replayed") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +95,13 @@ class ClientTrust:
     Parameters
     ----------
     configuration : EhrConfiguration
-    keys : KeySets
     used : UsedTokens
+    keys : KeySets
     """
 
     configuration: EhrConfiguration
+    used: UsedTokens
     keys: KeySets = field(default_factory=KeySets)
-    used: UsedTokens = field(default_factory=UsedTokens)
 
     async def verify(self, authorization: str | None, audiences: Collection[str]) -> TrustedClient:
         """Return the client behind an ``Authorization`` header.
@@ -110,7 +128,7 @@ class ClientTrust:
         client = self._client(unproven, header)
         key = await self._key(client, header)
         claims = checked_claims(token, key, header["alg"], audiences=audiences, issuer=client.issuer)
-        self.used.use(client.issuer, claims["jti"], claims["exp"])
+        await run_in_threadpool(self.used.use, client.issuer, claims["jti"], claims["exp"])
         return TrustedClient(client.issuer)
 
     def _client(self, unproven: Mapping[str, Any], header: Mapping[str, Any]) -> CdsClient:

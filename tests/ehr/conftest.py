@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from cdss.api import problems
 from cdss.ehr.configuration import EhrConfiguration, Partners
 from cdss.ehr.doors import Doors, install_doors
+from cdss.persistence import Database, open_database
 from cdss.reference import Reference
 from cdss.security.tokens import Sessions
 from cdss.settings import Settings
@@ -53,18 +54,27 @@ def partners(signer: SigningClient, machine: SigningClient) -> Partners:
 
 
 @pytest.fixture
-def application(projector: Projector, partners: Partners) -> FastAPI:
+def application(projector: Projector, partners: Partners, database: Database) -> FastAPI:
     """The routes for clinical systems under the strict profile, on the day of the records."""
-    return make_application(projector, EhrConfiguration(public_url=PUBLIC_URL, partners=partners))
+    return make_application(projector, EhrConfiguration(public_url=PUBLIC_URL, partners=partners), database)
 
 
-def make_application(projector: Projector, configuration: EhrConfiguration) -> FastAPI:
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The database of a service; its tables are of no patient, so the tests share it."""
+    database = open_database(Settings(home=tmp_path_factory.mktemp("home")))
+    yield database
+    database.close()
+
+
+def make_application(projector: Projector, configuration: EhrConfiguration, database: Database) -> FastAPI:
     app = FastAPI()
+    app.state.database = database
     app.state.settings = Settings(home=Path("unused"))
     app.state.reference = Reference(app.state.settings, _projector=projector)
     app.state.sessions = Sessions(b"a secret of the tests, long enough")
     problems.install(app)
-    install_doors(app, configuration)
+    install_doors(app, configuration, secret=lambda: "a secret of the tests, which is long enough")
     state: Doors = app.state.doors
     state.today = lambda: TODAY
     return app
@@ -77,8 +87,8 @@ def client(application: FastAPI) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def sandbox(projector: Projector) -> Iterator[TestClient]:
+def sandbox(projector: Projector, database: Database) -> Iterator[TestClient]:
     """The same under the ``dev`` profile: no token needed."""
-    app = make_application(projector, EhrConfiguration(public_url="http://127.0.0.1:8000", dev=True))
+    app = make_application(projector, EhrConfiguration(public_url="http://127.0.0.1:8000", dev=True), database)
     with TestClient(app, base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000)) as client:
         yield client

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from cdss.ehr.configuration import EhrConfiguration
 from cdss.ehr.fhir_server import FhirServer
 from cdss.ehr.keys import ALGORITHMS
+from cdss.persistence import Database
 from projection import Projector
 from tests.client import TestClient
 from tests.ehr.card_schema import ACTION, CARD, DISCOVERY, LINK, RESPONSE, breaks, check, holds_nothing_empty
@@ -143,9 +144,11 @@ def test_prefetched_data_are_enough(client: TestClient, signer: SigningClient) -
 
 
 @covers(34, 60, 61)
-def test_what_was_not_prefetched_is_fetched_with_the_token_of_the_call(projector: Projector) -> None:
+def test_what_was_not_prefetched_is_fetched_with_the_token_of_the_call(
+    projector: Projector, database: Database
+) -> None:
     with FhirStub(token="a-secret-token") as server:  # noqa: S106 - of this test
-        app = make_application(projector, EhrConfiguration(public_url="http://127.0.0.1:8000", dev=True))
+        app = make_application(projector, EhrConfiguration(public_url="http://127.0.0.1:8000", dev=True), database)
         authorization = {"access_token": "a-secret-token", "token_type": "Bearer", "expires_in": 300, "scope": "x"}
         body = call(prefetch={}, fhirServer=server.base_url, fhirAuthorization=authorization)
         with TestClient(app, base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000)) as sandbox:
@@ -312,7 +315,10 @@ def test_feedback_is_taken_in_and_may_be_repeated(client: TestClient, signer: Si
         assert answer.status_code == 200
     tally = client.app.state.doors.feedback  # type: ignore[attr-defined]  # a FastAPI application
     assert tally.counts() == {("overridden", "not-relevant"): 1}
-    assert "Private" not in repr(tally)
+    earlier = {**report, "outcomeTimestamp": "2026-06-15T09:00:00Z"}
+    headers = signer.authorization(PUBLIC_URL + path)
+    assert client.post(path, json={"feedback": [earlier]}, headers=headers).status_code == 200
+    assert tally.counts() == {("overridden", "not-relevant"): 1}
 
 
 @covers(175, 179)
@@ -340,12 +346,14 @@ def test_only_listed_issuers_and_key_sets_are_trusted(client: TestClient, signer
 
 @covers(200, 205, 206, 207)
 @pytest.mark.parametrize("algorithm", ["ES384", "RS384"])
-def test_the_recommended_algorithms_are_the_accepted_ones(projector: Projector, algorithm: str) -> None:
+def test_the_recommended_algorithms_are_the_accepted_ones(
+    projector: Projector, database: Database, algorithm: str
+) -> None:
     assert set(ALGORITHMS) == {"ES384", "RS384"}
     signer = SigningClient("https://ehr.test", algorithm=algorithm)
     partners = {"cds_clients": [{"issuer": signer.issuer, "jwks": signer.key_set}]}
     configuration = EhrConfiguration.model_validate({"public_url": PUBLIC_URL, "partners": partners})
-    with TestClient(make_application(projector, configuration), base_url=PUBLIC_URL) as client:
+    with TestClient(make_application(projector, configuration, database), base_url=PUBLIC_URL) as client:
         headers = signer.authorization(PUBLIC_URL + SERVICE)
         assert client.post(SERVICE, json=call(), headers=headers).status_code == 200
 

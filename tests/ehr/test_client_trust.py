@@ -6,7 +6,9 @@ import base64
 import json
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from cdss.ehr.configuration import EhrConfiguration, EhrSettings, ehr_configuration
+from cdss.ehr.kept import UsedToken
 from cdss.ehr.keys import KeyNotFound, key_of
 from cdss.ehr.trust import LONGEST_LIFE, NotTrusted, UsedTokens
+from cdss.persistence import Database, open_database
 from cdss.settings import Settings
 from projection import Projector
 from reference_db.errors import InvalidInput
@@ -89,9 +93,10 @@ def test_the_right_token_passes_once_and_its_replay_does_not(client: TestClient,
 def test_a_forged_token_does_not_use_up_the_identifier_of_the_right_one(
     client: TestClient, signer: SigningClient
 ) -> None:
-    forged = SigningClient(signer.issuer, kid=signer.kid).token(AUDIENCE, jti="one")
+    one = uuid.uuid4().hex
+    forged = SigningClient(signer.issuer, kid=signer.kid).token(AUDIENCE, jti=one)
     assert status(client, forged) == 401
-    assert status(client, signer.token(AUDIENCE, jti="one")) == 200
+    assert status(client, signer.token(AUDIENCE, jti=one)) == 200
 
 
 def test_a_token_may_name_several_audiences(client: TestClient, signer: SigningClient) -> None:
@@ -109,15 +114,23 @@ def test_an_unknown_service_is_a_404_to_those_who_are_trusted_only(client: TestC
     assert client.post(path, json=call(), headers=signer.authorization(PUBLIC_URL + path)).status_code == 404
 
 
-def test_used_tokens_are_forgotten_when_they_expire() -> None:
-    now = [1000.0]
-    used = UsedTokens(clock=lambda: now[0])
-    used.use("a", "x", 1300)
-    used.use("b", "x", 1300)
+def test_used_tokens_are_known_to_every_process_and_forgotten_when_they_expire(tmp_path: Path) -> None:
+    began = datetime.now(UTC)
+    now = [began]
+    settings = Settings(home=tmp_path)
+    first, second = open_database(settings), open_database(settings)
+    ones, others = UsedTokens(first, clock=lambda: now[0]), UsedTokens(second, clock=lambda: now[0])
+    expires = began.timestamp() + 300
+    ones.use("a", "x", expires)
+    ones.use("b", "x", expires)
     with pytest.raises(NotTrusted):
-        used.use("a", "x", 1300)
-    now[0] = 1400
-    used.use("a", "x", 1700)
+        others.use("a", "x", expires)
+    now[0] = began + timedelta(seconds=400)
+    others.use("a", "x", expires + 400)
+    with first.reading() as session:
+        assert session.query(UsedToken).count() == 1
+    first.close()
+    second.close()
 
 
 def _jwk(public: Any, **more: object) -> dict[str, Any]:  # noqa: ANN401 - one class per algorithm
@@ -186,13 +199,13 @@ def key_server() -> Iterator[KeyServer]:
 
 @covers(195)
 def test_published_keys_are_fetched_once_and_again_after_a_rotation(
-    projector: Projector, key_server: KeyServer
+    projector: Projector, database: Database, key_server: KeyServer
 ) -> None:
     signer = SigningClient("https://ehr.test")
     key_server.key_set = signer.key_set
     partners = {"cds_clients": [{"issuer": signer.issuer, "jwks_url": key_server.url}]}
     configuration = EhrConfiguration.model_validate({"public_url": PUBLIC_URL, "partners": partners})
-    application = make_application(projector, configuration)
+    application = make_application(projector, configuration, database)
     with TestClient(application, base_url=PUBLIC_URL) as client:
         with_jku = {"jku": key_server.url}
         assert status(client, signer.token(AUDIENCE)) == 200
@@ -210,10 +223,12 @@ def test_published_keys_are_fetched_once_and_again_after_a_rotation(
         assert status(client, signer.token(AUDIENCE)) == 401
 
 
-def test_a_key_set_that_cannot_be_fetched_trusts_nobody(projector: Projector, signer: SigningClient) -> None:
+def test_a_key_set_that_cannot_be_fetched_trusts_nobody(
+    projector: Projector, database: Database, signer: SigningClient
+) -> None:
     partners = {"cds_clients": [{"issuer": signer.issuer, "jwks_url": "http://127.0.0.1:9/jwks.json"}]}
     configuration = EhrConfiguration.model_validate({"public_url": PUBLIC_URL, "partners": partners})
-    with TestClient(make_application(projector, configuration), base_url=PUBLIC_URL) as client:
+    with TestClient(make_application(projector, configuration, database), base_url=PUBLIC_URL) as client:
         assert status(client, signer.token(AUDIENCE)) == 401
 
 
@@ -233,10 +248,10 @@ def test_the_dev_profile_takes_keys_published_on_this_machine(sandbox: TestClien
     assert [status(sandbox, token), status(sandbox, token)] == [200, 401]
 
 
-def test_the_dev_profile_says_loudly_what_it_trusts(projector: Projector) -> None:
+def test_the_dev_profile_says_loudly_what_it_trusts(projector: Projector, database: Database) -> None:
     with structlog.testing.capture_logs() as logs:
-        make_application(projector, EhrConfiguration(public_url="http://127.0.0.1:8000", dev=True))
-        make_application(projector, EhrConfiguration(public_url=PUBLIC_URL))
+        make_application(projector, EhrConfiguration(public_url="http://127.0.0.1:8000", dev=True), database)
+        make_application(projector, EhrConfiguration(public_url=PUBLIC_URL), database)
     (said,) = logs
     assert said["log_level"] == "warning"
     assert "CDS Hooks calls without a token" in said["trusts"]

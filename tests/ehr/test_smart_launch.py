@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from cdss.ehr.configuration import EhrConfiguration
 from cdss.ehr.smart_launch import challenge
 from cdss.ehr.smart_scopes import NEEDED, asked_scopes, lacking
+from cdss.persistence import Database
 from projection import Projector
 from tests.client import TestClient
 from tests.ehr.conftest import make_application
@@ -27,14 +28,16 @@ BASE = "http://127.0.0.1:8000"
 
 
 @pytest.fixture
-def launcher(projector: Projector) -> Iterator[Callable[[FhirStub], TestClient]]:
+def launcher(projector: Projector, database: Database) -> Iterator[Callable[[FhirStub], TestClient]]:
     """A browser in front of a service that trusts one FHIR server."""
     opened: list[TestClient] = []
 
     def open_for(server: FhirStub) -> TestClient:
         partners = {"smart_issuers": [{"issuer": server.base_url, "client_id": "our-client"}]}
         configuration = EhrConfiguration.model_validate({"public_url": BASE, "partners": partners})
-        client = TestClient(make_application(projector, configuration), base_url=BASE, follow_redirects=False)
+        client = TestClient(
+            make_application(projector, configuration, database), base_url=BASE, follow_redirects=False
+        )
         opened.append(client)
         return client
 
