@@ -14,7 +14,7 @@ from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
 from cdss.api.dependencies import caller, database
-from cdss.api.evaluation import allocate
+from cdss.api.evaluation import Code, Participant, allocate
 from cdss.api.session import declare
 from cdss.errors import NotAllowed, NotFound
 from cdss.evaluation import forms, pages
@@ -66,7 +66,7 @@ def say_who(request: Request, fields: Fields) -> Response:
 
 
 @router.get("/trials/{code}")
-def trial(request: Request, code: str, asking: Asking, kept: Kept, lang: str = "en") -> Response:
+def trial(request: Request, code: Code, asking: Asking, kept: Kept, lang: str = "en") -> Response:
     """Show how a trial is going, and the form for a new patient."""
     asking.require(Permission.EVALUATE)
     request.state.action = "evaluation.monitor"
@@ -74,14 +74,14 @@ def trial(request: Request, code: str, asking: Asking, kept: Kept, lang: str = "
 
 
 @router.post("/trials/{code}")
-async def enrol(request: Request, code: str, fields: Fields, asking: Asking, kept: Kept) -> Response:
+async def enrol(request: Request, code: Code, fields: Fields, asking: Asking, kept: Kept) -> Response:
     """Keep a patient who consented, or count one who declined."""
     asking.require(Permission.EVALUATE)
     request.state.action = "evaluation.enrol"
     return await run_in_threadpool(_enrolled, Conduct(kept), code, fields)
 
 
-def _enrolled(conduct: Conduct, code: str, fields: Mapping[str, str]) -> Response:
+def _enrolled(conduct: Conduct, code: Code, fields: Mapping[str, str]) -> Response:
     lang = _language(fields)
     try:
         _, protocol = conduct.trial(code)
@@ -100,7 +100,7 @@ def _enrolled(conduct: Conduct, code: str, fields: Mapping[str, str]) -> Respons
 
 
 @router.get("/participants/{identifier}")
-def participant(request: Request, identifier: str, asking: Asking, kept: Kept, lang: str = "en") -> Response:
+def participant(request: Request, identifier: Participant, asking: Asking, kept: Kept, lang: str = "en") -> Response:
     """Show what is due in a consultation."""
     asking.require(Permission.EVALUATE)
     request.state.action = "evaluation.participant"
@@ -108,7 +108,9 @@ def participant(request: Request, identifier: str, asking: Asking, kept: Kept, l
 
 
 @router.post("/participants/{identifier}/{step}")
-async def step(request: Request, identifier: str, step: str, fields: Fields, asking: Asking, kept: Kept) -> Response:
+async def step(
+    request: Request, identifier: Participant, step: str, fields: Fields, asking: Asking, kept: Kept
+) -> Response:
     """Record one step of a consultation: questionnaire, treatment considered, allocation, decision."""
     asking.require(Permission.EVALUATE)
     steps = {"answers", "considered_before", "allocation", "decided"}
@@ -164,7 +166,7 @@ def _language(fields: Mapping[str, str]) -> str:
     return pages.words(fields.get("lang", "en")).language
 
 
-def _trial(conduct: Conduct, code: str, lang: str, *, problem: str = "") -> Response:
+def _trial(conduct: Conduct, code: Code, lang: str, *, problem: str = "") -> Response:
     say = pages.words(lang)
     _, protocol = conduct.trial(code)
     body = pages.trial_page(say, protocol, monitor(conduct, code))

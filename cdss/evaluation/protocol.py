@@ -7,6 +7,7 @@ this package reads it: the allocation, the forms, the simulation for the sample 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +21,10 @@ from reference_db.errors import FieldProblem, InvalidInput
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$", description="Lower-case letters, digits, - and _.")]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+LONGEST_LIST = 1_000_000
+"""Allocations that a list may hold over all strata."""
 
 
 class Arm(StrEnum):
@@ -154,8 +159,8 @@ class AnalysisPlan(_Part):
 class Consent(_Part):
     """The consent form that every patient reads; nothing is stored of those who do not consent."""
 
-    version: Text
-    languages: tuple[Literal["en", "fr"], ...] = ("en", "fr")
+    version: str = Field(min_length=1, max_length=40)
+    languages: tuple[Literal["en", "fr"], ...] = Field(default=("en", "fr"), min_length=1)
 
 
 class Intervention(_Part):
@@ -201,7 +206,7 @@ class Protocol(_Part):
     sample_size: int = Field(ge=4, le=100_000, description="Consultations to randomise.")
     sample_size_reason: Text
     clusters: tuple[Cluster, ...] = Field(min_length=2, max_length=500)
-    factors: tuple[Factor, ...] = ()
+    factors: tuple[Factor, ...] = Field(default=(), max_length=4)
     allocation: Allocation
     consent: Consent
     instruments: tuple[ScheduledInstrument, ...] = Field(min_length=1)
@@ -228,11 +233,24 @@ class Protocol(_Part):
         strangers = [name for name in self.allocation.stratify_by if name not in factors | {"cluster", "site"}]
         faults += [f"stratify_by names {name}, which is no factor of the protocol" for name in strangers]
         design = self.allocation.randomisation
+        if not strangers and design is Randomisation.INDIVIDUAL and self._list_length > LONGEST_LIST:
+            faults.append(
+                f"strata times sample_size is {self._list_length:,}, over {LONGEST_LIST:,}: stratify by less"
+            )
         if design is Randomisation.STEPPED_WEDGE and len(self.clusters) < self.allocation.periods - 1:
             faults.append("a stepped wedge needs at least one cluster for each step (periods - 1)")
         if design is Randomisation.CLUSTER and len(self.clusters) < 4:
             faults.append("cluster randomisation needs at least 4 clusters")
         return faults
+
+    @property
+    def _list_length(self) -> int:
+        """Allocations of all strata together: each stratum must be able to take every patient."""
+        by = self.allocation.stratify_by
+        places = (
+            len(self.clusters) if "cluster" in by else len({c.site for c in self.clusters}) if "site" in by else 1
+        )
+        return math.prod((places, self.sample_size, *(len(f.levels) for f in self.factors if f.name in by)))
 
     def _faults_of_measurement(self) -> list[str]:
         faults = []

@@ -41,6 +41,15 @@ def test_the_digest_follows_the_content() -> None:
         ),
         ({"instruments": [{"code": "SUS", "respondent": "neurologist", "moments": ["after"]}]}, "needs DCS"),
         ({"follow_up_months": [12, 6]}, "must rise"),
+        ({"consent": {"version": "x" * 41}}, "at most 40"),
+        (
+            {
+                "allocation": {"randomisation": "individual", "stratify_by": ["cluster", "a"]},
+                "sample_size": 90_000,
+                "factors": [{"name": "a", "levels": ["x", "y"]}],
+            },
+            "stratify by less",
+        ),
         ({"sample_size": 1}, "greater than or equal to 4"),
         ({"unheard_of": 1}, "Extra inputs"),
     ],

@@ -104,9 +104,9 @@ def soup_page(lock: str) -> str:
     rows = [(s.name, s.version, s.licence, "yes" if s.direct else "", s.origin) for s in listed]
     return (
         f"# Software of unknown provenance\n\n{_STATUS}Every package that runs ({len(listed)}), from the lock file "
-        "`requirements.txt`, which pins versions and hashes. What each direct one is for, and why this "
-        "one, stands in [dependencies](../dependencies.md); its known anomalies are on its issue tracker. A machine-readable list "
-        "(CycloneDX) comes from the same lock with `cyclonedx-py requirements requirements.txt`.\n\n"
+        "`requirements.txt`, which pins versions and hashes. What each direct one is for, and why this one, stands "
+        "in [dependencies](../dependencies.md); its known anomalies are on its issue tracker. A machine-readable "
+        "list (CycloneDX) comes from the same lock with `cyclonedx-py requirements requirements.txt`.\n\n"
         + _table(("package", "version", "licence", "direct", "origin"), rows)
     )
 
