@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from projection.result import Contrasts, Projection
 from reference_db.errors import FieldProblem
-from selection import Explanation, explain
+from selection import Explanation
 from selection.criteria import parse_criteria
 from selection.patient import InvalidPatient, PatientOfInterest, parse_patient
 from viewer.session import Form, Session
 
 if TYPE_CHECKING:
-    from projection import Projector
+    from projection.disclosure import DisclosedProjector
 
 ReadBundle = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """From a FHIR bundle to what it says of a patient of interest."""
@@ -47,12 +47,12 @@ class Answers:
 
     Parameters
     ----------
-    projector : Projector
+    projector : DisclosedProjector
     read_bundle : callable, optional
         Reads a FHIR bundle as a patient of interest in its exchange form, as far as the bundle goes.
     """
 
-    def __init__(self, projector: Projector, read_bundle: ReadBundle | None = None) -> None:
+    def __init__(self, projector: DisclosedProjector, read_bundle: ReadBundle | None = None) -> None:
         self.projector = projector
         self.read_bundle = read_bundle
         self._kept: OrderedDict[str, Answer] = OrderedDict()
@@ -88,11 +88,11 @@ class Answers:
         patient = self.of(session).patient
         if patient is None:
             return None
-        asked, selector = session.similarity, self.projector.selector
-        selected = selector.select(
+        asked = session.similarity
+        selected = self.projector.selector.select(
             patient, k=asked.k, weights=asked.weights or None, criteria=parse_criteria(asked.criteria)
         )
-        return explain(selector, selected)
+        return self.projector.explain(selected)
 
     def _compute(self, session: Session) -> Answer:
         try:

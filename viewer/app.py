@@ -21,7 +21,7 @@ from viewer.session import Session
 from viewer.text import Language, Text, catalogue
 
 if TYPE_CHECKING:
-    from projection import Projector
+    from projection.disclosure import DisclosedProjector
 
 
 INDEX = """<!DOCTYPE html>
@@ -37,14 +37,14 @@ INDEX = """<!DOCTYPE html>
 
 
 def create_viewer(
-    projector: Projector, *, prefix: str = "/viewer/", read_bundle: ReadBundle | None = None
+    projector: DisclosedProjector, *, prefix: str = "/viewer/", read_bundle: ReadBundle | None = None
 ) -> dash.Dash:
     """Return the viewer as a Dash application on FastAPI.
 
     Parameters
     ----------
-    projector : Projector
-        Answers every patient of interest.
+    projector : DisclosedProjector
+        Answers every patient of interest with what may leave the reference database.
     prefix : str
         Path under which the application is served, beginning and ending with a slash. Its ``server`` is an ASGI
         application that expects the whole path, prefix included, and answers 404 to any path it does not know.

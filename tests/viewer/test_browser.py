@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import expect, sync_playwright
 
-from projection import Projector
+from projection.disclosure import DisclosedProjector
 from tests.episodes import MemoryRelease, random_episodes
 from viewer import create_viewer
 from viewer.session import EXAMPLES, Session
@@ -39,7 +39,7 @@ TIMEOUT = 15_000
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """The viewer, served on a free port of this machine."""
-    viewer = create_viewer(Projector(MemoryRelease(random_episodes(2400))), prefix="/viewer/")
+    viewer = create_viewer(DisclosedProjector(MemoryRelease(random_episodes(2400))), prefix="/viewer/")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

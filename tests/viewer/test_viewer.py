@@ -11,7 +11,8 @@ import pytest
 from dash.development.base_component import Component
 
 import viewer
-from projection import Projection, Projector
+from projection import Projection
+from projection.disclosure import DisclosedProjector
 from reference_db.vocabulary import SourceKind, Treatment
 from selection import InvalidPatient, parse_criteria
 from tests.episodes import MemoryRelease, random_episodes
@@ -28,12 +29,12 @@ EN, FR = catalogue(Language.ENGLISH), catalogue(Language.FRENCH)
 
 
 @pytest.fixture(scope="module")
-def projector() -> Projector:
-    return Projector(MemoryRelease(random_episodes(2400)))
+def projector() -> DisclosedProjector:
+    return DisclosedProjector(MemoryRelease(random_episodes(2400)))
 
 
 @pytest.fixture
-def client(projector: Projector) -> Iterator[httpx.AsyncClient]:
+def client(projector: DisclosedProjector) -> Iterator[httpx.AsyncClient]:
     app = viewer.create_viewer(projector, prefix="/viewer/")
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app.server), base_url="http://viewer")
 
@@ -100,7 +101,7 @@ def test_a_field_says_its_range_in_both_languages() -> None:
     assert "240" in allowed("history", EN)
 
 
-def test_a_session_is_answered_once_and_a_wrong_form_names_its_fields(projector: Projector) -> None:
+def test_a_session_is_answered_once_and_a_wrong_form_names_its_fields(projector: DisclosedProjector) -> None:
     answers = Answers(projector)
     session = Session()
     assert answers.of(session) is answers.of(Session())
@@ -109,7 +110,7 @@ def test_a_session_is_answered_once_and_a_wrong_form_names_its_fields(projector:
     assert {problem.field for problem in wrong.problems} == {"age", "edss"}
 
 
-def test_similarity_changes_the_answer(projector: Projector) -> None:
+def test_similarity_changes_the_answer(projector: DisclosedProjector) -> None:
     answers = Answers(projector)
     as_learned = answers.of(Session()).projection
     asked = similarity.Similarity(weights={"age": 5.0}, k=50, criteria={"source_kinds": ["trial"]})
@@ -167,7 +168,7 @@ def test_the_table_gives_estimate_interval_and_n(make_projection: Callable[..., 
     assert [one["value"] for one in refused["cells"]] == ["Not shown"]
 
 
-def test_who_they_are_is_said_feature_by_feature(projector: Projector) -> None:
+def test_who_they_are_is_said_feature_by_feature(projector: DisclosedProjector) -> None:
     answers = Answers(projector)
     explanation = answers.explanation(Session())
     assert explanation is not None
@@ -212,5 +213,5 @@ def test_the_sheet_carries_release_weights_and_caveats(
     assert text("feature.age") in words
 
 
-def test_the_evidence_page_stands_without_a_frozen_release(projector: Projector) -> None:
+def test_the_evidence_page_stands_without_a_frozen_release(projector: DisclosedProjector) -> None:
     assert words_of(about.layout(Answers(projector), EN))

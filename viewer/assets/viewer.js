@@ -2,6 +2,12 @@
 (function () {
   const keep = (key, value) => { try { window.localStorage.setItem(key, value); } catch (error) { /* private mode */ } };
   const kept = (key) => { try { return window.localStorage.getItem(key); } catch (error) { return null; } };
+  const first = () => {
+    const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
+    return (kept("viewer-theme") || (dark ? "dark" : "light")) === "dark" ? "dark" : "light";
+  };
+  /* Before anything is drawn, so that a dark page does not begin with a white flash. */
+  document.documentElement.setAttribute("data-mantine-color-scheme", first());
   const none = () => window.dash_clientside.no_update;
 
   window.dash_clientside = window.dash_clientside || {};
@@ -20,8 +26,7 @@
     },
     firstTheme: function (search, current) {
       if (current) { return none(); }
-      const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
-      return (kept("viewer-theme") || (dark ? "dark" : "light")) === "dark" ? "dark" : "light";
+      return first();
     },
     otherTheme: function (clicks, current) {
       if (!clicks) { return none(); }
