@@ -2,13 +2,15 @@
 
 Two trials of one treatment do not agree within their sampling error, even between patients alike in every recorded
 feature: inclusion, rating habits, care and what nobody recorded differ. An interval that counts patients only is too
-narrow. The variance between sources is estimated once for a release, for every outcome and month, by the method of
-moments (DerSimonian and Laird) on what is left of the outcome after regression on the features within each class, and
-is added to the variance of every corrected estimate in proportion to how much that estimate rests on few sources.
+narrow. The variance between sources is estimated once for a release, for every outcome, by the method of moments
+(Hedges and Olkin's, in which a small source counts as much as a large one) on what is left of the outcome after
+regression on the features within each class. It is added to the variance of every corrected estimate in proportion to
+how much that estimate rests on few sources.
 
 References
 ----------
-DerSimonian and Laird, Control Clin Trials 1986, doi 10.1016/0197-2456(86)90046-2.
+Hedges and Olkin, Statistical Methods for Meta-Analysis, 1985, chapter 9; compared with its rivals in DerSimonian and
+Kacker, Contemp Clin Trials 2007, doi 10.1016/j.cct.2006.04.004.
 """
 
 from __future__ import annotations
@@ -145,14 +147,14 @@ def _deviations(outcomes: Floats, features: Floats, source: Indices) -> tuple[Fl
 
 
 def _between(deviations: list[tuple[Floats, Floats]]) -> Floats:
-    """Pool DerSimonian and Laird's moments over classes."""
-    excess = scale = np.zeros(deviations[0][0].shape[1])
+    """Pool over classes the spread of the sources beyond their sampling error, every source counting the same."""
+    excess = freedom = np.zeros(deviations[0][0].shape[1])
     for mean, variance in deviations:
-        usable = ~np.isnan(mean) & (variance > 0)
-        weight = np.where(usable, 1.0 / np.where(usable, variance, 1.0), 0.0)
-        total = np.maximum(weight.sum(axis=0), 1e-12)
-        centre = (weight * np.nan_to_num(mean)).sum(axis=0) / total
-        squares = (weight * np.nan_to_num(mean - centre) ** 2).sum(axis=0)
-        excess = excess + squares - np.maximum(usable.sum(axis=0) - 1, 0)
-        scale = scale + total - (weight**2).sum(axis=0) / total
-    return np.divide(np.maximum(excess, 0.0), scale, out=np.zeros_like(scale), where=scale > 1e-9)
+        usable = ~np.isnan(mean)
+        number = usable.sum(axis=0)
+        centre = np.nansum(mean, axis=0) / np.maximum(number, 1)
+        squares = np.nansum((mean - centre) ** 2, axis=0)
+        several = np.maximum(number - 1, 0)
+        excess = excess + squares - several / np.maximum(number, 1) * np.nansum(variance, axis=0)
+        freedom = freedom + several
+    return np.divide(np.maximum(excess, 0.0), freedom, out=np.zeros_like(excess), where=freedom > 0)

@@ -43,7 +43,7 @@ ESTIMATORS = ("corrected", "plain")
 
 DEFAULT_ESTIMATOR = "corrected"
 
-_TOGETHER = 64
+_TOGETHER = 16
 """Patients of interest computed at once: enough to amortise the calls, few enough to stay in the cache."""
 
 
