@@ -139,8 +139,9 @@ def make_avatars(
     done = 0
     for (name, rows), count in zip(groups, wanted, strict=True):
         around = origins_of(len(rows), int(count), rng)
+        part = None if progress is None else _part_of(progress, name, done / len(table), len(rows) / len(table))
         avatars, used[name] = _of_stratum(
-            encoded.rows(rows), columns, around, k=k, ncp=ncp, weights=weights, method=method, rng=rng
+            encoded.rows(rows), columns, around, k=k, ncp=ncp, weights=weights, method=method, rng=rng, progress=part
         )
         made.append(avatars)
         origins.append(rows[around])
@@ -170,15 +171,21 @@ def _of_stratum(
     weights: Mapping[str, float] | None,
     method: Method,
     rng: np.random.Generator,
+    progress: Progress | None,
 ) -> tuple[EncodedTable, int]:
     if not len(around):
         return records.rows(around), 0
     stratum = Stratum.of(records, columns, ncp=ncp, weights=weights)
 
     def make(neighbours: int) -> EncodedTable:
-        return stratum.avatars(around, k=neighbours, method=method, rng=rng)[0]
+        return stratum.avatars(around, k=neighbours, method=method, rng=rng, progress=progress)[0]
 
     return (make(k), k) if k is not None else fewest_neighbours(make, records, columns, around)
+
+
+def _part_of(progress: Progress, name: str, begun: float, width: float) -> Progress:
+    """Return the progress of one stratum as part of the whole: the neighbours are most of the work."""
+    return lambda share, step: progress(begun + 0.8 * share * width, f"{name}: {step}")
 
 
 def check_parameters(

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reference_db.avatar.columns import Columns, EncodedTable, read_columns
-from reference_db.avatar.method import RELEASE, Method
+from reference_db.avatar.method import EPISODES, Method
 from reference_db.avatar.projection import check_weights
 from reference_db.avatar.strata import check_sizes, stratum_rows
 from reference_db.avatar.stratum import SMALLEST_STRATUM, Stratum, fewest_neighbours
@@ -93,7 +93,7 @@ def anonymise_episodes(
     ncp: int | None = None,
     weights: Mapping[str, float] | None = None,
     augmentation: int = 1,
-    method: Method = RELEASE,
+    method: Method = EPISODES,
     progress: Callable[[float, str], None] | None = None,
 ) -> AnonymisedEpisodes:
     """Replace every episode by an avatar, stratum by stratum.

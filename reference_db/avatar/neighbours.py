@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+_CHUNK = 20_000
+"""Queries between two reports of progress."""
 
 TREE_DIMENSIONS = 10
 """Up to this many dimensions a k-d tree is the faster exact search; beyond, FAISS scans
@@ -13,7 +18,12 @@ TREE_DIMENSIONS = 10
 
 
 def nearest_records(
-    points: Floats, queries: Floats, k: int, *, others_of: NDArray[np.intp] | None = None
+    points: Floats,
+    queries: Floats,
+    k: int,
+    *,
+    others_of: NDArray[np.intp] | None = None,
+    progress: Callable[[float, str], None] | None = None,
 ) -> tuple[NDArray[np.intp], Floats]:
     """Return the `k` nearest points of each query, nearest first.
 
@@ -25,6 +35,8 @@ def nearest_records(
         At most the number of points (less one with `others_of`).
     others_of : ndarray of int, shape (queries,), optional
         The point that each query itself is, which then is not its own neighbour.
+    progress : callable, optional
+        Called with the share of the queries that are answered.
 
     Returns
     -------
@@ -33,23 +45,31 @@ def nearest_records(
         Euclidean.
     """
     if others_of is None:
-        return _search(points, queries, k)
-    indices, distances = _search(points, queries, k + 1)
+        return _search(points, queries, k, progress)
+    indices, distances = _search(points, queries, k + 1, progress)
     # With duplicated records the query need not come first, nor at all: drop it where it is, else the last.
     own = indices == others_of[:, None]
     own[~own.any(axis=1), -1] = True
     return indices[~own].reshape(-1, k), distances[~own].reshape(-1, k)
 
 
-def _search(points: Floats, queries: Floats, k: int) -> tuple[NDArray[np.intp], Floats]:
+def _search(
+    points: Floats, queries: Floats, k: int, progress: Callable[[float, str], None] | None
+) -> tuple[NDArray[np.intp], Floats]:
     if points.shape[1] == 0:
         indices = np.broadcast_to(np.arange(k), (len(queries), k)).copy()
         return indices, np.zeros((len(queries), k))
     if points.shape[1] <= TREE_DIMENSIONS:
         from scipy.spatial import cKDTree
 
-        distances, found = cKDTree(points).query(queries, k=np.arange(1, k + 1))
-        return np.asarray(found, dtype=np.intp), np.asarray(distances, dtype=np.float64)
+        tree, ranks = cKDTree(points), np.arange(1, k + 1)
+        found, distances = np.empty((len(queries), k), dtype=np.intp), np.empty((len(queries), k))
+        for start in range(0, len(queries), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            distances[rows], found[rows] = tree.query(queries[rows], k=ranks)
+            if progress is not None:
+                progress(min(1.0, (start + _CHUNK) / len(queries)), "seeking neighbours")
+        return found, distances
     import faiss
 
     index = faiss.IndexFlatL2(points.shape[1])

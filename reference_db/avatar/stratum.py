@@ -66,10 +66,16 @@ class Stratum:
         return cls(records, space.transform(records, axes=ncp), steps, series)
 
     def avatars(
-        self, around: NDArray[np.intp], *, k: int, method: Method, rng: np.random.Generator
+        self,
+        around: NDArray[np.intp],
+        *,
+        k: int,
+        method: Method,
+        rng: np.random.Generator,
+        progress: Callable[[float, str], None] | None = None,
     ) -> tuple[EncodedTable, NDArray[np.intp]]:
         """Return one avatar around each of the given records, and the record whose missing cells it took over."""
-        donors = draw_neighbours(self.coordinates, around, k=k, method=method, rng=rng)
+        donors = draw_neighbours(self.coordinates, around, k=k, method=method, rng=rng, progress=progress)
         patterns = draw_donors(donors, rng)
         made = mix(
             self.records, donors, patterns=patterns, steps=self.steps, series=self.series, method=method, rng=rng
@@ -118,6 +124,7 @@ def draw_neighbours(
     k: int,
     method: Method,
     rng: np.random.Generator,
+    progress: Callable[[float, str], None] | None = None,
 ) -> Donors:
     """Return the neighbours of the records around which avatars are made, with their random weights.
 
@@ -135,7 +142,7 @@ def draw_neighbours(
     Donors
     """
     around, position = np.unique(origins, return_inverse=True)
-    neighbours, distances = nearest_records(coordinates, coordinates[around], k, others_of=around)
+    neighbours, distances = nearest_records(coordinates, coordinates[around], k, others_of=around, progress=progress)
     weights = donor_weights(distances[position], limit=method.donor_limit, rng=rng)
     return Donors(neighbours[position], weights)
 

@@ -30,7 +30,6 @@ _TRIES = 2000
 _ENOUGH = 200
 
 _AT_MOST, _AT_LEAST, _EQUAL = 0, 1, 2
-_CHUNK_CELLS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +56,32 @@ class Conditions:
         return Conditions(self.columns[rows], self.comparisons[rows], self.values[rows])
 
     def matches(self, table: EncodedTable) -> NDArray[np.intp]:
-        """Count the records that meet each condition."""
+        """Count the records that meet each condition.
+
+        Each term is only asked of the records that met those before it, which soon are few: comparing all records
+        with all terms at once takes twenty times as long.
+        """
         # Being missing can be asked for as well: missing cells compare as a number that no cell has.
-        values, wanted = np.nan_to_num(_values(table), nan=_MISSING), np.nan_to_num(self.values, nan=_MISSING)
-        counts = np.zeros(len(self), dtype=np.intp)
-        step = max(1, _CHUNK_CELLS // max(len(table), 1))
-        for start in range(0, len(self), step):
-            rows = slice(start, start + step)
-            met = np.ones((len(self.columns[rows]), len(table)), dtype=bool)
-            for term in range(self.columns.shape[1]):
-                cells = values[:, self.columns[rows, term]].T
-                against = wanted[rows, term, None]
-                comparison = self.comparisons[rows, term, None]
-                met &= np.where(comparison == _EQUAL, cells == against, True)
-                met &= np.where(comparison == _AT_MOST, (cells <= against) & (cells > _MISSING), True)
-                met &= np.where(comparison == _AT_LEAST, cells >= against, True)
-            counts[rows] = met.sum(axis=1)
+        cells = np.ascontiguousarray(np.nan_to_num(_values(table), nan=_MISSING).T)
+        wanted = np.nan_to_num(self.values, nan=_MISSING)
+        counts = np.empty(len(self), dtype=np.intp)
+        for condition in range(len(self)):
+            met = np.arange(len(table))
+            for column, comparison, value in zip(
+                self.columns[condition], self.comparisons[condition], wanted[condition], strict=True
+            ):
+                asked = cells[column] if len(met) == len(table) else cells[column, met]
+                met = met[_holds(asked, int(comparison), float(value))]
+            counts[condition] = len(met)
         return counts
+
+
+def _holds(cells: Floats, comparison: int, value: float) -> NDArray[np.bool_]:
+    if comparison == _EQUAL:
+        return np.asarray(cells == value)
+    if comparison == _AT_LEAST:
+        return np.asarray(cells >= value)
+    return np.asarray((cells <= value) & (cells > _MISSING))
 
 
 def univariate(scene: Scene, rng: np.random.Generator) -> Attack:
