@@ -102,7 +102,7 @@ def prognosis(material: Material, *, jobs: int = 1, progress: Callable[[float, s
     made = anonymise_episodes(
         reference.table, rng=rng, k=asked.get("k"), ncp=asked.get("ncp"), weights=asked.get("weights")
     ).table
-    chosen = rng.permutation(np.flatnonzero(held_out))[: 300 if material.quick else None]
+    chosen = rng.permutation(np.flatnonzero(held_out))[: 250 if material.quick else None]
     test = Episodes(table.iloc[np.sort(chosen)].reset_index(drop=True), material.original.sources)
     patients = patients_of_interest(test.table)
     synthetic = Episodes(made, material.original.sources)

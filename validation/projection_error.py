@@ -45,7 +45,7 @@ def projection_error(
     """Compare projections from the synthetic patients with those from the originals, for every patient and class."""
     table = material.original.table
     rng = material.generator(6)
-    wanted = rng.permutation(len(table))[: 300 if material.quick else len(table)]
+    wanted = rng.permutation(len(table))[: 250 if material.quick else len(table)]
     wanted.sort()
     patients = patients_of_interest(table.iloc[wanted])
     databases = {

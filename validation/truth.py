@@ -49,7 +49,7 @@ def truth(
         return None
     table = material.original.table
     rng = material.generator(7)
-    chosen = np.sort(rng.permutation(len(table))[: 300 if material.quick else 6000])
+    chosen = np.sort(rng.permutation(len(table))[: 200 if material.quick else 6000])
     patients = patients_of_interest(table.iloc[chosen])
     tasks = {
         "synthetic": Task("synthetic", material.synthetic, patients),
@@ -140,7 +140,7 @@ def yardstick(features: Floats, values: Floats, *, rng: np.random.Generator, qui
         for fit, other in (halves, halves[::-1]):
             models = [
                 HistGradientBoostingRegressor(
-                    max_iter=60 if quick else 150,
+                    max_iter=40 if quick else 150,
                     learning_rate=0.08,
                     min_samples_leaf=60,
                     max_leaf_nodes=16,

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cdss.cli import anonymisation, consultation, database, evaluation, governance, serving, sources
+from cdss.cli import anonymisation, consultation, database, evaluation, evidence, governance, serving, sources
 from cdss.logs import configure_logs
 from reference_db.errors import CdssError
 
@@ -24,6 +24,7 @@ for commands in (
     anonymisation.app,
     sources.app,
     governance.app,
+    evidence.app,
     evaluation.app,
 ):
     app.add_typer(commands)

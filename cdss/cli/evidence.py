@@ -24,6 +24,7 @@ app = typer.Typer()
 
 RESULT_FILE = "validation.json"
 REPORT_FILE = "report.html"
+QUESTIONNAIRE_FILE = "questionnaire.html"
 
 
 @app.command()
@@ -36,6 +37,13 @@ def validate(
     to: Annotated[Path | None, typer.Option(help="Folder to write to; CDSS_HOME/validation/VERSION.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Processes; one per core by default.", min=1)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the validation's own draws.", min=0)] = None,
+    questionnaire: Annotated[
+        bool,
+        typer.Option("--questionnaire", help="Instead, deal records for a blinded expert, half of them synthetic."),
+    ] = False,
+    answers: Annotated[
+        Path | None, typer.Option(help="Instead, score the answers to the questionnaire: a file of that page.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Score a release against its originals and the truth; writes validation.json and report.html.
@@ -49,6 +57,9 @@ def validate(
     opened = _release(release)
     warehouse = _originals(opened.manifest, originals)
     folder = to or settings().home / "validation" / opened.version
+    if questionnaire or answers is not None:
+        _questionnaire(opened, warehouse, folder, answers, seed or 0)
+        return
     with late_progress_bar("validation") as progress:
         report = run(
             opened,
@@ -68,6 +79,39 @@ def validate(
         typer.echo(f"report: {folder / REPORT_FILE}")
     if not report.passed:
         raise typer.Exit(1)
+
+
+def _questionnaire(release: Release, originals: Warehouse, folder: Path, answers: Path | None, seed: int) -> None:
+    """Deal the questionnaire, or score the answers to the one that the same seed deals."""
+    from validation.material import gather
+    from validation.questionnaire import deal, score
+    from validation.report.questionnaire_page import questionnaire_page
+
+    cards, key = deal(gather(release, originals, quick=True, seed=seed), seed=seed)
+    if answers is None:
+        page = folder / QUESTIONNAIRE_FILE
+        write_whole(page, questionnaire_page(cards, release.version))
+        # Half of the records are of patients: for their owner's eyes only.
+        page.chmod(0o600)
+        typer.echo(f"questionnaire: {page}")
+        typer.echo(f"score it with: cdss validate --release {release.version} --answers answers.json --seed {seed}")
+        return
+    found = score(key, _calls(answers))
+    typer.echo(
+        f"{found.right} of {found.called} called right: {found.share:.0%} "
+        f"(95 % interval {found.lower:.0%} to {found.upper:.0%}; "
+        f"a coin does as well with probability {found.p_value:.2g})"
+    )
+
+
+def _calls(path: Path) -> dict[int, str]:
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+        return {int(number): str(call) for number, call in read.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise InvalidInput.of(
+            "answers", f"{path} cannot be read: it must be the file that the questionnaire's page saves"
+        ) from error
 
 
 def _release(version: str | None) -> Release:
