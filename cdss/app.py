@@ -16,6 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from cdss import __version__
 from cdss.api import (
+    documentation,
     evaluation,
     evaluation_pages,
     exports,
@@ -79,6 +80,7 @@ def create_interface(
         version=__version__,
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        docs_url=None,
         redoc_url=None,
     )
     app.state.settings = reference.settings
@@ -88,6 +90,7 @@ def create_interface(
     app.state.provider = provider
     problems.install(app)
     app.include_router(health.router)
+    app.include_router(documentation.router)
     for router in (projections.router, features.router, releases.router):
         app.include_router(router, prefix="/api/v1")
     app.include_router(session.router, prefix="/api/v1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
@@ -114,7 +115,8 @@ def _answer(chosen: Settings) -> None:
     )
     if chosen.workers == 1:
         service.finish_checks()
-        uvicorn.Server(server).run()
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(server).run()
         return
     try:
         listener = listen(chosen.host, chosen.port)

@@ -21,25 +21,15 @@ _NOTHING_ELSE = (
 )
 """Styles may be inline: the component library and the figures place elements by style attributes."""
 
-_DOCUMENTATION = "https://cdn.jsdelivr.net"
-"""Where the interactive documentation of the interface comes from."""
 
-
-def policy(path: str, script_hashes: Sequence[str]) -> str:
+def policy(script_hashes: Sequence[str]) -> str:
     """Return the content security policy of a page.
 
     Parameters
     ----------
-    path : str
     script_hashes : sequence of str
         Of the inline scripts that the viewer consists of, such as ``'sha256-...'``.
     """
-    if path == "/docs":
-        pictures = "img-src 'self' data: https://fastapi.tiangolo.com"
-        return (
-            f"default-src 'none'; base-uri 'none'; frame-ancestors 'self'; connect-src 'self'; {pictures}; "
-            f"style-src {_DOCUMENTATION} 'unsafe-inline'; script-src {_DOCUMENTATION} 'unsafe-inline'"
-        )
     scripts = " ".join(["'self'", *script_hashes])
     return f"{_NOTHING_ELSE}; script-src {scripts}"
 
@@ -60,7 +50,7 @@ def add_safe_headers(headers: MutableHeaders, *, path: str, script_hashes: Seque
     for name, value in _SAFE.items():
         headers.setdefault(name, value)
     if headers.get("content-type", "").startswith("text/html"):
-        headers.setdefault("Content-Security-Policy", policy(path, script_hashes))
+        headers.setdefault("Content-Security-Policy", policy(script_hashes))
     if not path.startswith(("/viewer/assets/", "/viewer/_dash-component-suites/")):
         headers.setdefault("Cache-Control", "no-store")
     if secure:

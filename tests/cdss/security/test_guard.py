@@ -236,7 +236,7 @@ def test_answers_bear_the_headers(serve: Serve, path: str) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == "no-store"
-    if path in {"/", "/viewer/"}:
+    if path in {"/", "/docs", "/viewer/"}:
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         scripts = next(part for part in policy.split("; ") if part.startswith("script-src"))
