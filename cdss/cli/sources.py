@@ -52,13 +52,17 @@ class Format(StrEnum):
 
 @app.command()
 def ingest(
-    path: Annotated[Path, typer.Argument(help="Folder of a study in SDTM, or of tables with their mapping.")],
+    path: Annotated[
+        Path, typer.Argument(help="Folder of a study in SDTM, or of tables with their mapping; or of such folders.")
+    ],
     layout: Annotated[Format, typer.Option("--format", help="CDISC SDTM (XPT or CSV), or tables of any layout.")],
     to: Annotated[Path, typer.Option(help="Folder of originals to make; a bare name is put below the home's bkp/.")],
     mapping: Annotated[
         Path | None, typer.Option(help="YAML mapping of the tables; mapping.yaml in the folder by default.")
     ] = None,
-    kind: Annotated[SourceKind, typer.Option(help="SDTM: whether patients were randomised.")] = SourceKind.TRIAL,
+    kind: Annotated[
+        SourceKind | None, typer.Option(help="SDTM: whether patients were randomised; as the study says by default.")
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Where to write the rejected rows; beside the originals by default.")
     ] = None,
@@ -69,17 +73,17 @@ def ingest(
     Nothing is written but the report when no patient can be accepted; exits with 2 then.
     """
     from cdss.settings import settings
-    from reference_db.sources.importing import import_to_bkp
+    from reference_db.sources.importing import import_to_bkp, read_folder
     from reference_db.sources.sdtm import read_sdtm
     from reference_db.sources.tabular import read_tabular
 
     target = settings().home / "bkp" / to if to.parent == Path() and not to.is_absolute() else to
     listing = report or target.with_name(f"{target.name}-rejected.csv")
 
-    def read() -> Imported:
-        return read_sdtm(path, kind=kind) if layout is Format.SDTM else read_tabular(path, mapping=mapping)
+    def read(folder: Path) -> Imported:
+        return read_sdtm(folder, kind=kind) if layout is Format.SDTM else read_tabular(folder, mapping=mapping)
 
-    result = import_to_bkp(read, target, report=listing, strict=strict)
+    result = import_to_bkp(lambda: read_folder(path, read), target, report=listing, strict=strict)
     for note in result.notes:
         typer.echo(f"note: {note}")
     for name, rows in result.read.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from reference_db.errors import FieldProblem, InvalidInput
 from reference_db.schema import LongTables, Source
 
 
@@ -29,10 +30,13 @@ class RejectedRow:
     row: int | None
     reason: str
 
+    def as_problem(self) -> FieldProblem:
+        """Return it as one problem of an error."""
+        return FieldProblem(f"{self.file}, row {self.row}" if self.row is not None else self.file, self.reason)
+
     def __str__(self) -> str:
         """One line: file, row, reason."""
-        place = f"{self.file}, row {self.row}" if self.row is not None else self.file
-        return f"{place}: {self.reason}"
+        return str(self.as_problem())
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,9 @@ class Imported:
     report: ImportReport
 
 
-class ImportFailed(Exception):
+class ImportFailed(InvalidInput):
     """Nothing could be imported; carries the report of why."""
 
     def __init__(self, report: ImportReport) -> None:
         self.report = report
-        super().__init__("\n".join(str(rejected) for rejected in report.rejected[:20]))
+        super().__init__([rejected.as_problem() for rejected in report.rejected])

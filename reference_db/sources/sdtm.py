@@ -31,6 +31,7 @@ from reference_db.sources.sdtm_terms import (
 from reference_db.vocabulary import SourceKind
 
 _WEEKLY_MONTH = 28.0
+_CALENDAR_MONTH = 30.4375
 _OPTIONAL_DOMAINS = (*MRI_DOMAINS, "SC", "DS", "TS")
 
 
@@ -94,7 +95,7 @@ def read_sdtm(
     *,
     name: str | None = None,
     label: str | None = None,
-    kind: SourceKind = SourceKind.TRIAL,
+    kind: SourceKind | None = None,
     days_per_month: float | None = None,
 ) -> Imported:
     """Read a study and return what of it can be used, with the report of what cannot.
@@ -105,8 +106,9 @@ def read_sdtm(
         Holding ``dm.xpt``, ``qs.xpt`` (or RS, FT), ``ce.xpt``, ``ex.xpt`` and, where there are, ``mo.xpt`` (or NV,
         FA), ``sc.xpt``, ``ds.xpt``, ``ts.xpt``; or the same as CSV.
     name, label, kind, days_per_month : optional
-        Of the source, where the study itself (STUDYID; TS: TITLE and MNTHDAYS) does not say. Trials are taken to see
-        patients every 12 weeks (28 days a month), registries by the calendar.
+        Of the source, where the study itself (STUDYID; TS: TITLE, STYPE and MNTHDAYS) does not say or is wrong. A
+        study is taken for a trial unless it says that it was observational; trials to see patients every 12 weeks
+        (28 days a month), registries by the calendar.
 
     Raises
     ------
@@ -156,7 +158,7 @@ def _failure(study: _Study) -> ImportReport:
 
 
 def _source(
-    study: _Study, name: str | None, label: str | None, kind: SourceKind, days_per_month: float | None
+    study: _Study, name: str | None, label: str | None, kind: SourceKind | None, days_per_month: float | None
 ) -> Source:
     said: dict[str, str] = {}
     if "TS" in study.domains and {"TSPARMCD", "TSVAL"} <= set(study.domains["TS"]):
@@ -164,7 +166,10 @@ def _source(
         said = dict(pairs.itertuples(index=False, name=None))
     dm = study.domains["DM"]
     study_id = str(dm["STUDYID"].iloc[0]).strip() if "STUDYID" in dm else ""
-    usual = _WEEKLY_MONTH if kind is SourceKind.TRIAL else 30.4375
+    if kind is None:
+        observed = said.get("STYPE", "").strip().upper() == "OBSERVATIONAL"
+        kind = SourceKind.REGISTRY if observed else SourceKind.TRIAL
+    usual = _WEEKLY_MONTH if kind is SourceKind.TRIAL else _CALENDAR_MONTH
     try:
         return Source.model_validate(
             {

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from cdss.cli import app
 from cdss.settings import settings
 from reference_db.errors import InvalidInput
+from reference_db.sources.simulated import simulate
 from reference_db.warehouse import read_bkp
 
 
@@ -35,6 +36,24 @@ def test_a_simulated_trial_goes_out_as_sdtm_and_comes_back(home: Path, tmp_path:
     warehouse = read_bkp(home / "bkp" / "clarity")
     assert set(warehouse.tables.patients["source"]) == {"CLARITY"}
     assert len(warehouse.tables.patients) == 80
+
+
+def test_a_folder_of_studies_is_one_warehouse(home: Path, tmp_path: Path) -> None:
+    run("export-sdtm", str(tmp_path / "studies"), "--scale", "0.01", "--seed", "3")
+    out = run("ingest", str(tmp_path / "studies"), "--format", "sdtm", "--to", "all")
+    assert "OFSEP-HD/dm.xpt" in out
+    back, simulated = read_bkp(home / "bkp" / "all"), simulate(seed=3, scale=0.01)
+    assert {source.name: source for source in back.sources} == {source.name: source for source in simulated.sources}
+    assert len(back.tables.visits) == len(simulated.tables.visits)
+
+
+def test_one_bad_study_stops_the_others(home: Path, tmp_path: Path) -> None:
+    run("export-sdtm", str(tmp_path / "studies"), "--scale", "0.01")
+    (tmp_path / "studies" / "CLARITY" / "dm.xpt").unlink()
+    with pytest.raises(InvalidInput, match="domain DM is missing"):
+        run("ingest", str(tmp_path / "studies"), "--format", "sdtm", "--to", "all")
+    assert not (home / "bkp" / "all").exists()
+    assert "CLARITY/DM" in (home / "bkp" / "all-rejected.csv").read_text()
 
 
 def test_a_folder_that_is_not_there_is_one_line(home: Path, tmp_path: Path) -> None:

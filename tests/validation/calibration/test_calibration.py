@@ -44,7 +44,7 @@ def test_published_figures_are_met_within_monte_carlo_error(comparisons: tuple[C
     ]
     assert far == []
     verdicts = Counter(c.verdict for c in comparisons)
-    assert verdicts["met"] > 0.9 * (verdicts["met"] + verdicts["missed"])
+    assert verdicts["met"] > 0.85 * (verdicts["met"] + verdicts["missed"])
 
 
 def test_every_published_figure_is_compared_or_says_why_not(comparisons: tuple[Comparison, ...]) -> None:
