@@ -88,3 +88,17 @@ def test_numbers_and_signs() -> None:
     assert EN.signed(-0.31, 1) == "\N{MINUS SIGN}0.3"
     assert EN.signed(0.01, 1) == "0.0"
     assert EN.interval(NOT_SHOWN, "1") == ""
+
+
+def test_every_sentence_is_used() -> None:
+    asked = [r"feature\..+"]
+    for path in Path(viewer.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                asked.append(re.escape(node.value))
+            if isinstance(node, ast.JoinedStr):
+                asked.append(
+                    "".join(re.escape(part.value) if isinstance(part, ast.Constant) else ".+" for part in node.values)
+                )
+    used = [pattern for pattern in asked if not pattern.startswith(".+")]
+    assert [key for key in EN.words if not any(re.fullmatch(pattern, key) for pattern in used)] == []
