@@ -25,10 +25,9 @@ CURRENT: Mapping[str, int] = {
 """Months after which a value no longer describes the patient of today."""
 
 _REJECTED = frozenset({"entered-in-error", "cancelled", "registered", "unknown"})
-_UNITS = frozenset(
-    {"", "1", "{score}", "score", "{edss}", "edss", "points", "point", "{points}", "{count}", "count", "{lesions}",
-     "lesions", "lesion", "{#}", "#", "n", "{relapses}", "relapses", "{number}", "/10"}
-)  # fmt: skip
+_UNITS = re.compile(r"|1|#|n|/10|\{[^}]*\}|.*\b(score|edss|points?|pts|lesions?|counts?|relapses?|number)\b.*")
+"""Units of scores and counts: none, one, a UCUM annotation, or words for it; anything else is another quantity."""
+
 _EDSS_WORDS = re.compile(r"\b(edss|expanded disability status|kurtzke)\b")
 _NOT_EDSS_WORDS = re.compile(
     r"\b(functional|pyramidal|cerebell\w*|brain ?stem|sensory|bowel|bladder|visual|cerebral|mental|ambulation index"
@@ -177,7 +176,7 @@ def _value(feature: str, part: Json) -> float | T2Load | Phenotype | _Unusable:
     if given is None:
         return _Unusable("without a value that can be read")
     value, comparator, unit = given
-    if unit.casefold() not in _UNITS:
+    if not _UNITS.fullmatch(unit.casefold()):
         return _Unusable(f"its unit, {unit[:20]}, is not a count or a score")
     if feature == "t2_lesions":
         return _t2(value, comparator)

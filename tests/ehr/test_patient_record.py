@@ -30,6 +30,7 @@ from tests.ehr.records import (
     relapse,
     typical,
 )
+from tests.ehr.spoiled import spoiled
 
 
 def read(*resources: dict[str, Any]) -> RecordReading:
@@ -190,6 +191,10 @@ def test_a_conversion_is_in_the_report() -> None:
     [
         ({"valueQuantity": {"value": 3.5}}, 3.5),
         ({"valueQuantity": {"value": 3.5, "unit": "points"}}, 3.5),
+        ({"valueQuantity": {"value": 3.5, "unit": "EDSS score"}}, 3.5),
+        ({"valueQuantity": {"value": 3.5, "code": "{EDSS}"}}, 3.5),
+        ({"valueQuantity": {"value": 3.5, "unit": "mm"}}, None),
+        ({"valueQuantity": {"value": 3.5, "unit": "points per year", "code": "/a"}}, None),
         ({"valueQuantity": {"value": "3,5", "code": "{score}"}}, 3.5),
         ({"valueInteger": 4}, 4.0),
         ({"valueString": "EDSS 3.5"}, 3.5),
@@ -379,35 +384,7 @@ def test_a_record_of_five_thousand_observations_is_read() -> None:
     assert len(reading.patient.history) <= 100
 
 
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(max_size=8)
-    | st.sampled_from(["2026-01-01", "3"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
-    max_leaves=5,
-)
-
-
-def _spoil(draw: st.DrawFn, value: object) -> object:
-    if draw(st.integers(0, 9)) == 0:
-        return draw(JSON)
-    if isinstance(value, dict):
-        spoiled = {key: _spoil(draw, inner) for key, inner in value.items() if draw(st.integers(0, 9))}
-        if draw(st.integers(0, 4)) == 0:
-            spoiled["extension"] = draw(JSON)
-        return spoiled
-    return [_spoil(draw, inner) for inner in value] if isinstance(value, list) else value
-
-
-@st.composite
-def spoiled_records(draw: st.DrawFn) -> list[dict[str, Any]]:
-    return [_spoil(draw, resource) for resource in typical()]
-
-
-@given(spoiled_records())
+@given(spoiled(typical()))
 def test_whatever_the_record_holds_it_gives_a_valid_patient_or_names_what_is_missing(record: list[Any]) -> None:
     reading = read_record([resource for resource in record if isinstance(resource, dict)], today=TODAY)
     assert (reading.patient is None) == bool(reading.missing)
