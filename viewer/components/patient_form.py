@@ -178,8 +178,11 @@ def _number(field: NumberField, form: Form, text: Text) -> Component:
         )
     return html.Div(
         [
-            html.Div([html.Label(name, htmlFor=field_id(field.name)), html.Div(below)], className="field-head"),
-            _number_input(field_id(field.name), field, form.values.get(field.name), text),
+            html.Label(name, htmlFor=field_id(field.name)),
+            html.Div(
+                _number_input(field_id(field.name), field, form.values.get(field.name), text), className="field-input"
+            ),
+            html.Div(below, className="field-below"),
         ],
         className="field number",
     )

@@ -24,6 +24,15 @@ def opacity(curves: int) -> float:
     return float(max(0.05, 0.2 / max(1, curves) ** 0.6))
 
 
+MOST_TOGETHER = 4
+"""Curves whose values one box can give at once without hiding them."""
+
+
+def hover_mode(curves: int) -> str:
+    """Return what the pointer asks for: all curves at that month, or, among many, the nearest."""
+    return "x unified" if curves <= MOST_TOGETHER else "closest"
+
+
 def whisker_place(position: int, until: int, *, first: float = 0.0) -> float:
     """Return the month at which the interval of the curve of that position stands, right of the last month.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from projection.result import ClassProjection, EdssCourse, Projection
-from viewer.figures.bands import band, finite, opacity, whisker, whisker_place
+from viewer.figures.bands import band, finite, hover_mode, opacity, whisker, whisker_place
 from viewer.figures.panels import Panels
 from viewer.figures.style import ClassStyle, Figure, Theme, layout, style_of
 from viewer.text import Text
@@ -96,6 +96,7 @@ def course_figure(
         today=text("figure.today") if first < 0 else None,
         end=text("figure.at_end", months=until) if drawn else None,
     )
+    base["hovermode"] = hover_mode(1 if apart else len(drawn))
     return {"data": traces, "layout": base}
 
 
@@ -149,7 +150,9 @@ def _class_traces(
             [text.interval(text.number(low, 1), text.number(high, 1)), text.number(count)]
             for low, high, count in zip(lower, upper, n, strict=True)
         ],
-        "hovertemplate": "%{y:.1f} %{customdata[0]} n\u202f=\u202f%{customdata[1]}",
+        "hovertemplate": (
+            f"%{{y:.1f}} %{{customdata[0]}} n\u202f=\u202f%{{customdata[1]}}{text('figure.month_hover')}"
+        ),
         "line": {"color": colour, "width": 2.2, "dash": style.dash},
         "marker": {"symbol": style.symbol, "size": 6, "color": colour},
         **axes,
@@ -176,7 +179,7 @@ def _past_trace(past: Sequence[Visit], axes: dict[str, str], text: Text, theme: 
         "name": text("figure.this_patient"),
         "x": [months for months, _ in past],
         "y": [edss for _, edss in past],
-        "hovertemplate": "%{y:.1f}",
+        "hovertemplate": f"%{{y:.1f}}{text('figure.month_hover')}",
         "line": {"color": theme.ink, "width": 2},
         "marker": {"color": theme.ink, "size": 8, "symbol": "circle"},
         **axes,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from projection.result import Curve, Projection
-from viewer.figures.bands import band, finite, opacity, whisker, whisker_place
+from viewer.figures.bands import band, finite, hover_mode, opacity, whisker, whisker_place
 from viewer.figures.panels import Panels
 from viewer.figures.style import Figure, Theme, layout, style_of
 from viewer.text import Text
@@ -79,6 +79,7 @@ def events_figure(
         end=text("figure.at_end", months=until) if drawn else None,
     )
     base["margin"] = {**base["margin"], "l": 58}
+    base["hovermode"] = hover_mode(1 if apart else len(drawn))
     return {"data": traces, "layout": base}
 
 
@@ -132,7 +133,9 @@ def _traces(
                 [text.percent(share), text.interval(text.percent(a), text.percent(b)), text.number(count)]
                 for share, a, b, count in zip(y, low, high, n, strict=True)
             ],
-            "hovertemplate": "%{customdata[0]} %{customdata[1]} n\u202f=\u202f%{customdata[2]}",
+            "hovertemplate": (
+                f"%{{customdata[0]}} %{{customdata[1]}} n\u202f=\u202f%{{customdata[2]}}{text('figure.month_hover')}"
+            ),
             "line": {"color": colour, "width": 2.2, "dash": style.dash, "shape": "hv"},
             "marker": {"symbol": style.symbol, "size": [6 if mark else 0 for mark in marked], "color": colour},
             **axes,
