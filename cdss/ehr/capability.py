@@ -9,7 +9,7 @@ from cdss import __version__
 
 TOKEN_PATH = "/smart/token"  # noqa: S105 - the path of an endpoint
 SCOPES = ("system/RiskAssessment.c", "system/DocumentReference.c")
-READABLE = ("CodeSystem", "ValueSet", "ConceptMap", "StructureDefinition")
+READABLE = ("CodeSystem", "ValueSet", "ConceptMap", "StructureDefinition", "OperationDefinition")
 
 
 def capability_statement(base: str, started: datetime) -> dict[str, Any]:
@@ -27,9 +27,13 @@ def capability_statement(base: str, started: datetime) -> dict[str, Any]:
         {"type": kind, "interaction": [{"code": "read"}, {"code": "search-type"}], "searchParam": url}
         for kind in READABLE
     ]
+    operations = f"{base}/fhir/OperationDefinition"
     projecting = [
-        {"type": kind, "operation": [{"name": "project", "definition": f"{base}/docs"}]}
-        for kind in ("RiskAssessment", "DocumentReference")
+        {"type": kind, "operation": [{"name": "project", "definition": f"{operations}/{definition}"}]}
+        for kind, definition in (
+            ("RiskAssessment", "project-risk-assessment"),
+            ("DocumentReference", "project-document"),
+        )
     ]
     return {
         "resourceType": "CapabilityStatement",
@@ -65,7 +69,7 @@ def capability_statement(base: str, started: datetime) -> dict[str, Any]:
                     "description": "Terminology is open; operations need a token of SMART backend services.",
                 },
                 "resource": [*reading, *projecting],
-                "operation": [{"name": "patient-of-interest", "definition": f"{base}/docs"}],
+                "operation": [{"name": "patient-of-interest", "definition": f"{operations}/patient-of-interest"}],
             }
         ],
     }

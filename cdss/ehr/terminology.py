@@ -182,6 +182,33 @@ def _extensions(base: str) -> list[Resource]:
     return made
 
 
+def _operations(base: str) -> list[Resource]:
+    kinds = (
+        ("project-risk-assessment", "project", "RiskAssessment", "RiskAssessment"),
+        ("project-document", "project", "DocumentReference", "DocumentReference"),
+        ("patient-of-interest", "patient-of-interest", None, "Parameters"),
+    )
+    made = []
+    for identifier, code, resource, returned in kinds:
+        title = f"Read a record and answer a {returned}"
+        described = _described("OperationDefinition", identifier, title, f"{title}. Nothing is stored.", base)
+        record = {"name": "record", "use": "in", "min": 1, "max": "1", "type": "Bundle"}
+        made.append(
+            {
+                **described,
+                "kind": "operation",
+                "affectsState": False,
+                "code": code,
+                **({"resource": [resource]} if resource else {}),
+                "system": resource is None,
+                "type": resource is not None,
+                "instance": False,
+                "parameter": [record, {"name": "return", "use": "out", "min": 1, "max": "1", "type": returned}],
+            }
+        )
+    return made
+
+
 def terminology(base: str) -> Mapping[tuple[str, str], Resource]:
     """Return every conformance resource by type and id.
 
@@ -190,5 +217,5 @@ def terminology(base: str) -> Mapping[tuple[str, str], Resource]:
     base : str
         Public base URL, without a final slash.
     """
-    made = [*_code_systems(base), *_value_sets(base), *_concept_maps(base), *_extensions(base)]
+    made = [*_code_systems(base), *_value_sets(base), *_concept_maps(base), *_extensions(base), *_operations(base)]
     return {(one["resourceType"], one["id"]): one for one in made}

@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from cdss.api import problems
+from cdss.audit import AuditKey
 from cdss.ehr.configuration import EhrConfiguration, Partners
 from cdss.ehr.doors import Doors, install_doors
 from cdss.persistence import Database, open_database
@@ -72,7 +73,7 @@ def make_application(projector: Projector, configuration: EhrConfiguration, data
     app.state.database = database
     app.state.settings = Settings(home=Path("unused"))
     app.state.reference = Reference(app.state.settings, _projector=projector)
-    app.state.sessions = Sessions(b"a secret of the tests, long enough")
+    app.state.sessions = Sessions(AuditKey(b"a secret of the tests, long enough"))
     problems.install(app)
     install_doors(app, configuration, secret=lambda: "a secret of the tests, which is long enough")
     state: Doors = app.state.doors

@@ -63,6 +63,10 @@ def test_the_capability_statement_and_every_resource_that_it_names_are_valid(cli
             assert client.get(f"/fhir/{kind}", params={"url": one["url"]}).json()["total"] == 1
             assert client.get(f"/fhir/{kind}", params={"_id": one["id"]}).json()["total"] == 1
             assert one["url"] == f"{PUBLIC_URL}/fhir/{kind}/{one['id']}"
+    rest = statement["rest"][0]
+    named = [*rest["operation"], *(one for part in rest["resource"] for one in part.get("operation", ()))]
+    for operation in named:
+        assert client.get(operation["definition"].removeprefix(PUBLIC_URL)).json()["code"] == operation["name"]
 
 
 def test_answers_are_fhir_json_and_what_is_not_there_is_an_outcome(client: TestClient) -> None:

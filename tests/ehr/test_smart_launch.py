@@ -16,6 +16,9 @@ from cdss.ehr.configuration import EhrConfiguration
 from cdss.ehr.smart_launch import challenge
 from cdss.ehr.smart_scopes import NEEDED, asked_scopes, lacking
 from cdss.persistence import Database
+from cdss.security.guard import COOKIE
+from cdss.security.roles import Role
+from cdss.settings import Settings
 from projection import Projector
 from tests.client import TestClient
 from tests.ehr.conftest import make_application
@@ -148,6 +151,17 @@ def test_a_launch_serves_once(launcher: Launcher) -> None:
         browser = launcher(server)
         back = authorised(browser, server)
         assert [browser.get(back).status_code for _ in range(2)] == [303, 400]
+
+
+def test_where_a_login_is_required_the_launch_is_one_of_a_clinician(launcher: Launcher) -> None:
+    with FhirStub(token=SECRET) as server:
+        browser = launcher(server)
+        state = browser.app.state  # type: ignore[attr-defined]  # a FastAPI application
+        assert COOKIE not in browser.get(authorised(browser, server)).cookies
+        state.settings = Settings(oidc_issuer="https://login.test", oidc_audience="x")
+        session = browser.get(authorised(browser, server)).cookies[COOKIE]
+        caller = state.sessions.caller(session, by_cookie=True)
+        assert (caller.role, caller.proven) == (Role.CLINICIAN, True)
 
 
 def test_a_refused_authorisation_is_said_in_words(launcher: Launcher) -> None:
