@@ -168,7 +168,7 @@ def monitor_trial(code: Code, conduct: Conducted) -> Response:
 
 @router.get("/trials/{code}/report", dependencies=[Depends(_trialist), _as("report")], response_class=HTMLResponse)
 def report_trial(code: Code, conduct: Conducted, seed: int = 0) -> HTMLResponse:
-    """Return the report of a trial as one HTML page.
+    """Return the report of a closed trial as one HTML page.
 
     The seed is that of the imputations for missing outcomes.
     """

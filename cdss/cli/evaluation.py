@@ -240,7 +240,7 @@ def report(
     to: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
     seed: _Seed = 1,
 ) -> None:
-    """Analyse a trial as planned and write its report: flow, baseline, effects, missing outcomes, checklists."""
+    """Analyse a closed trial as planned; write its report: flow, baseline, effects, missing outcomes, checklists."""
     from cdss.evaluation.report import trial_report
 
     with _conduct("report", code) as conduct, late_progress_bar("report") as progress:

@@ -85,7 +85,7 @@ def flow_diagram(flow: Flow) -> str:
                 ],
             )
         )
-        boxes.append(_box(x, 430, 260, [f"Analysed for the primary outcome: {part.analysed}"]))
+        boxes.append(_box(x, 430, 260, [f"Primary outcome analysed: {part.analysed}"]))
         boxes += [_arrow(x + 130, 296, x + 130, 328), _arrow(x + 130, 396, x + 130, 428)]
         boxes.append(_arrow(380, 180, x + 130, 228))
     boxes += [_arrow(380, 40, 380, 148), _arrow(380, 95, 528, 95)]

@@ -9,9 +9,10 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from cdss.errors import NotAllowed
 from cdss.evaluation.analysis import Analysis, EndpointAnalysis, analyse
 from cdss.evaluation.collection import collect
-from cdss.evaluation.conduct import Conduct
+from cdss.evaluation.conduct import CLOSED, Conduct
 from cdss.evaluation.dataset import BASELINE_COLUMNS, TrialData
 from cdss.evaluation.monitoring import Monitoring, monitor
 from cdss.evaluation.protocol import Arm, Measure, Protocol
@@ -55,8 +56,12 @@ def trial_report(conduct: Conduct, code: str, *, seed: int) -> str:
     ------
     NotFound
         If there is no trial of that code.
+    NotAllowed
+        If the trial is open: effects are looked at once, at the end, because looking often finds something.
     """
-    _, protocol = conduct.trial(code)
+    state, protocol = conduct.trial(code)
+    if state.status != CLOSED:
+        raise NotAllowed(f"trial {code} is open: its effects are analysed once it is closed")
     data = collect(conduct.database, protocol)
     return render_report(
         protocol,
@@ -167,7 +172,9 @@ def baseline_table(data: TrialData) -> str:
     first = frame.columns[0]
     frame[first] = frame[first].where(~frame[first].duplicated(), "")
     return table(
-        list(frame.columns), frame.astype(str).to_numpy().tolist(), caption="Baseline characteristics per arm"
+        ["", "", *frame.columns[2:]],
+        frame.astype(str).to_numpy().tolist(),
+        caption="Baseline characteristics per arm",
     )
 
 
