@@ -74,20 +74,27 @@ class _Study:
 
 
 def _read(path: Path, notes: list[str]) -> pd.DataFrame:
-    if path.suffix.lower() == ".csv":
-        table = read_csv(path, notes)
-    else:
-        import pyreadstat
-
-        try:
-            table, _ = pyreadstat.read_xport(str(path), disable_datetime_conversion=True)
-        except Exception as error:
-            # Whatever the reader makes of a damaged file.
-            raise Damage(f"is not a readable SAS transport file ({type(error).__name__})") from error
+    table = read_csv(path, notes) if path.suffix.lower() == ".csv" else _read_transport(path, notes)
     table.columns = [str(name).upper() for name in table.columns]
     if table.columns.empty or not len(table):
         raise Damage("holds no records")
     return table
+
+
+def _read_transport(path: Path, notes: list[str]) -> pd.DataFrame:
+    import pyreadstat
+
+    problem = ""
+    for encoding in ("UTF-8", "ISO-8859-1"):
+        try:
+            table, _ = pyreadstat.read_xport(str(path), disable_datetime_conversion=True, encoding=encoding)
+        except Exception as error:  # noqa: BLE001 - the reader raises whatever a damaged file provokes
+            problem = type(error).__name__
+            continue
+        if encoding != "UTF-8":
+            notes.append(f"{path.name} is not UTF-8: read as Latin-1")
+        return pd.DataFrame(table)
+    raise Damage(f"is not a readable SAS transport file ({problem})")
 
 
 def read_sdtm(

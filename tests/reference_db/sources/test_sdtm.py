@@ -331,6 +331,19 @@ def test_latin_1_is_read_and_noted(study: Path) -> None:
     assert any("Latin-1" in note for note in imported.report.notes)
 
 
+def test_a_latin_1_transport_file_is_read_and_noted(study: Path) -> None:
+    table = pd.read_csv(study / "dm.csv")
+    table["ARM"] = "placebo @ long terme"
+    (study / "dm.csv").unlink()
+    pyreadstat.write_xport(table, str(study / "dm.xpt"), table_name="DM", file_format_version=5)
+    (study / "dm.xpt").write_bytes(
+        (study / "dm.xpt").read_bytes().replace(b"placebo @", "placebo à".encode("latin-1"))
+    )
+    imported = read_sdtm(study)
+    assert set(imported.tables.patients["arm"]) == {"placebo à long terme"}
+    assert any("Latin-1" in note for note in imported.report.notes)
+
+
 def test_a_wrong_separator_gives_a_report(study: Path) -> None:
     semicolons_inside(study)
     try:
