@@ -2,16 +2,16 @@
 
 1. A figure that rests on fewer than `SMALL_CELL` patients is withheld.
 2. A count that is given out is rounded to a multiple of `ROUNDING`, up or down at random with the right mean. What
-   decides is a *cell key*, the sum of the keys of the patients counted: the same patients always give the same figure,
-   so asking again teaches nothing, and two groups that differ by one patient are rounded independently, so the
-   difference of two answers, or the place where an answer jumps while a filter is moved, does not tell the count.
+   decides is a *cell key*, the sum of the keys of the patients counted: the same patients always give the same
+   figure, so asking again teaches nothing, and two groups that differ by one patient are rounded independently, so
+   the difference of two answers, or the place where an answer jumps while a filter is moved, does not tell the count.
 3. Shares are rounded to `SHARE_STEP`, so that one patient's event cannot be read off a curve.
 4. In a breakdown, small groups are merged; when what is merged is still small, the smallest group shown joins it.
 
 Cell keys: Fraser and Wooton, "A proposed method for confidentialising tabular output to protect against
-differencing", UNECE work session on statistical data confidentiality, 2005. Random rounding does not stop somebody who
-averages hundreds of different overlapping questions; limits of rate and the audit trail are there for that, and what
-is counted are synthetic patients.
+differencing", UNECE work session on statistical data confidentiality, 2005. Random rounding does not stop somebody
+who averages hundreds of different overlapping questions; limits of rate and the audit trail are there for that, and
+what is counted are synthetic patients.
 """
 
 from __future__ import annotations
