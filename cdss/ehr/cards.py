@@ -101,7 +101,8 @@ def _summary(shown: Sequence[ClassProjection], context: CardContext) -> str:
     else:
         values = [at_month(one.probabilities.get("worsening_24w"), MONTHS) for one in shown]
         risks = [value.value for value in values if value is not None]
-        text = f"Similar patients under {len(shown)} treatment classes"
+        treated = sum(one.treatment != Treatment.UNTREATED for one in shown)
+        text = f"Similar patients under {treated} treatment classes{' and none' * (treated < len(shown))}"
         if risks:
             low, high = round(100 * min(risks)), round(100 * max(risks))
             spread = f"{low} %" if low == high else f"{low} to {high} %"

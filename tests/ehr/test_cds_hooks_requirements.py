@@ -205,7 +205,10 @@ def test_each_card_has_an_identifier_of_its_own(client: TestClient, signer: Sign
 @covers(83)
 @pytest.mark.parametrize("hook", ["patient-view", "order-select", "order-sign"])
 def test_the_summary_is_shorter_than_140_characters(client: TestClient, signer: SigningClient, hook: str) -> None:
-    assert 20 < len(card(client, signer, hook)["summary"]) < 140
+    summary = card(client, signer, hook)["summary"]
+    assert 20 < len(summary) < 140
+    expected = "Similar patients under 8 treatment classes and none" if hook == "patient-view" else "under anti-CD20"
+    assert expected in summary
 
 
 @covers(84, 85)
