@@ -23,6 +23,9 @@ CANDIDATE_K: tuple[int, ...] = (20, 30, 45, 70, 100, 150, 220)
 SMALLEST_STRATUM = 25
 """Fewest records of which the automatic choice tries to hide each among the others."""
 
+_JUDGED = 5000
+"""Records on which the automatic choice judges a large table; the gate judges all."""
+
 _HEADROOM = 1.02
 """The automatic choice wants every target exceeded by this factor: another draw would not come out the same."""
 
@@ -107,7 +110,7 @@ def fewest_neighbours(
     candidates = sorted({min(k, len(originals) - 1) for k in CANDIDATE_K})
     for k in candidates:
         made = make(k)
-        metrics = distance_metrics(columns, originals, made, origin)
+        metrics = distance_metrics(columns, originals, made, origin, most=_JUDGED)
         if all(
             metric.verdict is not Verdict.FAILED
             and (metric.value is None or metric.value >= min(metric.target * _HEADROOM, 100.0))

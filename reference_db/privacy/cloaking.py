@@ -48,7 +48,7 @@ class Cloaking:
         return float(100 * (1 - self.exposed.mean()))
 
 
-def cloaking(originals: Floats, avatars: Floats, origin: NDArray[np.intp]) -> Cloaking:
+def cloaking(originals: Floats, avatars: Floats, origin: NDArray[np.intp], *, most: int | None = None) -> Cloaking:
     """Compare each original's own avatar with those of the others.
 
     Parameters
@@ -59,6 +59,8 @@ def cloaking(originals: Floats, avatars: Floats, origin: NDArray[np.intp]) -> Cl
         Coordinates in the same space.
     origin : ndarray of int, shape (avatars,)
         Original of each avatar. An original with several is judged by the nearest of them; one with none is left out.
+    most : int, optional
+        Judge about this many originals, evenly spaced, rather than all: for a quick estimate on a large table.
 
     Returns
     -------
@@ -67,13 +69,18 @@ def cloaking(originals: Floats, avatars: Floats, origin: NDArray[np.intp]) -> Cl
     own = np.linalg.norm(originals[origin] - avatars, axis=1)
     nearest_own = np.full(len(originals), np.inf)
     np.minimum.at(nearest_own, origin, own)
-    judged = np.flatnonzero(np.isfinite(nearest_own))
+    judged = spaced(np.flatnonzero(np.isfinite(nearest_own)), most)
     radius = nearest_own[judged]
     slack = _TOLERANCE * max(float(radius.max(initial=0.0)), 1e-300)
     within = _avatars_within(avatars, originals[judged], radius + slack)
     nearer = _avatars_within(avatars, originals[judged], radius - slack)
     within = np.maximum(within, 1)
     return Cloaking(others=within - 1, exposed=np.where(nearer == 0, 1.0 / within, 0.0))
+
+
+def spaced(rows: NDArray[np.intp], most: int | None) -> NDArray[np.intp]:
+    """Return about `most` of the rows, evenly spaced; all when there are no more, or for None."""
+    return rows if most is None else rows[:: max(1, len(rows) // most)]
 
 
 def _avatars_within(avatars: Floats, originals: Floats, radius: Floats) -> NDArray[np.intp]:

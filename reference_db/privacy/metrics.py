@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from reference_db.avatar.columns import Columns, EncodedTable
 from reference_db.avatar.projection import fit_factor_space
-from reference_db.privacy.cloaking import cloaking
+from reference_db.privacy.cloaking import cloaking, spaced
 from reference_db.privacy.direct_match import column_protection, row_protection
 from reference_db.privacy.disclosure import correlation_protection, inference_errors
 from reference_db.privacy.distances import distance_ratio, outlier_protection, two_nearest
@@ -52,7 +52,12 @@ class _Geometry:
 
 
 def distance_metrics(
-    columns: Columns, originals: EncodedTable, avatars: EncodedTable, origin: Origin | None
+    columns: Columns,
+    originals: EncodedTable,
+    avatars: EncodedTable,
+    origin: Origin | None,
+    *,
+    most: int | None = None,
 ) -> tuple[Metric, ...]:
     """Return the distance metrics of a table, in the factor space of its originals.
 
@@ -62,13 +67,15 @@ def distance_metrics(
     originals, avatars : EncodedTable
     origin : ndarray of int, shape (avatars,), or None
         Original of each avatar.
+    most : int, optional
+        Take distances of about this many records rather than all: for a quick estimate on a large table.
 
     Returns
     -------
     tuple of Metric
         In the order of `TARGETS`.
     """
-    return _distance_metrics(columns, originals, avatars, origin)[0]
+    return _distance_metrics(columns, originals, avatars, origin, most)[0]
 
 
 def all_metrics(
@@ -85,7 +92,7 @@ def all_metrics(
     tuple of Metric
         In the order of `TARGETS`, then of `FURTHER_TARGETS`.
     """
-    metrics, geometry = _distance_metrics(columns, originals, avatars, origin)
+    metrics, geometry = _distance_metrics(columns, originals, avatars, origin, None)
     nearest = geometry.nearest
     hidden_rate = next(metric.value for metric in metrics if metric.name == "hidden_rate")
     too_near = (nearest[:, 0] < 0.2) & (distance_ratio(nearest) < 0.3)
@@ -107,12 +114,12 @@ def all_metrics(
 
 
 def _distance_metrics(
-    columns: Columns, originals: EncodedTable, avatars: EncodedTable, origin: Origin | None
+    columns: Columns, originals: EncodedTable, avatars: EncodedTable, origin: Origin | None, most: int | None
 ) -> tuple[tuple[Metric, ...], _Geometry]:
     """Return the distance metrics, and the coordinates and distances they rest on."""
     space = fit_factor_space(originals, columns)
     own, theirs = space.transform(originals), space.transform(avatars)
-    nearest = two_nearest(own, theirs)
+    nearest = two_nearest(own, theirs[spaced(np.arange(len(theirs)), most)])
     whole = f"all {space.dimensions} factor axes of the originals"
     axes = min(ASSESSED_AXES, space.dimensions)
     plane = f"first {axes} factor axes of the originals"
@@ -127,17 +134,17 @@ def _distance_metrics(
         "categorical_hidden_rate": (None, "all factor axes of the categorical columns"),
     }
     if origin is not None:
-        around = cloaking(own[:, :axes], theirs[:, :axes], origin)
+        around = cloaking(own[:, :axes], theirs[:, :axes], origin, most=most)
         found["local_cloaking"] = (around.local_cloaking, plane)
         found["hidden_rate"] = (around.hidden_rate, plane)
         found["column_direct_match_protection"] = (float(column_protection(originals, avatars, origin).min()), raw)
-        rate = _categorical_hidden_rate(columns, originals, avatars, origin)
+        rate = _categorical_hidden_rate(columns, originals, avatars, origin, most)
         found["categorical_hidden_rate"] = (rate, "all factor axes of the categorical columns")
     return tuple(_judged(target, *found[target.name]) for target in TARGETS), _Geometry(own, theirs, nearest)
 
 
 def _categorical_hidden_rate(
-    columns: Columns, originals: EncodedTable, avatars: EncodedTable, origin: Origin
+    columns: Columns, originals: EncodedTable, avatars: EncodedTable, origin: Origin, most: int | None
 ) -> float | None:
     varied = [p for p in range(originals.codes.shape[1]) if len(np.unique(originals.codes[:, p])) > 1]
     if not varied:
@@ -146,7 +153,7 @@ def _categorical_hidden_rate(
     mine = EncodedTable(np.empty((len(originals), 0)), originals.codes[:, varied])
     theirs = EncodedTable(np.empty((len(avatars), 0)), avatars.codes[:, varied])
     space = fit_factor_space(mine, only)
-    return cloaking(space.transform(mine), space.transform(theirs), origin).hidden_rate
+    return cloaking(space.transform(mine), space.transform(theirs), origin, most=most).hidden_rate
 
 
 def _judged(target: Target, value: float | None, space: str) -> Metric:

@@ -16,7 +16,7 @@ from reference_db.sources.simulated import simulate
 def originals() -> pd.DataFrame:
     simulated = simulate(seed=7, scale=1.0)
     episodes = harmonised_episodes(simulated.tables, simulated.sources)
-    return episodes[episodes["source"].isin(["CLARITY", "AFFIRM", "OFSEP-HD"])].reset_index(drop=True)
+    return episodes[episodes["source"].isin(["AFFIRM", "OFSEP-HD"])].reset_index(drop=True)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_fixed_neighbours_augmentation_and_progress(originals: pd.DataFrame) -> 
 
 def test_a_tiny_stratum_is_refused_by_name(originals: pd.DataFrame) -> None:
     tiny = originals.groupby(list(STRATA)).head(12)
-    with pytest.raises(InvalidTable, match=r"stratum CLARITY / placebo: 12 row\(s\)"):
+    with pytest.raises(InvalidTable, match=r"stratum AFFIRM / placebo: 12 row\(s\)"):
         anonymise_episodes(tiny, rng=np.random.default_rng(1))
 
 

@@ -43,7 +43,7 @@ def test_posterior_rule_covers_what_one_table_alone_does_not() -> None:
 def test_avatars_cover_only_when_patients_are_counted() -> None:
     """Three avatars per original: the interval of a slope is far too narrow when avatars count as patients."""
     rng = np.random.default_rng(0)
-    n, m, repeats, truth = 80, 3, 150, 0.5
+    n, m, repeats, truth = 80, 3, 100, 0.5
     combined, naive = 0, 0
     for _ in range(repeats):
         x = rng.normal(size=n)

@@ -15,6 +15,7 @@ from reference_db.privacy import TARGETS, PrivacyAssessment, Verdict, assess_pri
 from reference_db.privacy.cloaking import cloaking
 from reference_db.privacy.direct_match import column_protection, row_protection
 from reference_db.privacy.distances import distance_ratio, two_nearest
+from reference_db.privacy.metrics import distance_metrics
 
 
 @pytest.mark.parametrize(("axes", "digits"), [(2, 9), (2, 0), (14, 9), (3, 0)])
@@ -150,3 +151,14 @@ def test_tables_that_cannot_be_compared_are_refused_by_name(
     with pytest.raises(InvalidTable) as refusal:
         assess_privacy(table, change(table), rng=np.random.default_rng(0))
     assert [problem.field for problem in refusal.value.problems] == [field]
+
+
+def test_a_quick_estimate_is_near_the_whole(table: pd.DataFrame) -> None:
+    columns = read_columns(table)
+    made = columns.encode(avatarize(table, k=20, ncp=5, rng=np.random.default_rng(1)))
+    whole, quick = (
+        distance_metrics(columns, columns.encode(table), made, np.arange(400), most=most) for most in (None, 130)
+    )
+    for one, other in zip(whole, quick, strict=True):
+        assert one.value is not None
+        assert other.value == pytest.approx(one.value, rel=0.3)
