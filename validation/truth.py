@@ -3,8 +3,8 @@
 The truth of the simulation is what would become of each patient under each class. A projection knows the features of
 a patient and not the frailty behind them, so what it can be held to is the mean truth of patients with those
 features: its *yardstick*, a regression of the truth on the features over all original patients, predicted for
-patients it was not fitted on. The yardstick has an error of its own, measured by fitting it twice and deducted from
-the errors of projections; intervals are judged by the share that holds the yardstick.
+patients it was not fitted on. The yardstick has an error of its own, measured by fitting it twice: it is deducted
+from the errors of projections, and intervals are widened by it before the share that holds the yardstick is taken.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from reference_db.episodes import Episodes
 from reference_db.small_cells import SMALL_CELL
 from reference_db.vocabulary import SourceKind, Treatment
 from selection.features import columns_of_episodes
+from validation.endpoints import Z
 from validation.material import Material
 from validation.outcomes import outcomes
 from validation.projections import CLASSES, MONTHS, RISKS, Projected, Task, patients_of_interest, project_all
@@ -186,9 +187,15 @@ def _add(
                 n=len(error),
                 bias=float(error.mean()),
                 rmse=float(np.sqrt(max((error**2).mean() - noise**2, 0.0))),
-                coverage=float(((low <= target) & (target <= high)).mean()),
+                coverage=float(_held(value[:, at][known], low, high, target, noise).mean()),
                 half_width=float((high - low).mean() / 2.0),
             )
+
+
+def _held(value: Floats, low: Floats, high: Floats, target: Floats, noise: float) -> NDArray[np.bool_]:
+    """Tell which intervals hold the target, widened by what the yardstick itself is uncertain by."""
+    own = Z * noise
+    return (target >= value - np.hypot(value - low, own)) & (target <= value + np.hypot(high - value, own))
 
 
 def _add_contrasts(
@@ -220,7 +227,7 @@ def _add_contrasts(
                 n=len(error),
                 bias=float(error.mean()),
                 rmse=float(np.sqrt(max((error**2).mean() - 2 * noise**2, 0.0))),
-                coverage=float((np.abs(error) <= width[known]).mean()),
+                coverage=float((np.abs(error) <= np.hypot(width[known], Z * noise * np.sqrt(2.0))).mean()),
                 true_mean=float(target[known].mean()),
             )
 

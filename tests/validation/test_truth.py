@@ -1,0 +1,28 @@
+"""The yardstick of the truth knows how wrong it is, and intervals are judged with that in mind."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from validation.truth import _held, yardstick
+
+
+def test_the_yardstick_finds_the_mean_given_the_features_and_its_own_error() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(4000, 3))
+    features[rng.random((4000, 3)) < 0.05] = np.nan
+    mean = np.nan_to_num(features[:, 0]) + np.maximum(np.nan_to_num(features[:, 1]), 0.0)
+    found = yardstick(features, (mean + rng.normal(0, 1.0, 4000))[:, None], rng=rng, quick=True)
+    error = float(np.sqrt(((found.value[:, 0] - mean) ** 2).mean()))
+    assert error < 0.4
+    assert 0.5 < found.error / error < 1.5
+
+
+def test_intervals_widened_by_the_yardsticks_error_hold_it_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.normal(size=20_000)
+    value = truth + rng.normal(0, 0.2, 20_000)
+    measured = truth + rng.normal(0, 0.1, 20_000)
+    half = 1.96 * 0.2
+    assert abs(_held(value, value - half, value + half, measured, 0.1).mean() - 0.95) < 0.006
+    assert abs(_held(value, value - half, value + half, truth, 0.0).mean() - 0.95) < 0.006
