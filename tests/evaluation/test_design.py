@@ -31,7 +31,7 @@ def points(pool: PatientPool) -> tuple[PowerPoint, ...]:
         pool,
         Assumptions(conflict_effect=-12.0),
         sizes=[(60, None), (400, 20)],
-        repetitions=20,
+        repetitions=12,
         seed=2,
     )
 
@@ -47,7 +47,7 @@ def test_power_rises_with_size_and_the_effect_is_the_assumed_one(points: tuple[P
 
 
 def test_jobs_do_not_change_the_answer(pool: PatientPool) -> None:
-    arguments = {"sizes": [(40, None)], "repetitions": 20, "seed": 3}
+    arguments = {"sizes": [(40, None)], "repetitions": 12, "seed": 3}
     one = simulate_power(example_protocol(), pool, Assumptions(), jobs=1, **arguments)
     two = simulate_power(example_protocol(), pool, Assumptions(), jobs=2, **arguments)
     assert one == two
@@ -60,7 +60,7 @@ def test_progress_ends_at_one(pool: PatientPool) -> None:
         pool,
         Assumptions(),
         sizes=[(40, None)],
-        repetitions=20,
+        repetitions=12,
         progress=lambda share, _step: seen.append(share),
     )
     assert seen == [0.5, 1.0]

@@ -26,6 +26,7 @@ from cdss.settings import Settings
 from tests.client import TestClient
 
 EFFECT = -14.0
+ASSUMED = Assumptions(conflict_effect=EFFECT, declined=0.02)
 SEED = 20
 
 
@@ -60,9 +61,7 @@ def rehearsed(speak: Callable[[str], TestClient], pool: PatientPool) -> tuple[Re
     opened = trialist.post(f"{API}/trials", json={"protocol": protocol.document(), "seed": SEED})
     assert opened.status_code == 201
     assert opened.json()["seed"] is None
-    trial = simulate_consultations(
-        protocol, pool, Assumptions(conflict_effect=EFFECT), rng=np.random.default_rng(SEED)
-    )
+    trial = simulate_consultations(protocol, pool, ASSUMED, rng=np.random.default_rng(SEED))
     done = rehearse(clinician, protocol, trial, rng=np.random.default_rng(1))
     return done, opened.json()
 
@@ -75,9 +74,7 @@ def test_the_analysis_of_what_was_collected_is_that_of_what_was_simulated(
     database = open_database(settings)
     collected = collect(database, protocol)
     database.close()
-    trial = simulate_consultations(
-        protocol, pool, Assumptions(conflict_effect=EFFECT), rng=np.random.default_rng(SEED)
-    )
+    trial = simulate_consultations(protocol, pool, ASSUMED, rng=np.random.default_rng(SEED))
     expected = observe(trial, done.arms).table.assign(participant=list(done.participants)).set_index("participant")
     found = collected.table.set_index("participant").loc[expected.index]
     for name in ("cluster", "arm", "sex", "phenotype", "prior_treatment", "choice_before", "choice_after"):

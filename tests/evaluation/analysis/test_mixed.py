@@ -91,14 +91,16 @@ def test_with_ten_clusters_and_no_effect_one_test_in_twenty_rejects(correlation:
     cluster = np.repeat(np.arange(10), 20)
     use = cluster % 2 == 1
     mixed, gee, naive = [], [], []
-    for _ in range(200):
+    for _ in range(120):
         outcome = rng.normal(0, correlation**0.5, 10)[cluster] + rng.normal(0, (1 - correlation) ** 0.5, 200)
         design = design_of(outcome, use, cluster, Randomisation.CLUSTER)
         mixed.append(mixed_effect(design).p < 0.05)
         gee.append(gee_effect(design, scale="mean difference").p < 0.05)
+        if correlation < 0.3:
+            continue
         naive.append(mixed_effect(design_of(outcome, use, np.arange(200) // 4, Randomisation.INDIVIDUAL)).p < 0.05)
-    assert np.mean(mixed) <= 0.1  # binomial(200, .05): 0.05 + 3 standard deviations
-    assert np.mean(gee) <= 0.1
+    assert np.mean(mixed) <= 0.11  # binomial(120, .05): 0.05 + 3 standard deviations
+    assert np.mean(gee) <= 0.11
     if correlation == 0.3:
         assert np.mean(naive) > 0.3
 

@@ -25,7 +25,7 @@ def trial(protocol: Protocol, pool: PatientPool, chosen: Assumptions, seed: int)
     return observe(simulated, allocate(protocol, allocation_list(protocol, seed=seed), simulated))
 
 
-REPETITIONS = {"cluster": 100, "individual": 50, "stepped wedge": 50}
+REPETITIONS = {"cluster": 60, "individual": 30, "stepped wedge": 30}
 
 
 def within(share: float, expected: float, repetitions: int) -> bool:
