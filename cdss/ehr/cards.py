@@ -18,14 +18,14 @@ from reference_db.vocabulary import Treatment
 MONTHS = 24
 LONGEST_SUMMARY = 139
 TOPIC_CODE = "treatment-projection"
-OVERRIDE_REASONS = "http://terminology.cds-hooks.org/CodeSystem/OverrideReasons"
+OVERRIDE_REASONS = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
+"""HL7's reasons why decision support is not followed, published with CDS Hooks 3.0 (ballot); 2.0 prescribes none."""
 
 _REASONS = (
-    ("not-relevant", "Not relevant to this consultation"),
-    ("patient-not-represented", "This patient is not well represented by the reference patients"),
-    ("data-incorrect", "The data read from the record are wrong or out of date"),
-    ("decision-already-made", "The decision was already made"),
-    ("patient-preference", "The patient does not want this information"),
+    ("cds-not-applicable", "PC CDS does not apply to patient"),
+    ("cds-suboptimal-context", "PC CDS delivered in suboptimal context"),
+    ("recipient-disagrees-evidence", "Recipient disagrees with recommendation because of issues with the evidence"),
+    ("indication-order-exists", "Patient has indication/order for intended action"),
 )
 _CAVEAT = "Research prototype: descriptive, not causal; not a medical device. It does not recommend a treatment."
 _LEFT_OUT = {

@@ -291,7 +291,9 @@ def test_no_action_is_asked_for_and_the_check_would_see_a_malformed_one(
 def test_override_reasons_are_codings_that_people_can_read(client: TestClient, signer: SigningClient) -> None:
     reasons = card(client, signer)["overrideReasons"]
     assert len({reason["code"] for reason in reasons}) == len(reasons) >= 3
-    assert {reason["system"] for reason in reasons} == {"http://terminology.cds-hooks.org/CodeSystem/OverrideReasons"}
+    assert {reason["system"] for reason in reasons} == {
+        "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
+    }
     assert all(reason["display"] for reason in reasons)
 
 
@@ -310,18 +312,18 @@ def test_details_are_a_smart_link(client: TestClient, signer: SigningClient) -> 
 def test_feedback_is_taken_in_and_may_be_repeated(client: TestClient, signer: SigningClient) -> None:
     shown = card(client, signer)
     report = {"card": shown["uuid"], "outcome": "overridden", "outcomeTimestamp": "2026-06-15T10:00:00Z"}
-    reason = {"reason": {"code": "not-relevant", "system": "https://x.example"}, "userComment": "Mrs Private"}
+    reason = {"reason": {"code": "cds-not-applicable", "system": "https://x.example"}, "userComment": "Mrs Private"}
     body = {"feedback": [{**report, "overrideReason": reason}]}
     path = f"{SERVICE}/feedback"
     for audience in (path, path, SERVICE):
         answer = client.post(path, json=body, headers=signer.authorization(PUBLIC_URL + audience))
         assert answer.status_code == 200
     tally = client.app.state.doors.feedback  # type: ignore[attr-defined]  # a FastAPI application
-    assert tally.counts() == {("overridden", "not-relevant"): 1}
+    assert tally.counts() == {("overridden", "cds-not-applicable"): 1}
     earlier = {**report, "outcomeTimestamp": "2026-06-15T09:00:00Z"}
     headers = signer.authorization(PUBLIC_URL + path)
     assert client.post(path, json={"feedback": [earlier]}, headers=headers).status_code == 200
-    assert tally.counts() == {("overridden", "not-relevant"): 1}
+    assert tally.counts() == {("overridden", "cds-not-applicable"): 1}
 
 
 @covers(175, 179)
