@@ -2,6 +2,15 @@
 
 from validation.report import html_report
 from validation.result import Check, Section, ValidationReport, Verdict, report_from_json
-from validation.suite import validate
+from validation.suite import utility, validate
 
-__all__ = ["Check", "Section", "ValidationReport", "Verdict", "html_report", "report_from_json", "validate"]
+__all__ = [
+    "Check",
+    "Section",
+    "ValidationReport",
+    "Verdict",
+    "html_report",
+    "report_from_json",
+    "utility",
+    "validate",
+]

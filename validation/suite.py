@@ -9,16 +9,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from reference_db.episodes import Episodes
 from reference_db.files import write_whole
 from reference_db.release import Release
 from reference_db.warehouse import Warehouse
 from validation.discrimination import discrimination
 from validation.distributed import distributed
 from validation.efficacy import efficacy
-from validation.material import Material, gather
+from validation.material import Material, gather, gather_episodes
 from validation.multivariate import multivariate
 from validation.prognosis import prognosis
 from validation.projection_error import projection_error
@@ -129,7 +131,7 @@ def validate(
         if section is not None:
             sections.append(section)
         done += step.share
-        if step.name == "structure" and section is not None and not _comparable(section):
+        if section is not None and not _comparable(section):
             break
     kept.clear()
     told(1.0, "done")
@@ -143,6 +145,35 @@ def validate(
     )
 
 
+UTILITY_STEPS = ("structure", "univariate", "multivariate", "efficacy")
+"""Sections that need the two tables only, and seconds."""
+
+
+def utility(synthetic: Episodes, originals: Warehouse, *, seed: int = DEFAULT_SEED) -> dict[str, Any]:
+    """Return the verdicts on synthetic episodes that are not released yet, as a manifest holds them.
+
+    Parameters
+    ----------
+    synthetic : Episodes
+    originals : Warehouse
+        The originals that they were made from.
+    seed : int
+
+    Returns
+    -------
+    dict
+        As `ValidationReport.summary`, of the sections on structure, margins, associations and endpoints.
+    """
+    material = gather_episodes(synthetic, originals, quick=True, seed=seed, privacy={}, parameters={})
+    sections: list[Section] = []
+    for step in STEPS:
+        if step.name in UTILITY_STEPS and all(_comparable(section) for section in sections):
+            section = step.run(material, 1, _silent)
+            sections += [] if section is None else [section]
+    counts = len(material.original), len(synthetic)
+    return ValidationReport("", True, seed, *counts, attribute_failures(sections)).summary()
+
+
 def _run(step: Step, material: Material, jobs: int, told: Progress, done: float) -> Section | None:
     begun = time.perf_counter()
     section = step.run(material, jobs, lambda share, doing: told(done + share * step.share, f"{step.name}: {doing}"))
@@ -154,7 +185,9 @@ def _silent(share: float, doing: str) -> None:
 
 
 def _comparable(section: Section) -> bool:
-    """Whether the tables have the same columns of the same types; without that nothing else can be computed."""
+    """Whether a section leaves the tables comparable: same columns of the same types."""
+    if section.name != "structure":
+        return True
     fatal = {one.name for one in section.checks if one.verdict is Verdict.FAILED}
     return not fatal & {"columns", "types"}
 

@@ -14,7 +14,7 @@ from reference_db.episodes import Episodes
 from reference_db.release import Release, ReleaseContent, freeze, open_release
 from reference_db.warehouse import Warehouse
 from selection.features import columns_of_episodes, columns_of_patients
-from validation import ValidationReport, html_report, report_from_json, validate
+from validation import ValidationReport, html_report, report_from_json, utility, validate
 from validation.material import Material
 from validation.projection_error import difference, mean_errors
 from validation.projections import CLASSES, MONTHS, Projected, Task, patients_of_interest, project
@@ -158,3 +158,12 @@ def test_mean_errors_skip_what_was_not_projected() -> None:
     mae, rmse, n = mean_errors(values)
     assert (mae, n) == (2.0, 2)
     assert rmse == pytest.approx(np.sqrt(14 / 3))
+
+
+def test_utility_of_what_is_not_released_yet_is_the_summary_of_its_sections(
+    originals: Warehouse, material: Material
+) -> None:
+    found = utility(material.synthetic, originals)
+    assert list(found["sections"]) == ["structure", "univariate", "multivariate", "efficacy"]
+    assert found["passed"] is True
+    json.dumps(found, allow_nan=False)
