@@ -38,7 +38,7 @@ def test_random_intercepts_agree_with_statsmodels(seed: int) -> None:
     np.testing.assert_allclose(mine.coefficients, theirs.fe_params, rtol=2e-3)
     np.testing.assert_allclose(np.sqrt(np.diag(mine.covariance)), theirs.bse_fe, rtol=0.02)
     assert mine.between_clusters == pytest.approx(float(theirs.cov_re[0, 0]), rel=0.05)
-    assert mine.residual == pytest.approx(theirs.scale, rel=1e-4)
+    assert mine.residual == pytest.approx(theirs.scale, rel=2e-3)
 
 
 def test_nested_intercepts_agree_with_statsmodels() -> None:
