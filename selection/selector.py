@@ -201,8 +201,18 @@ class Selector:
         classes: Sequence[Treatment],
         criteria: Criteria,
     ) -> Matches:
-        """Find the patients of reference of many patients of interest at once; arguments as `select` checked them."""
+        """Find the patients of reference of many patients of interest at once; arguments as `select` checked them.
+
+        Raises
+        ------
+        InvalidInput
+            When a patient has none of the features that weigh, or lacks one that a criterion needs.
+        """
         columns = self.scaling.apply(columns_of_patients(patients))
+        if not column_weights(weights, columns).any(axis=1).all():
+            raise InvalidInput.of(
+                "weights", "no feature with a weight above 0 is known for this patient: add another"
+            )
         shared = [
             tuple(_code_of(patient, name) for name in criteria.same) for patient in patients
         ]  # which criteria each patient sets
@@ -343,7 +353,8 @@ def refusal(treatment: Treatment, *, n: int, n_eligible: int, criteria: Criteria
         return None
     shown = str(n_eligible) if is_shown(n_eligible) else "fewer than 10"
     if n_eligible < FEWEST:
-        return f"{shown} patients under {treatment} meet the criteria; at least {FEWEST} are needed"
+        unknown = "; a feature that is not known is within no caliper" if criteria.calipers else ""
+        return f"{shown} patients under {treatment} meet the criteria; at least {FEWEST} are needed{unknown}"
     similar = str(n) if is_shown(n) else "fewer than 10"
     return (
         f"of {shown} patients under {treatment}, {similar} are similar enough (distance up to "

@@ -150,22 +150,22 @@ def test_too_few_patients_are_refused_with_the_reason(selector):
     assert all("similar enough" in part.refusal for part in far.classes)
 
 
+def test_a_caliper_on_an_unknown_feature_is_a_refusal_with_its_reason(selector):
+    found = selector.select(parse_patient(OTHER), criteria=Criteria(calipers={"years_since_onset": 3}))
+    assert all("not known" in part.refusal and part.n_eligible == 0 for part in found.classes)
+
+
 def test_k_larger_than_the_class_gives_the_class(selector):
     found = selector.select(parse_patient(POI), k=5000, criteria=Criteria(largest_distance=50))
     for part in found.classes:
         assert len(part.rows) == part.n_eligible < 5000
 
 
-def test_nothing_to_compare_is_a_refusal_not_a_curve(selector):
-    only_onset = {name: float(name == "years_since_onset") for name in FEATURE_NAMES}
-    found = selector.select(parse_patient({"age": 40, "phenotype": "RRMS", "edss": 2.0}), weights=only_onset)
-    assert all(part.refusal for part in found.classes)
-
-
 @pytest.mark.parametrize(
     ("options", "field"),
     [
         ({"weights": dict.fromkeys(FEATURE_NAMES, 0)}, "weights"),
+        ({"weights": {name: float(name == "years_since_onset") for name in FEATURE_NAMES}}, "weights"),
         ({"weights": {"height": 1}}, "weights.height"),
         ({"weights": {"age": -1}}, "weights.age"),
         ({"weights": {"age": float("nan")}}, "weights.age"),
