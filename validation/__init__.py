@@ -2,7 +2,7 @@
 
 from validation.report import html_report
 from validation.result import Check, Section, ValidationReport, Verdict, report_from_json
-from validation.suite import utility, validate
+from validation.suite import validate
 
 __all__ = [
     "Check",
@@ -11,6 +11,5 @@ __all__ = [
     "Verdict",
     "html_report",
     "report_from_json",
-    "utility",
     "validate",
 ]

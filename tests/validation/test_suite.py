@@ -14,11 +14,11 @@ from reference_db.episodes import Episodes
 from reference_db.release import Release, ReleaseContent, freeze, open_release
 from reference_db.warehouse import Warehouse
 from selection.features import columns_of_episodes, columns_of_patients
-from validation import ValidationReport, html_report, report_from_json, utility, validate
+from validation import ValidationReport, html_report, report_from_json, validate
 from validation.material import Material
 from validation.projection_error import difference, mean_errors
 from validation.projections import CLASSES, MONTHS, Projected, Task, patients_of_interest, project
-from validation.suite import STEPS
+from validation.suite import STEPS, utility
 
 
 @pytest.fixture(scope="module")
