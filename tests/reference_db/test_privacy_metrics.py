@@ -162,3 +162,19 @@ def test_a_quick_estimate_is_near_the_whole(table: pd.DataFrame) -> None:
     for one, other in zip(whole, quick, strict=True):
         assert one.value is not None
         assert other.value == pytest.approx(one.value, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"constant": np.ones(90), "same": ["a"] * 90},
+        {"missing": [np.nan] * 90, "x": np.arange(90.0)},
+        {"label": ["a", "b", "c"] * 30},
+    ],
+)
+def test_tables_that_tell_little_are_assessed_all_the_same(columns: dict[str, object]) -> None:
+    table = pd.DataFrame(columns)
+    synthetic = avatarize(table, k=10, ncp=2, rng=np.random.default_rng(1))
+    for holdout in (None, table.iloc[:40]):
+        assessment = assess_privacy(table, synthetic, holdout=holdout, rng=np.random.default_rng(1))
+        json.dumps(assessment.to_json_dict(), allow_nan=False)

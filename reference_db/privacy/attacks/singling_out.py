@@ -100,6 +100,10 @@ def _attack(
     conditions_of: Callable[[EncodedTable, np.random.Generator], Conditions],
     rng: np.random.Generator,
 ) -> Attack:
+    if not all(len(varied_columns(table)) for table in (scene.avatars, scene.control_source)):
+        # Where all records are alike there is nothing to ask for.
+        nothing = np.zeros(0, dtype=bool)
+        return judged(ATTACK_TARGETS[name], success=nothing, control=nothing, baseline=nothing)
     main = conditions_of(scene.avatars, rng)
     control = main if scene.held_out else conditions_of(scene.control_source, rng)
     terms = main.columns.shape[1]
