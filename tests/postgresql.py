@@ -74,9 +74,9 @@ class PostgresServer:
                 return
 
     def stop(self) -> None:
-        """Stop it at once, dropping whoever is connected."""
+        """Stop it at once, dropping whoever is connected; it recovers when it is started again."""
         if self.process is not None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(signal.SIGQUIT)
             self.process.wait(timeout=30)
             self.process = None
 

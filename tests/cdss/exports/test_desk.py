@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from cdss.exports.states import By, table
 from cdss.persistence import Database
 from cdss.security.roles import NOBODY, Caller, Role
 from cdss.settings import Settings
+from reference_db.episodes import Episodes
 from reference_db.errors import InvalidInput, ReleaseCorrupted, ReleaseQuarantined
 from reference_db.release import ReleaseContent, freeze, list_releases, open_release
 from reference_db.release.export import (
@@ -28,6 +30,7 @@ from reference_db.release.export import (
     prepare_export,
 )
 from reference_db.small_cells import SMALL_CELL
+from reference_db.vocabulary import Treatment
 from tests.episodes import random_episodes
 
 STEWARD = Caller("steward-1", Role.STEWARD)
@@ -73,17 +76,17 @@ def test_the_whole_way(desk: ExportDesk, version: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("caller", OTHERS, ids=lambda caller: caller.role if caller.identifier else "nobody")
-def test_only_a_steward_requests_and_only_a_manager_decides(desk: ExportDesk, version: str, caller: Caller) -> None:
+def test_only_a_steward_requests_and_only_a_manager_decides(desk: ExportDesk, version: str) -> None:
     filed = _filed(desk, version)
     desk.check(filed.identifier)
-    with pytest.raises(NotAllowed):
-        desk.request(caller, purpose=Purpose.SHARING, release=version, recipient="x", reason="x")
-    for verb in ("approve", "reject", "recheck", "cancel", "deliver"):
+    for caller in OTHERS:
         with pytest.raises(NotAllowed):
-            desk.decide(caller, filed.identifier, verb, comment="because")
-    with pytest.raises(NotAllowed):
-        desk.list_for(caller)
+            desk.request(caller, purpose=Purpose.SHARING, release=version, recipient="x", reason="x")
+        for verb in ("approve", "reject", "recheck", "cancel", "deliver"):
+            with pytest.raises(NotAllowed):
+                desk.decide(caller, filed.identifier, verb, comment="because")
+        with pytest.raises(NotAllowed):
+            desk.list_for(caller)
     assert desk.find(filed.identifier).state == State.CHECKED
 
 
@@ -242,6 +245,20 @@ def test_augmentation_without_the_originals_is_quarantined(desk: ExportDesk, ver
     found = desk.check(filed.identifier)
     assert found.state == State.QUARANTINED
     assert "originals are not here" in str(found.checks)
+
+
+def test_a_treatment_that_a_source_never_had_is_no_small_cell(home: Path, version: str) -> None:
+    release = open_release(home / "releases" / version)
+    table = release.episodes.table
+    never = (table["source"] == "TRIAL") & ~table["treatment"].isin([Treatment.CLADRIBINE, Treatment.ANTI_CD20])
+    trials = Episodes(table[~never].reset_index(drop=True), release.episodes.sources)
+    kept = replace(release, episodes=trials)
+    prepared = prepare_export(home, kept, purpose=Purpose.SHARING, size=None, earlier=[])
+    assert prepared.passed, prepared.checks
+    rare = trials.table.drop(trials.table.index[trials.table["treatment"] == Treatment.CLADRIBINE][5:])
+    few = replace(release, episodes=Episodes(rare.reset_index(drop=True), release.episodes.sources))
+    failed = prepare_export(home, few, purpose=Purpose.SHARING, size=None, earlier=[])
+    assert {check.name for check in failed.checks if not check.passed} == {"small cells", "acro"}
 
 
 def test_the_table_of_transitions_is_what_happens() -> None:
