@@ -25,6 +25,7 @@ from selection import learn_weights
 from selection.weights import WEIGHTS_FILE
 from tests.e2e.processes import POI, Server, start_server, stop_server
 from tests.episodes import random_episodes
+from tests.privacy_records import passing_record
 
 CLIENTS = 32
 
@@ -35,7 +36,7 @@ def made_up_home(folder: Path) -> Path:
 
     episodes = random_episodes(25_000)
     content = ReleaseContent(
-        seed=1, parameters={}, sources=tuple(episodes.sources.values()), privacy={"passed": True}, reasons=()
+        seed=1, parameters={}, sources=tuple(episodes.sources.values()), privacy=passing_record(), reasons=()
     )
     weights = json.dumps(learn_weights(episodes)).encode()
     manifest = freeze(folder / "releases", episodes.table, content, attachments={WEIGHTS_FILE: weights})

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -40,6 +41,8 @@ def build_and_activate(
         manifest = build(settings().home, chosen, attachments=attachments, progress=progress)
     if manifest.status is Status.USABLE:
         activate(settings().releases, manifest.version)
+    else:
+        structlog.get_logger().error("release_quarantined", version=manifest.version, reasons=manifest.reasons)
     return manifest
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from reference_db.episodes import Episodes
 from reference_db.errors import ReleaseCorrupted, ReleaseError, ReleaseNotFound, ReleaseQuarantined
 from reference_db.files import altered_files, write_whole
-from reference_db.release.manifest import EPISODES_FILE, MANIFEST_FILE, Manifest, Status
+from reference_db.release.manifest import EPISODES_FILE, MANIFEST_FILE, Manifest
 from reference_db.schema import SCHEMA_VERSION
 
 _ACTIVE = "active"
@@ -94,8 +94,7 @@ def open_release(path_or_version: Path | str) -> Release:
     if len(path.parts) == 1 and not path.is_dir():
         path = Path(os.environ.get("CDSS_HOME", "var")) / "releases" / path
     manifest = verify_release(path)
-    if manifest.status is Status.QUARANTINED:
-        raise ReleaseQuarantined(f"release {path.name} is in quarantine: {'; '.join(manifest.reasons)}")
+    _ask_the_gate(manifest)
     if manifest.schema_version != SCHEMA_VERSION:
         raise ReleaseError(
             f"release {path.name} has schema {manifest.schema_version}, not {SCHEMA_VERSION}: build it again"
@@ -104,6 +103,15 @@ def open_release(path_or_version: Path | str) -> Release:
         table=pd.read_parquet(path / EPISODES_FILE), sources={source.name: source for source in manifest.sources}
     )
     return Release(path=path, manifest=manifest, episodes=episodes)
+
+
+def _ask_the_gate(manifest: Manifest) -> None:
+    """Refuse a release that was held back, or whose recorded assessment does not meet the present targets."""
+    from reference_db.privacy.gate import reasons_to_refuse
+
+    reasons = [*manifest.reasons, *reasons_to_refuse(manifest.privacy)]
+    if reasons:
+        raise ReleaseQuarantined(f"release {manifest.version} is in quarantine: {'; '.join(dict.fromkeys(reasons))}")
 
 
 def list_releases(releases: Path) -> list[Path]:
@@ -119,9 +127,7 @@ def activate(releases: Path, version: str) -> None:
     ReleaseError
         If it cannot be opened for use.
     """
-    manifest = verify_release(releases / version)
-    if manifest.status is Status.QUARANTINED:
-        raise ReleaseQuarantined(f"release {version} is in quarantine: {'; '.join(manifest.reasons)}")
+    _ask_the_gate(verify_release(releases / version))
     write_whole(releases / _ACTIVE, version + "\n")
 
 

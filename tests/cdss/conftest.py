@@ -14,6 +14,7 @@ from cdss.settings import Settings
 from reference_db.release import ReleaseContent, activate, freeze
 from tests.client import TestClient
 from tests.episodes import random_episodes
+from tests.privacy_records import passing_record
 
 Serve = Callable[..., TestClient]
 
@@ -24,7 +25,7 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("frozen") / "releases"
     episodes = random_episodes(1800)
     content = ReleaseContent(
-        seed=1, parameters={"k": 20}, sources=tuple(episodes.sources.values()), privacy={"passed": True}, reasons=()
+        seed=1, parameters={"k": 20}, sources=tuple(episodes.sources.values()), privacy=passing_record(), reasons=()
     )
     manifest = freeze(folder, episodes.table, content, attachments={})
     activate(folder, manifest.version)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -21,6 +22,7 @@ from reference_db.release import (
 )
 from reference_db.schema import Source
 from reference_db.sources.simulated import simulate
+from tests.privacy_records import passing_record
 
 Made = tuple[pd.DataFrame, tuple[Source, ...]]
 
@@ -43,10 +45,11 @@ def _frozen(
     *,
     seed: int = 1,
     reasons: tuple[str, ...] = (),
+    privacy: dict[str, Any] | None = None,
 ) -> Manifest:
     episodes, sources = episodes_and_sources
     content = ReleaseContent(
-        seed=seed, parameters={"k": 20}, sources=sources, privacy={"hidden rate": 93.2}, reasons=reasons
+        seed=seed, parameters={"k": 20}, sources=sources, privacy=privacy or passing_record(), reasons=reasons
     )
     return freeze(releases, episodes, content, attachments={"feature_weights.json": b"{}"})
 
@@ -86,6 +89,25 @@ def test_a_missed_target_puts_it_in_quarantine_and_nothing_opens_it(
     with pytest.raises(ReleaseQuarantined):
         activate(releases, manifest.version)
     assert active_release(releases) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"targets_version": "0"}, "build it again"),
+        ({"strata": []}, "no privacy assessment"),
+        ({"attacks": []}, "was not tried"),
+    ],
+)
+def test_an_assessment_that_the_present_gate_does_not_accept_is_refused(
+    releases: Path, episodes_and_sources: Made, change: dict[str, Any], reason: str
+) -> None:
+    manifest = _frozen(releases, episodes_and_sources, privacy=passing_record() | change)
+    assert manifest.status is Status.USABLE
+    with pytest.raises(ReleaseQuarantined, match=reason):
+        open_release(releases / manifest.version)
+    with pytest.raises(ReleaseQuarantined, match=reason):
+        activate(releases, manifest.version)
 
 
 @pytest.mark.parametrize("file", ["episodes.parquet", "feature_weights.json", "card.md"])

@@ -14,11 +14,14 @@ from reference_db.episodes import Episodes
 from reference_db.release import Release, ReleaseContent, freeze, open_release
 from reference_db.warehouse import Warehouse
 from selection.features import columns_of_episodes, columns_of_patients
+from tests.privacy_records import passing_record
 from validation import ValidationReport, html_report, report_from_json, validate
 from validation.material import Material
 from validation.projection_error import difference, mean_errors
 from validation.projections import CLASSES, MONTHS, Projected, Task, patients_of_interest, project
 from validation.suite import STEPS, utility
+
+METRICS = [{"name": "hidden_rate", "label": "Hidden rate", "value": 95.0, "target": 90.0, "definition": ""}]
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +31,7 @@ def release(originals: Warehouse, avatars: pd.DataFrame, tmp_path_factory: pytes
         seed=1,
         parameters={"bkp": "simulated", "k": 15, "ncp": None, "weights": None},
         sources=originals.sources,
-        privacy={
-            "metrics": [
-                {"name": "hidden_rate", "label": "Hidden rate", "value": 95.0, "target": 90.0, "definition": ""}
-            ]
-        },
+        privacy={**passing_record(), "metrics": METRICS},
         reasons=(),
     )
     manifest = freeze(folder, avatars, content, attachments={})

@@ -13,6 +13,7 @@ from cdss.settings import Settings
 from reference_db.release import ReleaseContent, activate, freeze
 from tests.e2e.processes import Server, start_server
 from tests.episodes import random_episodes
+from tests.privacy_records import passing_record
 
 Start = Callable[..., Server]
 
@@ -23,7 +24,7 @@ def installation(tmp_path: Path) -> Path:
     home = tmp_path / "home"
     episodes = random_episodes(1800)
     content = ReleaseContent(
-        seed=1, parameters={}, sources=tuple(episodes.sources.values()), privacy={"passed": True}, reasons=()
+        seed=1, parameters={}, sources=tuple(episodes.sources.values()), privacy=passing_record(), reasons=()
     )
     activate(home / "releases", freeze(home / "releases", episodes.table, content, attachments={}).version)
     return home
