@@ -1,7 +1,7 @@
 """The Avatar method on any table: each record is replaced by a random mixture of its nearest others.
 
 Reference: Guillaudeux et al., npj Digital Medicine 2023, doi 10.1038/s41746-023-00771-5. The `REFERENCE` method is
-that paper's; `RELEASE` is the default, chosen by measurement (docs/decisions/avatar-defaults.md).
+that paper's; `RELEASE` is the default, chosen by measurement (docs/decisions/0006-avatar-defaults.md).
 """
 
 from __future__ import annotations

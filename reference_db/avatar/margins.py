@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 SERIES_COHERENCE = 0.9
 """Correlation between the order of equal values in a series and the rest of the series; .9 gives back the shares of
-unchanged EDSS and of confirmed worsening of the originals (docs/decisions/avatar-defaults.md)."""
+unchanged EDSS and of confirmed worsening of the originals (docs/decisions/0006-avatar-defaults.md)."""
 
 GROUP = 5
 """Originals behind each quantile that is given back."""
