@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 RIDGE = 100.0
-"""Penalty of the regression correction, in patients (docs/decisions/0009-projection-estimator.md)."""
+"""Penalty of the regression correction, in patients (decision 0009)."""
 
 
 @dataclass(frozen=True, slots=True)

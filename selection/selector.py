@@ -28,7 +28,7 @@ from selection.patient import PatientOfInterest
 from selection.weights import WEIGHTS_FILE, learn_weights
 
 DEFAULT_K = 200
-"""Patients of reference per class; chosen by the known truth of the simulation (docs/decisions/0009-projection-estimator.md)."""
+"""Patients of reference per class; chosen by the known truth of the simulation (decision 0009)."""
 
 K_RANGE = (30, 5000)
 
