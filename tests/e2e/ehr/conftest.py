@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ class Clinic:
 
 @pytest.fixture(scope="session")
 def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed and could not be: no FHIR server to test against")
     if not (FHIR_SERVER / "node_modules").is_dir():
         pytest.fail("the FHIR server is not installed: run `.ci/install-fhir-server`")
     records = tmp_path_factory.mktemp("clinic") / "records.json"
