@@ -96,4 +96,15 @@
     forget: function (clicks) { return clicks ? "" : none(); },
     print: function (clicks) { if (clicks) { window.print(); } return none(); },
   };
+
+  /* A pasted number keeps its decimals whichever mark it was written with: 2.5 must not become 25 on a French page. */
+  document.addEventListener("paste", function (event) {
+    const field = event.target;
+    if (!(field instanceof HTMLInputElement) || !/^poi-/.test(field.id) || field.type !== "text") { return; }
+    const pasted = (event.clipboardData ? event.clipboardData.getData("text") : "").trim();
+    if (!/^-?\d+[.,]\d+$/.test(pasted)) { return; }
+    event.preventDefault();
+    const mark = document.documentElement.lang === "fr" ? "," : ".";
+    document.execCommand("insertText", false, pasted.replace(/[.,]/, mark));
+  }, true);
 })();
