@@ -41,7 +41,7 @@ def test_originals_are_readable_by_their_owner_only(home: Path) -> None:
 def test_same_seed_same_hashes_and_another_seed_another_release(tmp_path: Path) -> None:
     for seed in ("1", "1", "2"):
         shutil.rmtree(tmp_path / "bkp", ignore_errors=True)
-        built = run_cdss(tmp_path, "build", "--scale", "0.4", "--seed", seed)
+        built = run_cdss(tmp_path, "build", "--scale", "0.02", "--seed", seed)
         assert built.returncode in (0, 1), built.stderr
     assert len(_releases(tmp_path)) == 2
 
@@ -49,7 +49,7 @@ def test_same_seed_same_hashes_and_another_seed_another_release(tmp_path: Path) 
 def test_a_killed_build_leaves_no_half_release_and_the_next_one_works(tmp_path: Path) -> None:
     for delay in (1.5, 3.0, 4.5):
         process = subprocess.Popen(
-            [CDSS, "build", "--scale", "0.4"],
+            [CDSS, "build", "--scale", "0.02"],
             env=environment(tmp_path),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -59,7 +59,7 @@ def test_a_killed_build_leaves_no_half_release_and_the_next_one_works(tmp_path: 
         process.wait()
         for row in _releases(tmp_path):
             assert row["status"] != "corrupted"
-    built = run_cdss(tmp_path, "build", "--scale", "0.4")
+    built = run_cdss(tmp_path, "build", "--scale", "0.02")
     assert built.returncode in (0, 1), built.stderr
     assert run_cdss(tmp_path, "release", "verify").returncode == 0
     leftovers = list(tmp_path.rglob(".unfinished-*"))

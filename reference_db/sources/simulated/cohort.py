@@ -13,6 +13,9 @@ from reference_db.sources.simulated.parameters import parameters
 
 Array = NDArray[np.float64]
 
+SMALLEST_ARM = 60
+"""Patients per arm or registry class below which a scaled-down simulation does not go."""
+
 
 @dataclass(frozen=True)
 class Cohort:

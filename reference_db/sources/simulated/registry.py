@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from reference_db.schema import EDSS_SCALE, LongTables
 from reference_db.sources.simulated.cohort import (
+    SMALLEST_ARM,
     Cohort,
     fluctuation_at_baseline,
     frailty_correlation,
@@ -124,10 +125,11 @@ def _log_effects() -> Array:
 
 def class_quotas(source: str, scale: float) -> Quotas:
     """Return, per class, how many patients with active disease and how many others there are at a scale."""
-    return {
-        treatment: (round(active * scale), round(others * scale))
-        for treatment, (active, others) in registry_classes(source).items()
-    }
+    quotas = {}
+    for treatment, (active, others) in registry_classes(source).items():
+        share = max(scale, min(1.0, SMALLEST_ARM / (active + others)))
+        quotas[treatment] = (round(active * share), round(others * share))
+    return quotas
 
 
 def _enrol(source: str, scale: float, rng: np.random.Generator) -> Cohort:

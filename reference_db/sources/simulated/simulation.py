@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reference_db.schema import LongTables, Source
-from reference_db.sources.simulated.cohort import Cohort
+from reference_db.sources.simulated.cohort import SMALLEST_ARM, Cohort
 from reference_db.sources.simulated.designs import Arm, arms, sources
 from reference_db.sources.simulated.disease import Regime, regime
 from reference_db.sources.simulated.indication import CLASSES
@@ -18,9 +18,6 @@ from reference_db.sources.simulated.potential_outcomes import expected_outcomes
 from reference_db.sources.simulated.registry import Frailties, class_regime, simulate_registry
 from reference_db.sources.simulated.trials import arm_regime, simulate_arm
 from reference_db.vocabulary import SourceKind, Treatment
-
-SMALLEST_ARM = 40
-"""Patients per arm below which a scaled-down simulation does not go."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ def simulate(*, seed: int, scale: float = 1.0, calibration: Calibration | None =
     seed : int
         The same seed gives the same tables, byte for byte.
     scale : float
-        Share of the full size, in (0, 1]; no trial arm falls below 40 patients.
+        Share of the full size, in (0, 1]; no trial arm and no class of a registry falls below 60 patients.
     calibration : mapping, optional
         Parameters of trials and arms; those that the project ships when left out.
 
