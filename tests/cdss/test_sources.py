@@ -35,7 +35,7 @@ def test_a_simulated_trial_goes_out_as_sdtm_and_comes_back(home: Path, tmp_path:
     assert "0 rejected" in out
     warehouse = read_bkp(home / "bkp" / "clarity")
     assert set(warehouse.tables.patients["source"]) == {"CLARITY"}
-    assert len(warehouse.tables.patients) == 80
+    assert len(warehouse.tables.patients) == 120
 
 
 def test_a_folder_of_studies_is_one_warehouse(home: Path, tmp_path: Path) -> None:

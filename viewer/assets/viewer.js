@@ -104,6 +104,7 @@
     const pasted = (event.clipboardData ? event.clipboardData.getData("text") : "").trim();
     if (!/^-?\d+[.,]\d+$/.test(pasted)) { return; }
     event.preventDefault();
+    event.stopImmediatePropagation();
     const mark = document.documentElement.lang === "fr" ? "," : ".";
     document.execCommand("insertText", false, pasted.replace(/[.,]/, mark));
   }, true);
