@@ -1,6 +1,6 @@
 """How long a card takes, from the body of the call to the body of the answer, beside an empty call in the same run.
 
-Usage: python benchmarks/bench_card.py [RELEASE_FOLDER]. Without a release, on 25,736 random patients.
+Usage: PYTHONPATH=. python benchmarks/bench_card.py [RELEASE_FOLDER]. Without a release, on 25,736 random patients.
 """
 
 from __future__ import annotations

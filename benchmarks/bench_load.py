@@ -1,6 +1,6 @@
 """Thirty-two clients against the served process: answers a second, times, memory, one worker and several.
 
-    .venv/bin/python benchmarks/bench_load.py [seconds] [home]
+    PYTHONPATH=. .venv/bin/python benchmarks/bench_load.py [seconds] [home]
 
 Without a home, a release of 25,000 made-up patients is frozen first. The peer is the same number of requests to
 ``/healthz``, which costs the server and the client alone.

@@ -1,6 +1,6 @@
 """Time of a projection, next to the same outcomes through scikit-learn neighbours, lifelines and a bootstrap.
 
-python benchmarks/bench_projection.py [--all]
+PYTHONPATH=. python benchmarks/bench_projection.py [--all]
 
 With --all every patient of the database is projected as well, each from all the others, by one process.
 """

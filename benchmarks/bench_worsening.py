@@ -1,6 +1,6 @@
 """Confirmed worsening: agreement with pymsprog on 2,000 random courses for each option, and the ratio of their times.
 
-python benchmarks/bench_worsening.py [courses]
+PYTHONPATH=. python benchmarks/bench_worsening.py [courses]
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Which estimator is nearest to the truth that only a simulation has: the sweep behind docs/decisions.
 
-python benchmarks/choose_estimator.py [patients]
+PYTHONPATH=. python benchmarks/choose_estimator.py [patients]
 
 The truth for a patient of interest is the mean potential outcome of patients with those features, estimated by
 quadratic regression of the simulated potential outcomes on the features, each patient left out of their own.
