@@ -34,7 +34,7 @@ SURFACE = {
         "parse_patient",
     ],
     "validation": ["Check", "Section", "ValidationReport", "Verdict", "html_report", "report_from_json", "validate"],
-    "viewer": ["create_viewer"],
+    "viewer": ["AddedPage", "create_viewer"],
 }
 
 

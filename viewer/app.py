@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +14,7 @@ from dash.development.base_component import Component
 from starlette.requests import Request
 from starlette.responses import Response
 
+from viewer.added_page import AddedPage
 from viewer.answers import Answers, ReadBundle
 from viewer.components.frame import PAGES, frame
 from viewer.pages import about, consultation, patient, take_home
@@ -37,7 +38,11 @@ INDEX = """<!DOCTYPE html>
 
 
 def create_viewer(
-    projector: DisclosedProjector, *, prefix: str = "/viewer/", read_bundle: ReadBundle | None = None
+    projector: DisclosedProjector,
+    *,
+    prefix: str = "/viewer/",
+    read_bundle: ReadBundle | None = None,
+    pages: Sequence[AddedPage] = (),
 ) -> dash.Dash:
     """Return the viewer as a Dash application on FastAPI.
 
@@ -51,10 +56,17 @@ def create_viewer(
     read_bundle : callable, optional
         Given a FHIR bundle as parsed JSON, returns what it says of the patient, spelled like a patient of interest,
         complete or not. Without it only patients of interest in JSON can be pasted or dropped.
+    pages : sequence of AddedPage
+        Pages beside those the viewer has.
 
     Returns
     -------
     dash.Dash
+
+    Raises
+    ------
+    ValueError
+        If an added page has the path of another page.
 
     Notes
     -----
@@ -80,12 +92,17 @@ def create_viewer(
     app.index_string = INDEX
     answers = Answers(projector, read_bundle)
     app.layout = _shell()
-    _serve_pages(app, prefix)
+    paths = [*PAGES.values(), *(page.path for page in pages)]
+    if len(set(paths)) < len(paths):
+        raise ValueError(f"two pages have the same path: {', '.join(filter(None, paths))}")
+    _serve_pages(app, [f"{prefix}{path}" for path in paths if path])
     _wire_preferences(app)
-    _wire_pages(app, answers, prefix)
+    _wire_pages(app, answers, prefix, pages)
     consultation.register(app, answers, prefix=prefix)
     patient.register(app, answers)
     take_home.register(app, answers)
+    for page in pages:
+        page.register(app)
     return app
 
 
@@ -110,7 +127,7 @@ def _shell() -> Component:
     )
 
 
-def _serve_pages(app: dash.Dash, prefix: str) -> None:
+def _serve_pages(app: dash.Dash, addresses: Collection[str]) -> None:
     """Serve the one screen under the address of every page, and nothing under any other address.
 
     Dash would answer every unknown path with the screen and 200 (it adds a catch-all route when the server starts),
@@ -126,8 +143,8 @@ def _serve_pages(app: dash.Dash, prefix: str) -> None:
         finally:
             server.reset_current_request(token)
 
-    for path in filter(None, PAGES.values()):
-        app.server.add_route(f"{prefix}{path}", screen, methods=["GET"], include_in_schema=False)
+    for address in addresses:
+        app.server.add_route(address, screen, methods=["GET"], include_in_schema=False)
     application.backend._setup_catchall = lambda: None
     # Without this the browser opens a WebSocket that no callback here uses.
     application.backend.websocket_capability = False
@@ -161,8 +178,10 @@ def _wire_preferences(app: dash.Dash) -> None:
     wire("document", Output("document", "data"), Input("title", "data"), State("language", "data"))
 
 
-def _wire_pages(app: dash.Dash, answers: Answers, prefix: str) -> None:
-    pages = {f"{prefix}{path}": name for name, path in PAGES.items()}
+def _wire_pages(app: dash.Dash, answers: Answers, prefix: str, added: Sequence[AddedPage]) -> None:
+    names = {f"{prefix}{path}": name for name, path in PAGES.items()}
+    names |= {f"{prefix}{page.path}": page.path for page in added}
+    others = {page.path: page for page in added}
     layouts: dict[str, Callable[[Session, Text, str], Component]] = {
         "consultation": lambda session, text, tab: consultation.layout(session, text, prefix=prefix, tab=tab),
         "patient": lambda session, text, _tab: patient.layout(session, text),
@@ -187,8 +206,17 @@ def _wire_pages(app: dash.Dash, answers: Answers, prefix: str) -> None:
             raise dash.exceptions.PreventUpdate
         text = catalogue(Language(language))
         session = Session.of_json(data) if data else Session.of_fragment(fragment) or Session()
-        name = pages.get(pathname if pathname.endswith("/") or pathname in pages else f"{pathname}/", "consultation")
-        content = layouts[name](session, text, tab)
-        screen = frame(name, content, text=text, prefix=prefix, release=answers.projector.release.version)
+        name = names.get(pathname if pathname.endswith("/") or pathname in names else f"{pathname}/", "consultation")
+        other = others.get(name)
+        content = other.layout(text.language) if other else layouts[name](session, text, tab)
+        screen = frame(
+            name,
+            content,
+            text=text,
+            prefix=prefix,
+            release=answers.projector.release.version,
+            added={page.path: page.title(text.language) for page in added if page.listed},
+        )
         kept = no_update if name == "consultation" else session.as_json()
-        return screen, kept, f"{text(f'page.{name}')} · {text('product.name')}"
+        title = other.title(text.language) if other else text(f"page.{name}")
+        return screen, kept, f"{title} · {text('product.name')}"

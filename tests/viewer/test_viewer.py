@@ -6,8 +6,10 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 
+import dash
 import httpx
 import pytest
+from dash import html
 from dash.development.base_component import Component
 
 import viewer
@@ -215,3 +217,16 @@ def test_the_sheet_carries_release_weights_and_caveats(
 
 def test_the_evidence_page_stands_without_a_frozen_release(projector: DisclosedProjector) -> None:
     assert words_of(about.layout(Answers(projector), EN))
+
+
+def test_an_added_page_has_an_address_and_callbacks_of_its_own(projector: DisclosedProjector) -> None:
+    made: list[dash.Dash] = []
+    page = viewer.AddedPage("questionnaire", lambda language: language.value, lambda _: html.P("here"), made.append)
+    app = viewer.create_viewer(projector, prefix="/viewer/", pages=[page])
+    assert made == [app]
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app.server), base_url="http://viewer")
+    assert asyncio.run(client.get("/viewer/questionnaire")).status_code == 200
+    with pytest.raises(ValueError, match="same path"):
+        viewer.create_viewer(projector, pages=[page, page])
+    with pytest.raises(ValueError, match="small letters"):
+        viewer.AddedPage("Take home/", str, lambda _: html.P(), made.append)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
@@ -13,20 +15,26 @@ PAGES: dict[str, str] = {"consultation": "", "patient": "patient", "take-home": 
 """Pages by name, with their path below the viewer's prefix."""
 
 
-def frame(page: str, content: Component, *, text: Text, prefix: str, release: str) -> list[Component]:
+def frame(
+    page: str, content: Component, *, text: Text, prefix: str, release: str, added: Mapping[str, str] | None = None
+) -> list[Component]:
     """Return a whole screen.
 
     Parameters
     ----------
     page : str
-        Name of the page among `PAGES`.
+        Name of the page among `PAGES`, or path of an added one.
     content : Component
     text : Text
     prefix : str
         Path under which the viewer is served, with its slashes.
     release : str
         Version of the release that answers.
+    added : mapping of str to str, optional
+        Titles of the added pages to name in the navigation, by path.
     """
+    names = {name: (path, text(f"page.{name}")) for name, path in PAGES.items()}
+    names |= {path: (path, title) for path, title in (added or {}).items()}
     return [
         html.A(text("product.skip"), href="#main", className="skip"),
         html.Header(
@@ -41,12 +49,12 @@ def frame(page: str, content: Component, *, text: Text, prefix: str, release: st
                 html.Nav(
                     [
                         dcc.Link(
-                            text(f"page.{name}"),
+                            title,
                             href=f"{prefix}{path}",
                             className="current" if name == page else "",
                             id=f"nav-{name}",
                         )
-                        for name, path in PAGES.items()
+                        for name, (path, title) in names.items()
                     ]
                 ),
                 html.Div(
