@@ -33,6 +33,7 @@ from cdss.api.exports import finish_checks
 from cdss.audit import AuditWriter, audit_key, open_trail
 from cdss.ehr.configuration import ehr_configuration
 from cdss.ehr.doors import install_doors
+from cdss.ehr.handover import handover_key
 from cdss.ehr.patient_record import read_bundle
 from cdss.exports import ExportDesk
 from cdss.metrics import Metrics
@@ -99,10 +100,12 @@ def create_interface(
     app.include_router(session.login)
     app.include_router(exports.router, prefix="/api/v1")
     app.include_router(exports_page.router)
+    key = audit_key(reference.settings)
     install_doors(
         app,
         ehr_configuration(reference.settings),
-        secret=partial(audit_key(reference.settings).digest, "clinical systems"),
+        secret=partial(key.digest, "clinical systems"),
+        handover_key=handover_key(reference.settings, key),
     )
     _describe(app)
 

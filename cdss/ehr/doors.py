@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from cdss.ehr.configuration import EhrConfiguration
 from cdss.ehr.feedback import FeedbackTally
+from cdss.ehr.handover import Handover
 from cdss.ehr.trust import ClientTrust, UsedTokens
 from cdss.persistence import Database
 
@@ -34,6 +35,8 @@ class Doors:
     draw_secret : callable
         Gives what signs the access tokens of machine clients; all processes of an installation share it. Asked for
         when it is used: where it is kept may be out of reach when the service starts.
+    draw_handover_key : callable
+        Gives the key of patients handed over to the viewer.
     today : callable
         Day of the consultation.
     """
@@ -41,13 +44,17 @@ class Doors:
     configuration: EhrConfiguration
     database: Database
     draw_secret: Callable[[], str] = field(repr=False)
+    draw_handover_key: Callable[[], bytes] = field(repr=False)
     trust: ClientTrust = field(init=False)
     feedback: FeedbackTally = field(init=False)
+    handover: Handover = field(init=False)
     today: Callable[[], date] = _today
 
     def __post_init__(self) -> None:
-        self.trust = ClientTrust(self.configuration, UsedTokens(self.database))
+        used = UsedTokens(self.database)
+        self.trust = ClientTrust(self.configuration, used)
         self.feedback = FeedbackTally(self.database)
+        self.handover = Handover(self.draw_handover_key, used)
 
     @property
     def secret(self) -> str:
@@ -67,7 +74,13 @@ def doors(request: Request) -> Doors:
     return cast("Doors", request.app.state.doors)
 
 
-def install_doors(app: FastAPI, configuration: EhrConfiguration, *, secret: Callable[[], str]) -> None:
+def install_doors(
+    app: FastAPI,
+    configuration: EhrConfiguration,
+    *,
+    secret: Callable[[], str],
+    handover_key: Callable[[], bytes],
+) -> None:
     """Add every route for clinical systems to an application.
 
     Parameters
@@ -77,10 +90,12 @@ def install_doors(app: FastAPI, configuration: EhrConfiguration, *, secret: Call
     configuration : EhrConfiguration
     secret : callable
         Gives what is shared by all processes of an installation.
+    handover_key : callable
+        Gives the key of patients handed over to the viewer.
     """
     from cdss.ehr import cds_hooks, fhir_api, machine_access, smart_launch
 
-    app.state.doors = Doors(configuration, app.state.database, secret)
+    app.state.doors = Doors(configuration, app.state.database, secret, handover_key)
     app.include_router(cds_hooks.router)
     app.include_router(machine_access.router)
     app.include_router(fhir_api.router)

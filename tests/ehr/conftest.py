@@ -75,7 +75,12 @@ def make_application(projector: Projector, configuration: EhrConfiguration, data
     app.state.reference = Reference(app.state.settings, _projector=projector)
     app.state.sessions = Sessions(AuditKey(b"a secret of the tests, long enough"))
     problems.install(app)
-    install_doors(app, configuration, secret=lambda: "a secret of the tests, which is long enough")
+    install_doors(
+        app,
+        configuration,
+        secret=lambda: "a secret of the tests, which is long enough",
+        handover_key=lambda: b"k" * 32,
+    )
     state: Doors = app.state.doors
     state.today = lambda: TODAY
     return app
