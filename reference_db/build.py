@@ -24,6 +24,9 @@ from reference_db.warehouse import Warehouse, read_bkp, write_bkp
 Progress = Callable[[float, str], None]
 """Told how far the work is (0 to 1) and what it is doing."""
 
+Utility = Callable[[Episodes, Episodes], Mapping[str, Any]]
+"""Compares synthetic with original episodes; given by whoever builds, as comparing is not this package's work."""
+
 
 class BuildConfig(BaseModel):
     """What a build may choose.
@@ -75,6 +78,7 @@ def build(
     config: BuildConfig,
     *,
     attachments: Callable[[Episodes], Mapping[str, bytes]],
+    utility: Utility,
     progress: Progress,
 ) -> Manifest:
     """Build a release from the sources, and return its manifest.
@@ -87,6 +91,9 @@ def build(
         What to build from and with.
     attachments : callable
         Given the synthetic episodes, returns further files of the release by name (learned weights, trained engines).
+    utility : callable
+        Given the synthetic and the original episodes, returns how well the first keep the figures of the second, as
+        plain values for the manifest.
     progress : callable
         Told how far the build is.
 
@@ -100,11 +107,16 @@ def build(
     # Sums come out differently in the last digit with another number of threads, and a rounded count with them: one
     # thread, so that the same seed gives the same bytes whatever the machine has.
     with threadpool_limits(limits=1):
-        return _build(home, config, attachments=attachments, progress=progress)
+        return _build(home, config, attachments=attachments, utility=utility, progress=progress)
 
 
 def _build(
-    home: Path, config: BuildConfig, *, attachments: Callable[[Episodes], Mapping[str, bytes]], progress: Progress
+    home: Path,
+    config: BuildConfig,
+    *,
+    attachments: Callable[[Episodes], Mapping[str, bytes]],
+    utility: Utility,
+    progress: Progress,
 ) -> Manifest:
     progress(0.0, "reading the sources")
     originals = _originals(home, config)
@@ -133,10 +145,13 @@ def _build(
         progress=lambda share, doing: progress(0.6 + 0.3 * share, doing),
     )
     progress(0.9, "learning from the synthetic patients")
-    synthetic = Episodes(anonymous.table, {source.name: source for source in originals.sources})
+    sources = {source.name: source for source in originals.sources}
+    synthetic = Episodes(anonymous.table, sources)
     evidence = evidence_page(assessment.to_json_dict(), title="Anonymous synthetic reference database")
     further = {**attachments(synthetic), "evidence.html": evidence.encode()}
-    progress(0.95, "freezing the release")
+    progress(0.95, "comparing with the originals")
+    compared = dict(utility(synthetic, Episodes(episodes, sources)))
+    progress(0.98, "freezing the release")
     manifest = freeze(
         home / "releases",
         anonymous.table,
@@ -146,6 +161,7 @@ def _build(
             sources=originals.sources,
             privacy=assessment.to_json_dict(),
             reasons=tuple(assessment.failures),
+            utility=compared,
         ),
         attachments=further,
     )

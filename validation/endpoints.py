@@ -191,8 +191,7 @@ def rate_ratio(counts: Floats, treated: Floats, exposure: Floats) -> tuple[float
         # Counts less dispersed than Poisson have no negative binomial; the Poisson model is its limit.
         usable = fitted.mle_retvals["converged"] and fitted.params[-1] > 1e-6 and np.isfinite(fitted.bse).all()
     model = fitted if usable else poisson
-    effect, error = float(model.params[1]), float(model.bse[1])
-    return float(np.exp(effect)), float(np.exp(effect - Z * error)), float(np.exp(effect + Z * error))
+    return _exponentiated(float(model.params[1]), float(model.bse[1]))
 
 
 def mean_rate(counts: Floats, exposure: Floats) -> tuple[float, float, float]:
@@ -213,8 +212,14 @@ def hazard_ratio(times: TimeToEvent, treated: Floats) -> tuple[float, float, flo
     data = pd.DataFrame({"months": times.months, "event": times.event, "treated": treated}).query("months > 0")
     with _fitting():
         fitted = CoxPHFitter().fit(data, "months", "event")
-    effect, error = float(fitted.params_["treated"]), float(fitted.standard_errors_["treated"])
-    return float(np.exp(effect)), float(np.exp(effect - Z * error)), float(np.exp(effect + Z * error))
+    return _exponentiated(float(fitted.params_["treated"]), float(fitted.standard_errors_["treated"]))
+
+
+def _exponentiated(effect: float, error: float) -> tuple[float, float, float]:
+    """Return a ratio with its interval, which has no upper end when an arm without events leaves the ratio open."""
+    with np.errstate(over="ignore"):
+        value, lower, upper = np.exp([effect, effect - Z * error, effect + Z * error])
+    return float(value), float(lower), float(upper)
 
 
 def survival_at_end(times: TimeToEvent) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from reference_db.warehouse import Warehouse
 from validation.discrimination import discrimination
 from validation.distributed import distributed
 from validation.efficacy import efficacy
-from validation.material import Material, gather, gather_episodes
+from validation.material import Material, gather
 from validation.multivariate import multivariate
 from validation.prognosis import prognosis
 from validation.projection_error import projection_error
@@ -149,29 +149,37 @@ UTILITY_STEPS = ("structure", "univariate", "multivariate", "efficacy")
 """Sections that need the two tables only, and seconds."""
 
 
-def utility(synthetic: Episodes, originals: Warehouse, *, seed: int = DEFAULT_SEED) -> dict[str, Any]:
+def utility(synthetic: Episodes, original: Episodes, *, seed: int = DEFAULT_SEED) -> dict[str, Any]:
     """Return the verdicts on synthetic episodes that are not released yet, as a manifest holds them.
 
     Parameters
     ----------
-    synthetic : Episodes
-    originals : Warehouse
-        The originals that they were made from.
+    synthetic, original : Episodes
+        The second are those that the first were made from.
     seed : int
 
     Returns
     -------
     dict
-        As `ValidationReport.summary`, of the sections on structure, margins, associations and endpoints.
+        As `ValidationReport.summary`, of the sections on structure, margins, associations and endpoints. Figures have
+        four significant digits: the last ones of a sum depend on the machine, and a release is named after what its
+        manifest says.
     """
-    material = gather_episodes(synthetic, originals, quick=True, seed=seed, privacy={}, parameters={})
+    material = Material(original, synthetic, None, seed=seed, quick=True, privacy={}, parameters={})
     sections: list[Section] = []
     for step in STEPS:
         if step.name in UTILITY_STEPS and all(_comparable(section) for section in sections):
             section = step.run(material, 1, _silent)
             sections += [] if section is None else [section]
-    counts = len(material.original), len(synthetic)
-    return ValidationReport("", True, seed, *counts, attribute_failures(sections)).summary()
+    rounded = [
+        replace(section, checks=tuple(replace(one, value=_rounded(one.value)) for one in section.checks))
+        for section in attribute_failures(sections)
+    ]
+    return ValidationReport("", True, seed, len(original), len(synthetic), tuple(rounded)).summary()
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")
 
 
 def _run(step: Step, material: Material, jobs: int, told: Progress, done: float) -> Section | None:

@@ -35,10 +35,11 @@ def build_and_activate(
     """Build a release with a progress bar, and make it the active one when its privacy assessment lets it out."""
     from cdss.attachments import attachments
     from reference_db.build import BuildConfig, build
+    from validation.suite import utility
 
     chosen = BuildConfig.read(config, seed=seed, k=k, ncp=ncp, scale=scale)
     with late_progress_bar("build") as progress:
-        manifest = build(settings().home, chosen, attachments=attachments, progress=progress)
+        manifest = build(settings().home, chosen, attachments=attachments, utility=utility, progress=progress)
     if manifest.status is Status.USABLE:
         activate(settings().releases, manifest.version)
     else:

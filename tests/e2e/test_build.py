@@ -33,6 +33,13 @@ def test_the_default_release_is_complete_usable_and_active(home: Path) -> None:
     assert "intact, usable" in verified.stdout
 
 
+def test_the_default_release_says_how_well_it_keeps_the_originals_figures(home: Path) -> None:
+    (path,) = (home / "releases").glob("r*/manifest.json")
+    utility = json.loads(path.read_text())["utility"]
+    assert list(utility["sections"]) == ["structure", "univariate", "multivariate", "efficacy"]
+    assert utility["sections"]["univariate"]["figures"]["hellinger_median"]["value"] < 0.058
+
+
 def test_originals_are_readable_by_their_owner_only(home: Path) -> None:
     (bkp,) = (home / "bkp").iterdir()
     assert bkp.stat().st_mode & 0o077 == 0

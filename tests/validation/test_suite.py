@@ -159,10 +159,8 @@ def test_mean_errors_skip_what_was_not_projected() -> None:
     assert rmse == pytest.approx(np.sqrt(14 / 3))
 
 
-def test_utility_of_what_is_not_released_yet_is_the_summary_of_its_sections(
-    originals: Warehouse, material: Material
-) -> None:
-    found = utility(material.synthetic, originals)
+def test_utility_of_what_is_not_released_yet_is_the_summary_of_its_sections(material: Material) -> None:
+    found = utility(material.synthetic, material.original)
     assert list(found["sections"]) == ["structure", "univariate", "multivariate", "efficacy"]
     assert found["passed"] is True
     json.dumps(found, allow_nan=False)
