@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,9 +17,12 @@ from starlette.responses import Response
 
 from viewer.added_page import AddedPage
 from viewer.answers import Answers, ReadBundle
+from viewer.components import study_strip
 from viewer.components.frame import PAGES, frame
+from viewer.components.study_strip import PARTICIPANT
+from viewer.links import OpenPatient, linked_session
 from viewer.pages import about, consultation, patient, take_home
-from viewer.session import Session
+from viewer.session import BLANK, Session
 from viewer.text import Language, Text, catalogue
 
 if TYPE_CHECKING:
@@ -43,6 +47,8 @@ def create_viewer(
     prefix: str = "/viewer/",
     read_bundle: ReadBundle | None = None,
     pages: Sequence[AddedPage] = (),
+    open_patient: OpenPatient | None = None,
+    events: str | None = None,
 ) -> dash.Dash:
     """Return the viewer as a Dash application on FastAPI.
 
@@ -58,6 +64,15 @@ def create_viewer(
         complete or not. Without it only patients of interest in JSON can be pasted or dropped.
     pages : sequence of AddedPage
         Pages beside those the viewer has.
+    open_patient : callable, optional
+        Opens the token of a link ``{prefix}#patient=TOKEN``: returns the patient, or what is known of one as the
+        exchange form of a patient of interest spells it, or None when the token is forged or too old. The token
+        leaves the address bar as soon as it is read.
+    events : str, optional
+        Where a consultation opened with ``?participant=PSEUDONYM`` reports its events by ``POST``, as
+        ``{"events": [{"kind", "seconds", "detail"}, ...]}``: a path on the same host with ``{participant}`` in it.
+        Kinds are ``opened``, ``viewed`` (a page or tab), ``reweighted`` (a feature, ``k`` or ``source_kind``),
+        ``considered_after`` and ``decided`` (a treatment class) and ``closed``. Nothing of the patient is in them.
 
     Returns
     -------
@@ -76,7 +91,8 @@ def create_viewer(
     ``poi-relapses-12m``, ``poi-gd-lesions`` (text inputs), ``poi-sex``, ``poi-phenotype``, ``poi-t2-lesions``,
     ``poi-prior-treatment`` (radio groups), ``figure-edss``, ``figure-worsening``, ``patients-of-reference`` (the
     legend, with n per class as text), ``legend``, ``refusals``, ``outcome-table``, ``research-line``,
-    ``release-line``, ``language-choice``, ``theme-toggle``.
+    ``release-line``, ``language-choice``, ``theme-toggle``; of a study ``study``, ``study-considered``,
+    ``study-decided``, ``study-end``, ``study-state``.
     """
     app = dash.Dash(
         "viewer",
@@ -89,7 +105,8 @@ def create_viewer(
         update_title="",
         title="Patients like this one",
     )
-    app.index_string = INDEX
+    meta = f'<meta name="viewer-events" content="{escape(events)}">' if events else ""
+    app.index_string = INDEX.replace("{%metas%}", f"{{%metas%}}{meta}")
     answers = Answers(projector, read_bundle)
     app.layout = _shell()
     paths = [*PAGES.values(), *(page.path for page in pages)]
@@ -97,10 +114,11 @@ def create_viewer(
         raise ValueError(f"two pages have the same path: {', '.join(filter(None, paths))}")
     _serve_pages(app, [f"{prefix}{path}" for path in paths if path])
     _wire_preferences(app)
-    _wire_pages(app, answers, prefix, pages)
+    _wire_pages(app, answers, prefix, pages, open_patient)
     consultation.register(app, answers, prefix=prefix)
     patient.register(app, answers)
     take_home.register(app, answers)
+    study_strip.register(app)
     for page in pages:
         page.register(app)
     return app
@@ -119,6 +137,7 @@ def _shell() -> Component:
                 dcc.Store(id="theme"),
                 dcc.Store(id="title"),
                 dcc.Store(id="document"),
+                PARTICIPANT,
                 html.Div(id="frame"),
             ],
             id="mantine",
@@ -158,7 +177,10 @@ def _wire_preferences(app: dash.Dash) -> None:
             ClientsideFunction("viewer", function), output, *dependencies, prevent_initial_call=later
         )
 
-    wire("firstLanguage", Output("language", "data"), Input("url", "search"), State("language", "data"))
+    # The participant comes first: the page that follows the language has the strip of the study, or not.
+    wire("participant", Output("participant", "data"), Input("url", "search"))
+    wire("firstLanguage", Output("language", "data"), Input("participant", "data"), State("language", "data"))
+    wire("forgetLink", Output("document", "data", allow_duplicate=True), Input("session", "data"), later=True)
     wire(
         "chooseLanguage",
         Output("language", "data", allow_duplicate=True),
@@ -178,7 +200,13 @@ def _wire_preferences(app: dash.Dash) -> None:
     wire("document", Output("document", "data"), Input("title", "data"), State("language", "data"))
 
 
-def _wire_pages(app: dash.Dash, answers: Answers, prefix: str, added: Sequence[AddedPage]) -> None:
+def _wire_pages(
+    app: dash.Dash,
+    answers: Answers,
+    prefix: str,
+    added: Sequence[AddedPage],
+    open_patient: OpenPatient | None,
+) -> None:
     names = {f"{prefix}{path}": name for name, path in PAGES.items()}
     names |= {f"{prefix}{page.path}": page.path for page in added}
     others = {page.path: page for page in added}
@@ -198,14 +226,21 @@ def _wire_pages(app: dash.Dash, answers: Answers, prefix: str, added: Sequence[A
         State("url", "hash"),
         State("session", "data"),
         State("tab", "data"),
+        State("participant", "data"),
     )
     def show_page(
-        pathname: str, language: str | None, fragment: str, data: dict[str, Any] | None, tab: str
+        pathname: str,
+        language: str | None,
+        fragment: str,
+        data: dict[str, Any] | None,
+        tab: str,
+        participant: str | None,
     ) -> tuple[Any, ...]:
         if language is None:
             raise dash.exceptions.PreventUpdate
         text = catalogue(Language(language))
-        session = Session.of_json(data) if data else Session.of_fragment(fragment) or Session()
+        linked = None if data else linked_session(fragment, open_patient)
+        session = Session.of_json(data) if data else linked or Session(form=BLANK)
         name = names.get(pathname if pathname.endswith("/") or pathname in names else f"{pathname}/", "consultation")
         other = others.get(name)
         content = other.layout(text.language) if other else layouts[name](session, text, tab)
@@ -216,6 +251,8 @@ def _wire_pages(app: dash.Dash, answers: Answers, prefix: str, added: Sequence[A
             prefix=prefix,
             release=answers.projector.release.version,
             added={page.path: page.title(text.language) for page in added if page.listed},
+            notice=text("link.unreadable") if not data and linked is None else "",
+            study=participant is not None,
         )
         kept = no_update if name == "consultation" else session.as_json()
         title = other.title(text.language) if other else text(f"page.{name}")

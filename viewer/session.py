@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reference_db.vocabulary import Treatment
+from selection.patient import PatientOfInterest
 
 UNKNOWN = "unknown"
 """Value of a choice that is not known."""
@@ -53,10 +54,20 @@ class Form:
         return {**document, "history": visits} if visits else document
 
     @classmethod
+    def of_patient(cls, patient: PatientOfInterest) -> Form:
+        """Return the form that shows a patient of interest; a number of T2 lesions becomes its bin."""
+        plain = patient.model_dump(mode="json", exclude_none=True)
+        return cls.of_document({**plain, "t2_lesions": patient.t2_load.value if patient.t2_load else UNKNOWN})
+
+    @classmethod
     def of_document(cls, document: Mapping[str, Any]) -> Form:
         """Return the form that shows a patient of interest in its exchange form."""
         history = tuple((-visit.get("months", 0) or None, visit.get("edss")) for visit in document.get("history", ()))
         return cls({name: value for name, value in document.items() if name != "history"}, history[:HISTORY_ROWS])
+
+
+BLANK = Form({})
+"""A form in which nothing is filled in yet."""
 
 
 def past_visits(form: Form) -> list[tuple[float, float]]:

@@ -10,12 +10,24 @@
   document.documentElement.setAttribute("data-mantine-color-scheme", first());
   const none = () => window.dash_clientside.no_update;
 
+  /* A link that carries a patient, opened in a page that is open already, opens anew. */
+  const carries = () => window.location.hash.length >= 10;
+  window.addEventListener("hashchange", () => { if (carries()) { window.location.reload(); } });
+
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.viewer = {
+  window.dash_clientside.viewer = window.dash_clientside.viewer || {};
+  Object.assign(window.dash_clientside.viewer, {
+    /* Once the session is here, what the link carried leaves the address bar. */
+    forgetLink: function (session) {
+      if (session && carries()) {
+        window.history.replaceState(null, "", window.location.pathname + window.location.search);
+      }
+      return none();
+    },
     /* The language of the link, else the one chosen before, else the browser's. */
-    firstLanguage: function (search, current) {
+    firstLanguage: function (participant, current) {
       if (current) { return none(); }
-      const asked = new URLSearchParams(search || "").get("lang");
+      const asked = new URLSearchParams(window.location.search).get("lang");
       const wishes = [asked, kept("viewer-language"), (navigator.language || "en").slice(0, 2)];
       return wishes.find((one) => ["en", "fr"].includes(one)) || "en";
     },
@@ -95,7 +107,7 @@
     },
     forget: function (clicks) { return clicks ? "" : none(); },
     print: function (clicks) { if (clicks) { window.print(); } return none(); },
-  };
+  });
 
   /* A pasted number keeps its decimals whichever mark it was written with: 2.5 must not become 25 on a French page. */
   document.addEventListener("paste", function (event) {

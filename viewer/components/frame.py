@@ -9,6 +9,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from viewer.components.accessible import aria
+from viewer.components.study_strip import study_strip
 from viewer.text import Language, Text
 
 PAGES: dict[str, str] = {"consultation": "", "patient": "patient", "take-home": "take-home", "about": "about"}
@@ -16,7 +17,15 @@ PAGES: dict[str, str] = {"consultation": "", "patient": "patient", "take-home": 
 
 
 def frame(
-    page: str, content: Component, *, text: Text, prefix: str, release: str, added: Mapping[str, str] | None = None
+    page: str,
+    content: Component,
+    *,
+    text: Text,
+    prefix: str,
+    release: str,
+    added: Mapping[str, str] | None = None,
+    notice: str = "",
+    study: bool = False,
 ) -> list[Component]:
     """Return a whole screen.
 
@@ -32,6 +41,10 @@ def frame(
         Version of the release that answers.
     added : mapping of str to str, optional
         Titles of the added pages to name in the navigation, by path.
+    notice : str
+        What the reader must know first.
+    study : bool
+        Whether the consultation takes part in a study.
     """
     names = {name: (path, text(f"page.{name}")) for name, path in PAGES.items()}
     names |= {path: (path, title) for path, title in (added or {}).items()}
@@ -81,6 +94,8 @@ def frame(
             ],
             className="top",
         ),
+        *([study_strip(text)] if study else []),
+        *([html.P(notice, className="notice page-notice", role="alert")] if notice else []),
         html.Main(content, id="main", className=f"page page-{page}", tabIndex=-1),
         html.Footer(
             [

@@ -193,9 +193,7 @@ def read_record(record: str, *, read_bundle: ReadBundle | None = None) -> Form:
         if read_bundle is None:
             raise ValueError("no reader of FHIR bundles")
         return Form.of_document(read_bundle(document))
-    patient = parse_patient(document)
-    plain = patient.model_dump(mode="json", exclude_none=True)
-    return Form.of_document({**plain, "t2_lesions": patient.t2_load.value if patient.t2_load else UNKNOWN})
+    return Form.of_patient(parse_patient(document))
 
 
 def allowed_in_record(field: str, text: Text) -> str:
