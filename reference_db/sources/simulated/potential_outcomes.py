@@ -4,6 +4,11 @@ Given a patient's frailties, what is expected under a class is known without sim
 probability of a relapse in each step follows from that in the step before, and what relapses leave behind is close to
 a compound Poisson sum, whose distribution is tabulated once. That is the limit of simulating each patient often with
 the same luck under every class: no chance is left, and differences between classes are those of treatment alone.
+
+The EDSS of a month is the one that a rater would note, on the half-step scale with its floor at 0 and its missing
+0.5: nobody can record, and so nobody can project, the disability behind it. Its expectation runs over the fluctuation
+of the patient's state, the error of the rater, and relapses: none, or some, then with the mean and the spread that
+they have in that month.
 """
 
 from __future__ import annotations
@@ -15,8 +20,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import signal
+from scipy.special import gammaincinv, ndtr
 
-from reference_db.schema import EDSS_MONTHS
+from reference_db.schema import EDSS_MONTHS, EDSS_SCALE
 from reference_db.sources.simulated.disease import (
     HIGHEST_DISABILITY,
     STEP_DAYS,
@@ -35,9 +41,17 @@ MONTHS: tuple[int, ...] = tuple(month for month in EDSS_MONTHS if month <= 24)
 _MOST_LASTING_RELAPSES = 10
 _STEP = 0.01
 _LARGEST_SUM = 20.0
+_NODES = (np.arange(6) + 0.5) / 6
+"""Quantiles by which the spread of what relapses add is represented."""
+
+_LEVELS = np.arange(-3.0, 13.0, 0.02)
+_SPREADS = np.arange(0.02, 1.5, 0.02)
+"""Grid on which the expected rating is tabulated: disability, and the spread of state and rating together."""
 
 
-def expected_outcomes(traits: Traits, rates: Regime, *, edss: Array, days_per_month: float) -> pd.DataFrame:
+def expected_outcomes(
+    traits: Traits, rates: Regime, *, edss: Array, days_per_month: float, rating_spread: float = 0.0
+) -> pd.DataFrame:
     """Return the expected course of each patient under one regime.
 
     Parameters
@@ -47,32 +61,22 @@ def expected_outcomes(traits: Traits, rates: Regime, *, edss: Array, days_per_mo
     edss : ndarray
         EDSS at baseline, which decides how much of a rise is worsening.
     days_per_month : float
+    rating_spread : float
+        Standard deviation between centres of how they rate, in EDSS points.
 
     Returns
     -------
     DataFrame
-        ``edss_<month>`` on the grid to 24 months (expected disability, not rounded to the scale), ``relapses_24``
-        (expected number), ``relapse_risk_24`` (probability of at least one), ``worsening_risk_24`` (probability that
-        lasting disability has risen by 1.5 from EDSS 0, by 1.0 up to 5.5, by 0.5 from 6.0) and ``new_t2_24``
-        (expected number).
+        ``edss_<month>`` on the grid to 24 months (expected EDSS as rated; at baseline the one that was),
+        ``relapses_24`` (expected number), ``relapse_risk_24`` (probability of at least one), ``worsening_risk_24``
+        (probability that lasting disability has risen by 1.5 from EDSS 0, by 1.0 up to 5.5, by 0.5 from 6.0) and
+        ``new_t2_24`` (expected number).
     """
-    p = parameters()
-    peak = p["relapse_peak_minimum"] + p["relapse_peak_mean"]
-    lasting = peak * rates.residual_probability * (1.0 + p["residual_share_minimum"]) / 2.0
-    steady = steadiness(traits.lasting + traits.transient)
     days = np.array(MONTHS) * days_per_month
-    course = _expected_relapses(rates.relapse_rate, int(np.ceil(days[-1] / STEP_DAYS)))
-    columns: dict[str, Array] = {}
-    for month, day in zip(MONTHS, days, strict=True):
-        expected = (
-            traits.lasting
-            + traits.transient * np.exp(-day / p["relapse_recovery"])
-            + traits.fluctuation * steady * np.exp(-day / p["fluctuation_time"])
-            + rates.progression_slope * day / 365.25
-            + lasting * _at(course.relapses, day)
-            + (peak - lasting) * _at(course.recent, day)
-        )
-        columns[f"edss_{month}"] = np.clip(expected, 0.0, HIGHEST_DISABILITY)
+    course = _expected_relapses(rates, int(np.ceil(days[-1] / STEP_DAYS)))
+    columns: dict[str, Array] = {"edss_0": edss.astype(np.float64)}
+    for month, day in zip(MONTHS[1:], days[1:], strict=True):
+        columns[f"edss_{month}"] = _expected_edss(traits, rates, course, day, rating_spread)
     total = _at(course.relapses, days[-1])
     columns["relapses_24"] = total
     columns["relapse_risk_24"] = _at(course.risk, days[-1])
@@ -83,34 +87,113 @@ def expected_outcomes(traits: Traits, rates: Regime, *, edss: Array, days_per_mo
     return pd.DataFrame(columns)
 
 
+def _expected_edss(traits: Traits, rates: Regime, course: _Relapses, day: float, rating_spread: float) -> Array:
+    """Return the expected EDSS as rated on a day."""
+    p = parameters()
+    level = (
+        traits.lasting
+        + traits.transient * np.exp(-day / p["relapse_recovery"])
+        + rates.progression_slope * day / 365.25
+    )
+    memory = np.exp(-day / p["fluctuation_time"])
+    # Between the ends of two steps the fluctuation is interpolated, which takes a little of its spread away.
+    within = day % STEP_DAYS / STEP_DAYS
+    kept = 1.0 - 2.0 * within * (1.0 - within) * (1.0 - np.exp(-STEP_DAYS / p["fluctuation_time"]))
+    state = traits.fluctuation_sd**2 * (1.0 - memory**2) * kept
+    some = np.clip(_at(course.risk, day), 1e-9, 1.0)
+    mean = _at(course.added, day) / some
+    variance = np.maximum(_at(course.added_variance, day) / some - (1.0 - some) * mean**2, 1e-6)
+    shape = np.maximum(mean, 1e-6) ** 2 / variance
+    expected = np.zeros(len(traits))
+    nodes = [(1.0 - some, np.zeros(len(traits)))]
+    drawn = [gammaincinv(shape, node) / shape * mean for node in _NODES]
+    # The few nodes lose a part of the mean in the tail.
+    scale = np.divide(mean, np.mean(drawn, axis=0), out=np.ones_like(mean), where=mean > 0)
+    nodes += [(some / len(_NODES), value * scale) for value in drawn]
+    for share, added in nodes:
+        reached = np.minimum(level + added, HIGHEST_DISABILITY)
+        steady = steadiness(reached)
+        spread = np.hypot(steady * np.sqrt(state + p["rating_noise"] ** 2), rating_spread)
+        expected += share * expected_rating(reached + steady * traits.fluctuation * memory, spread)
+    return expected
+
+
+def expected_rating(disability: Array, spread: Array) -> Array:
+    """Return the expected EDSS of a normally distributed disability rated on the scale, as `on_scale` rates it.
+
+    Parameters
+    ----------
+    disability, spread : ndarray
+        Mean and standard deviation.
+    """
+    row = np.clip((disability - _LEVELS[0]) / (_LEVELS[1] - _LEVELS[0]), 0.0, len(_LEVELS) - 1.001)
+    column = np.clip((spread - _SPREADS[0]) / (_SPREADS[1] - _SPREADS[0]), 0.0, len(_SPREADS) - 1.001)
+    i, j = row.astype(np.intp), column.astype(np.intp)
+    u, v, table = row - i, column - j, _ratings()
+    low = table[i, j] * (1.0 - u) + table[i + 1, j] * u
+    high = table[i, j + 1] * (1.0 - u) + table[i + 1, j + 1] * u
+    return np.asarray(low * (1.0 - v) + high * v, dtype=np.float64)
+
+
+@cache
+def _ratings() -> Array:
+    """Tabulate the expected rating, (levels, spreads): the sum of each step of the scale times its probability."""
+    scale = np.array(EDSS_SCALE)
+    bounds = (scale[1:] + scale[:-1]) / 2.0
+    above = ndtr((_LEVELS[:, None, None] - bounds) / _SPREADS[:, None])
+    return np.asarray(above @ np.diff(scale), dtype=np.float64)
+
+
 @dataclass(frozen=True)
 class _Relapses:
     """Expectations at the end of each step, (patients, steps + 1).
 
-    Relapses so far; those still felt (each fading as its transient part does); the probability of at least one.
+    Relapses so far; the probability of at least one; what they add to disability then, and its variance.
     """
 
     relapses: Array
-    recent: Array
     risk: Array
+    added: Array
+    added_variance: Array
 
 
-def _expected_relapses(rate: Array, steps: int) -> _Relapses:
+def _expected_relapses(rates: Regime, steps: int) -> _Relapses:
     """Return what is expected of relapses: in each step one at most, and none in the step after one.
 
     With p the probability in a step without a relapse before it, that of a relapse in step s is
-    ``r(s) = p(s) (1 - r(s - 1))``.
+    ``r(s) = p(s) (1 - r(s - 1))``. A relapse of peak P adds ``P (f + (1 - f) L)`` once the share f of what recovers
+    is still felt, with L the lasting share of the peak, 0 in most.
     """
-    fading = np.exp(-STEP_DAYS / parameters()["relapse_recovery"])
-    relapses, recent, risk = (np.zeros((len(rate), steps + 1)) for _ in range(3))
-    now = np.zeros(len(rate))
+    p = parameters()
+    fading = np.exp(-STEP_DAYS / p["relapse_recovery"])
+    least, spread = p["relapse_peak_minimum"], p["relapse_peak_mean"]
+    peak, peak_square = least + spread, (least + spread) ** 2 + spread**2
+    lasting = rates.residual_probability * (1.0 + p["residual_share_minimum"]) / 2.0
+    minimum = p["residual_share_minimum"]
+    lasting_square = rates.residual_probability * (1.0 + minimum + minimum**2) / 3.0
+    shape = (len(rates.relapse_rate), steps + 1)
+    relapses, risk, added, added_variance = (np.zeros(shape) for _ in range(4))
+    # Sums over the relapses so far of r, and of r times the share still felt and its square, and the same of what
+    # two relapses in neighbouring steps would add together, which do not occur.
+    felt, felt_square, pairs = (np.zeros((3, shape[0])) for _ in range(3))
+    now = np.zeros(shape[0])
     for step in range(steps):
-        free = -np.expm1(-rate * recency((step + 0.5) * STEP_YEARS) * STEP_YEARS)
-        now = free * (1.0 - now)
+        free = -np.expm1(-rates.relapse_rate * recency((step + 0.5) * STEP_YEARS) * STEP_YEARS)
+        before, now = now, free * (1.0 - now)
+        faded = fading ** np.arange(3.0)[:, None]
+        felt = felt * faded + now
+        felt_square = felt_square * faded + now**2
+        pairs = pairs * faded + before * now
         relapses[:, step + 1] = relapses[:, step] + now
-        recent[:, step + 1] = recent[:, step] * fading + now
         risk[:, step + 1] = 1.0 - (1.0 - risk[:, step]) * (1.0 - free)
-    return _Relapses(relapses, recent, risk)
+        added[:, step + 1] = peak * (felt[0] * lasting + felt[1] * (1.0 - lasting))
+        squares = felt[0] * lasting_square + 2.0 * (felt[1] - felt[2]) * lasting
+        squares += (felt[2] - 2.0 * felt[1]) * lasting_square + felt[2]
+        # Squared means of what each relapse adds, and of neighbours (taken as equally faded).
+        own = felt_square + 2.0 * pairs
+        means = own[0] * lasting**2 + 2.0 * own[1] * lasting * (1.0 - lasting) + own[2] * (1.0 - lasting) ** 2
+        added_variance[:, step + 1] = peak_square * squares - peak**2 * means
+    return _Relapses(relapses, risk, added, added_variance)
 
 
 def _at(values: Array, day: float) -> Array:

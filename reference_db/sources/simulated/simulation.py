@@ -13,7 +13,7 @@ from reference_db.sources.simulated.cohort import SMALLEST_ARM, Cohort
 from reference_db.sources.simulated.designs import Arm, arms, sources
 from reference_db.sources.simulated.disease import Regime, regime
 from reference_db.sources.simulated.indication import CLASSES
-from reference_db.sources.simulated.parameters import Calibration, calibrated, class_effects
+from reference_db.sources.simulated.parameters import Calibration, calibrated, class_effects, parameters
 from reference_db.sources.simulated.potential_outcomes import expected_outcomes
 from reference_db.sources.simulated.registry import Frailties, class_regime, simulate_registry
 from reference_db.sources.simulated.trials import arm_regime, simulate_arm
@@ -113,13 +113,21 @@ def _registry_truth(cohort: Cohort, days_per_month: float) -> pd.DataFrame:
         treatment: class_regime(cohort.traits, np.full(len(cohort), i, dtype=np.int8), frailties)
         for i, treatment in enumerate(CLASSES)
     }
-    return _under_every_class(cohort, rates, days_per_month)
+    return _under_every_class(cohort, rates, days_per_month, parameters()["registry_centre_rating_spread"])
 
 
-def _under_every_class(cohort: Cohort, rates: Mapping[Treatment, Regime], days_per_month: float) -> pd.DataFrame:
+def _under_every_class(
+    cohort: Cohort, rates: Mapping[Treatment, Regime], days_per_month: float, rating_spread: float = 0.0
+) -> pd.DataFrame:
     frames = []
     for treatment, rates_of_class in rates.items():
-        frame = expected_outcomes(cohort.traits, rates_of_class, edss=cohort.edss, days_per_month=days_per_month)
+        frame = expected_outcomes(
+            cohort.traits,
+            rates_of_class,
+            edss=cohort.edss,
+            days_per_month=days_per_month,
+            rating_spread=rating_spread,
+        )
         frame.insert(0, "treatment", treatment.value)
         frame.insert(0, "patient_id", cohort.patients["patient_id"])
         frames.append(frame)
