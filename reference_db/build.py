@@ -11,12 +11,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from threadpoolctl import threadpool_limits
 
-from reference_db.avatar.episodes import anonymise_episodes
+from reference_db.avatar.episodes import anonymise_episodes, episode_constraints
+from reference_db.constraints import violations
 from reference_db.episodes import Episodes
 from reference_db.errors import FieldProblem, InvalidInput
 from reference_db.harmonise import episodes as harmonised_episodes
 from reference_db.privacy import assess_privacy
 from reference_db.privacy.evidence import evidence_page
+from reference_db.privacy.gate import broken_rules
 from reference_db.release import Manifest, ReleaseContent, freeze
 from reference_db.sources.simulated import simulate
 from reference_db.warehouse import Warehouse, read_bkp, write_bkp
@@ -132,6 +134,7 @@ def _build(
         rng=avatar_rng,
         progress=lambda share, doing: progress(0.2 + 0.4 * share, doing),
     )
+    rules = violations(anonymous.table, episode_constraints(episodes))
     progress(0.6, "assessing privacy")
     assessment = assess_privacy(
         episodes,
@@ -160,7 +163,8 @@ def _build(
             parameters=config.model_dump(mode="json") | {"strata": anonymous.parameters},
             sources=originals.sources,
             privacy=assessment.to_json_dict(),
-            reasons=tuple(assessment.failures),
+            reasons=(*assessment.failures, *broken_rules(rules)),
+            rules=rules,
             utility=compared,
         ),
         attachments=further,

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from reference_db.constraints import AtMost, Constraint, NothingAfter, Range, Scale, cells_of
 from reference_db.errors import FieldProblem, InvalidTable
 from reference_db.vocabulary import Phenotype, PriorTreatment, Sex, SourceKind, T2Load, Treatment
 
@@ -177,13 +177,47 @@ class LongTables:
     treatments: pd.DataFrame
 
 
+OUTCOME_MONTHS: dict[str, int] = {
+    name(month): month
+    for name, months in (
+        (edss_column, EDSS_MONTHS),
+        (relapse_column, RELAPSE_MONTHS),
+        (gd_column, MRI_MONTHS),
+        (new_t2_column, MRI_MONTHS),
+    )
+    for month in months
+}
+"""The outcome columns of an episode, with the month at which each is observed."""
+
+_COUNTS: dict[str, tuple[int, int]] = {
+    "relapses_12m": RELAPSES_12M_RANGE,
+    "relapses_24m": RELAPSES_24M_RANGE,
+    "gd_lesions": GD_RANGE,
+    **{relapse_column(month): RELAPSES_24M_RANGE for month in RELAPSE_MONTHS},
+    **{gd_column(month): GD_RANGE for month in MRI_MONTHS},
+    **{new_t2_column(month): NEW_T2_RANGE for month in MRI_MONTHS},
+}
+
+EPISODE_CONSTRAINTS: tuple[Constraint, ...] = (
+    Scale("EDSS", (*(edss_column(month) for month in EDSS_MONTHS), EDSS_HISTORY), EDSS_SCALE),
+    Range("age", *AGE_RANGE),
+    Range("years_since_onset", *DURATION_RANGE),
+    *(Range(name, *bounds, whole=True) for name, bounds in _COUNTS.items()),
+    Scale("follow_up_months", ("follow_up_months",), EDSS_MONTHS),
+    AtMost("years_since_onset", "age"),
+    AtMost("relapses_12m", "relapses_24m", mends="other"),
+    NothingAfter("follow_up_months", OUTCOME_MONTHS),
+)
+"""What every episode obeys, beside its types and categories. The schema checks it, avatars are mended by it, and a
+release counts what breaks it."""
+
+
 def _episode_columns() -> dict[str, pa.Column]:
-    edss = {edss_column(m): pa.Column(float, _EDSS, nullable=m > 0) for m in EDSS_MONTHS}
-    relapses = {
-        relapse_column(m): pa.Column("Int64", _count(RELAPSES_24M_RANGE), nullable=True) for m in RELAPSE_MONTHS
+    scale_of = dict.fromkeys((EDSS_HISTORY, *map(edss_column, EDSS_MONTHS)), _EDSS)
+    ranges = {
+        rule.column: pa.Check.in_range(rule.low, rule.high) for rule in EPISODE_CONSTRAINTS if isinstance(rule, Range)
     }
-    gd = {gd_column(m): pa.Column("Int64", _count(GD_RANGE), nullable=True) for m in MRI_MONTHS}
-    new_t2 = {new_t2_column(m): pa.Column("Int64", _count(NEW_T2_RANGE), nullable=True) for m in MRI_MONTHS}
+    counts = {name: pa.Column("Int64", ranges[name], nullable=True) for name in _COUNTS}
     return {
         "source": pa.Column(str),
         "source_kind": pa.Column(str, _category(SourceKind)),
@@ -191,53 +225,31 @@ def _episode_columns() -> dict[str, pa.Column]:
         "treatment": pa.Column(str, _category(Treatment)),
         "phenotype": pa.Column(str, _category(Phenotype)),
         "sex": pa.Column(str, _category(Sex)),
-        "age": pa.Column(float, pa.Check.in_range(*AGE_RANGE)),
-        "years_since_onset": pa.Column(float, pa.Check.in_range(*DURATION_RANGE), nullable=True),
+        "age": pa.Column(float, ranges["age"]),
+        "years_since_onset": pa.Column(float, ranges["years_since_onset"], nullable=True),
         "prior_treatment": pa.Column(str, _category(PriorTreatment), nullable=True),
-        "relapses_12m": pa.Column("Int64", _count(RELAPSES_12M_RANGE), nullable=True),
-        "relapses_24m": pa.Column("Int64", _count(RELAPSES_24M_RANGE), nullable=True),
-        "gd_lesions": pa.Column("Int64", _count(GD_RANGE), nullable=True, description="On the baseline scan."),
+        "relapses_12m": counts.pop("relapses_12m"),
+        "relapses_24m": counts.pop("relapses_24m"),
+        "gd_lesions": counts.pop("gd_lesions"),
         "t2_lesions": pa.Column(str, _category(T2Load), nullable=True),
-        EDSS_HISTORY: pa.Column(float, _EDSS, nullable=True),
-        **edss,
-        **relapses,
-        **gd,
-        **new_t2,
+        **{name: pa.Column(float, scale, nullable=name != edss_column(0)) for name, scale in scale_of.items()},
+        **counts,
         "follow_up_months": pa.Column(
             "int64", pa.Check.isin(EDSS_MONTHS), description="Last month of the grid that the patient reached."
         ),
     }
 
 
-def _relapses_nested(table: pd.DataFrame) -> pd.Series:
-    return (table["relapses_12m"] <= table["relapses_24m"]).fillna(True).astype(bool)
+def _whole_table_check(constraint: Constraint) -> pa.Check:
+    def holds(table: pd.DataFrame) -> pd.Series:
+        return pd.Series(~constraint.broken(cells_of(table, [constraint])), index=table.index)
 
-
-def _nothing_after_follow_up(table: pd.DataFrame) -> pd.Series:
-    end = table["follow_up_months"].to_numpy()
-    holds = np.ones(len(table), dtype=bool)
-    for name, months in (
-        (edss_column, EDSS_MONTHS),
-        (relapse_column, RELAPSE_MONTHS),
-        (gd_column, MRI_MONTHS),
-        (new_t2_column, MRI_MONTHS),
-    ):
-        for month in months:
-            holds &= ~((end < month) & table[name(month)].notna().to_numpy())
-    return pd.Series(holds, index=table.index)
-
-
-def _onset_before_age(table: pd.DataFrame) -> pd.Series:
-    return (table["years_since_onset"].fillna(0.0) <= table["age"]).astype(bool)
+    return pa.Check(holds, error=constraint.rule)
 
 
 EPISODES = pa.DataFrameSchema(
     _episode_columns(),
-    checks=[
-        pa.Check(_relapses_nested, error="relapses_12m must not exceed relapses_24m"),
-        pa.Check(_nothing_after_follow_up, error="no outcome may stand after follow_up_months"),
-        pa.Check(_onset_before_age, error="years_since_onset must not exceed age"),
-    ],
+    checks=[_whole_table_check(rule) for rule in EPISODE_CONSTRAINTS if isinstance(rule, AtMost | NothingAfter)],
     strict=True,
     name="episodes",
 )

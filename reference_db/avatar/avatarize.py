@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from reference_db.avatar.columns import Columns, EncodedTable, read_columns
 from reference_db.avatar.method import RELEASE, Method
+from reference_db.avatar.postprocess import mended
 from reference_db.avatar.projection import check_weights
 from reference_db.avatar.strata import allotted, check_sizes, origins_of, stratum_rows
 from reference_db.avatar.stratum import SMALLEST_STRATUM, Stratum, fewest_neighbours
+from reference_db.constraints import Constraint, check_constraints
 from reference_db.errors import FieldProblem, InvalidInput
 
 Progress = Callable[[float, str], None]
@@ -53,6 +55,7 @@ def avatarize(
     strata: str | Sequence[str] | None = None,
     size: int | None = None,
     categorical: Sequence[str] = (),
+    constraints: Sequence[Constraint] = (),
     method: Method = RELEASE,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
@@ -81,6 +84,8 @@ def avatarize(
         (augmentation: analyses must then count originals, not avatars; see `combine_estimates`).
     categorical : sequence of str
         Numeric columns whose values are labels.
+    constraints : sequence of Constraint
+        Rules that every row obeys (`reference_db.constraints`); the rows that are made are mended in their order.
     method : Method
         `RELEASE` or `REFERENCE`, or one of your own.
     progress : callable, optional
@@ -106,6 +111,7 @@ def avatarize(
         strata=strata,
         size=size,
         categorical=categorical,
+        constraints=constraints,
         method=method,
         progress=progress,
     ).table
@@ -121,13 +127,16 @@ def make_avatars(
     strata: str | Sequence[str] | None = None,
     size: int | None = None,
     categorical: Sequence[str] = (),
+    constraints: Sequence[Constraint] = (),
     method: Method = RELEASE,
     progress: Progress | None = None,
 ) -> Avatars:
     """Do what `avatarize` does and also return the origin of each avatar; same parameters and errors."""
     kept_apart = [strata] if isinstance(strata, str) else list(strata or ())
     check_parameters(table, k=k, ncp=ncp, size=size, strata=kept_apart)
-    columns = read_columns(table, categorical=categorical)
+    check_constraints(table, constraints)
+    ruled = {name for rule in constraints for name in rule.columns if pd.api.types.is_numeric_dtype(table[name])}
+    columns = read_columns(table, categorical=categorical, numeric=sorted(ruled - set(categorical)))
     check_weights(columns, weights)
     groups = list(stratum_rows(table, kept_apart))
     check_sizes(groups, SMALLEST_STRATUM if k is None else k + 1)
@@ -141,7 +150,16 @@ def make_avatars(
         around = origins_of(len(rows), int(count), rng)
         part = None if progress is None else _part_of(progress, name, done / len(table), len(rows) / len(table))
         avatars, used[name] = _of_stratum(
-            encoded.rows(rows), columns, around, k=k, ncp=ncp, weights=weights, method=method, rng=rng, progress=part
+            encoded.rows(rows),
+            columns,
+            around,
+            k=k,
+            ncp=ncp,
+            weights=weights,
+            constraints=constraints,
+            method=method,
+            rng=rng,
+            progress=part,
         )
         made.append(avatars)
         origins.append(rows[around])
@@ -169,6 +187,7 @@ def _of_stratum(
     k: int | None,
     ncp: int,
     weights: Mapping[str, float] | None,
+    constraints: Sequence[Constraint],
     method: Method,
     rng: np.random.Generator,
     progress: Progress | None,
@@ -178,9 +197,10 @@ def _of_stratum(
     stratum = Stratum.of(records, columns, ncp=ncp, weights=weights)
 
     def make(neighbours: int) -> EncodedTable:
-        return stratum.avatars(around, k=neighbours, method=method, rng=rng, progress=progress)[0]
+        made = stratum.avatars(around, k=neighbours, method=method, rng=rng, progress=progress)[0]
+        return mended(made, columns, constraints, rng)
 
-    return (make(k), k) if k is not None else fewest_neighbours(make, records, columns, around)
+    return (make(k), k) if k is not None else fewest_neighbours(make, records, columns, around, method=method)
 
 
 def _part_of(progress: Progress, name: str, begun: float, width: float) -> Progress:

@@ -1,14 +1,15 @@
 """Episodes as avatars: each stratum (source x arm) on its own, with what the projection needs kept true.
 
 The method mixes EDSS *changes* since baseline rather than EDSS, and the relapses of the earlier year rather than
-those of two years, so that the rules between columns hold by construction; the synthetic trajectory is put back
-together afterwards, on its scale and within its bounds. The schedule of the stratum, and a dropout that exists in
-it, come with the missing pattern of one donor.
+those of two years: what belongs together then stays together. The synthetic course is put back together afterwards
+and mended by the rules that the schema declares. The schedule of the stratum, and a dropout that exists in it, come
+with the missing pattern of one donor. Of a few avatars around each record one is taken, so that the totals on which
+endpoints rest are those of the stratum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,28 +17,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reference_db.avatar.calibration import calibrated
 from reference_db.avatar.columns import Columns, EncodedTable, read_columns
+from reference_db.avatar.courses import course_statistics
 from reference_db.avatar.method import EPISODES, Method
+from reference_db.avatar.postprocess import mended
 from reference_db.avatar.projection import check_weights
 from reference_db.avatar.strata import check_sizes, stratum_rows
 from reference_db.avatar.stratum import SMALLEST_STRATUM, Stratum, fewest_neighbours
+from reference_db.constraints import Constraint, Schedule
 from reference_db.errors import FieldProblem, InvalidInput
 from reference_db.schema import (
-    AGE_RANGE,
-    DURATION_RANGE,
     EDSS_HISTORY,
     EDSS_MONTHS,
-    GD_RANGE,
-    MRI_MONTHS,
-    NEW_T2_RANGE,
-    RELAPSE_MONTHS,
-    RELAPSES_12M_RANGE,
-    RELAPSES_24M_RANGE,
+    EPISODE_CONSTRAINTS,
+    OUTCOME_MONTHS,
     check_episodes,
     edss_column,
-    gd_column,
-    new_t2_column,
-    relapse_column,
 )
 
 Floats = NDArray[np.float64]
@@ -50,19 +46,8 @@ DEFAULT_NCP = 5
 _EDSS = (*(edss_column(month) for month in EDSS_MONTHS[1:]), EDSS_HISTORY)
 """Columns that are mixed as changes from the baseline EDSS."""
 
-_BOUNDS: Mapping[str, tuple[float, float]] = {
-    "age": AGE_RANGE,
-    "years_since_onset": DURATION_RANGE,
-    "relapses_12m": RELAPSES_12M_RANGE,
-    "relapses_24m": RELAPSES_24M_RANGE,
-    "gd_lesions": GD_RANGE,
-    **{relapse_column(month): RELAPSES_24M_RANGE for month in RELAPSE_MONTHS},
-    **{gd_column(month): GD_RANGE for month in MRI_MONTHS},
-    **{new_t2_column(month): NEW_T2_RANGE for month in MRI_MONTHS},
-}
-
-
-_NUMERIC = (*_BOUNDS, edss_column(0), *_EDSS, "follow_up_months")
+_NUMERIC = tuple(dict.fromkeys(name for rule in EPISODE_CONSTRAINTS for name in rule.columns))
+"""Columns that stay numbers although they may take only two values: those with rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +121,7 @@ def anonymise_episodes(
     columns = read_columns(episodes, numeric=_NUMERIC)
     check_weights(columns, weights)
     encoded = columns.encode(episodes)
+    constraints = episode_constraints(episodes)
     parts: list[EncodedTable] = []
     origins: list[NDArray[np.intp]] = []
     parameters: dict[str, dict[str, Any]] = {}
@@ -143,7 +129,15 @@ def anonymise_episodes(
     for name, rows in strata:
         around = np.tile(np.arange(len(rows)), augmentation)
         made, used = _avatars(
-            encoded.rows(rows), columns, around, k=k, ncp=chosen_ncp, weights=weights, method=method, rng=rng
+            encoded.rows(rows),
+            columns,
+            around,
+            k=k,
+            ncp=chosen_ncp,
+            weights=weights,
+            constraints=constraints,
+            method=method,
+            rng=rng,
         )
         parts.append(made)
         origins.append(rows[around])
@@ -167,6 +161,7 @@ def _avatars(
     k: int | None,
     ncp: int,
     weights: Mapping[str, float] | None,
+    constraints: Sequence[Constraint],
     method: Method,
     rng: np.random.Generator,
 ) -> tuple[EncodedTable, int]:
@@ -180,13 +175,19 @@ def _avatars(
     follow_up = place["follow_up_months"]
 
     def make(neighbours: int) -> EncodedTable:
+        tables = [candidate(neighbours) for _ in range(method.candidates)]
+        return calibrated(tables, [course_statistics(t.numbers, columns) for t in (originals, *tables)], rng)
+
+    def candidate(neighbours: int) -> EncodedTable:
         mixed, patterns = stratum.avatars(around, k=neighbours, method=method, rng=rng)
-        numbers = from_changes(mixed.numbers, columns, rng)
+        numbers = from_changes(mixed.numbers, columns)
         # The end of follow-up and the cells missing after it are those of the same donor.
         numbers[:, follow_up] = originals.numbers[patterns, follow_up]
-        return EncodedTable(numbers, mixed.codes)
+        return mended(EncodedTable(numbers, mixed.codes), columns, constraints, rng)
 
-    return (make(k), k) if k is not None else fewest_neighbours(make, originals, columns, around)
+    if k is not None:
+        return make(k), k
+    return fewest_neighbours(make, originals, columns, around, method=method)
 
 
 def to_changes(numbers: Floats, columns: Columns) -> Floats:
@@ -198,34 +199,18 @@ def to_changes(numbers: Floats, columns: Columns) -> Floats:
     return changed
 
 
-def from_changes(mixed: Floats, columns: Columns, rng: np.random.Generator) -> Floats:
-    """Return mixed numbers as those of episodes: on the scales, within the bounds, obeying the rules."""
+def from_changes(mixed: Floats, columns: Columns) -> Floats:
+    """Undo `to_changes`; the rules of episodes are not obeyed yet."""
     place = {column.name: position for position, column in enumerate(columns.numeric)}
     numbers = mixed.copy()
-    edss = [place[name] for name in _EDSS]
-    numbers[:, place[edss_column(0)]] = on_edss_scale(numbers[:, [place[edss_column(0)]]], rng)[:, 0]
-    numbers[:, edss] = on_edss_scale(numbers[:, edss] + numbers[:, [place[edss_column(0)]]], rng)
+    numbers[:, [place[name] for name in _EDSS]] += numbers[:, [place[edss_column(0)]]]
     numbers[:, place["relapses_24m"]] += np.nan_to_num(numbers[:, place["relapses_12m"]])
-    for name, (low, high) in _BOUNDS.items():
-        numbers[:, place[name]] = np.clip(numbers[:, place[name]], low, high)
-    # The longest possible disease began at birth; NaN stays NaN.
-    numbers[:, place["years_since_onset"]] = np.minimum(
-        numbers[:, place["years_since_onset"]], numbers[:, place["age"]]
-    )
     return numbers
 
 
-def on_edss_scale(edss: Floats, rng: np.random.Generator) -> Floats:
-    """Return the nearest EDSS; 0.5, which does not exist, becomes 0 or 1 at random, alike at all visits.
-
-    Parameters
-    ----------
-    edss : ndarray, shape (patients, visits)
-    rng : Generator
-    """
-    halves = np.clip(np.round(edss * 2) / 2, 0.0, 10.0)
-    up = (rng.random((len(edss), 1)) < 0.5).astype(np.float64)
-    return np.where(halves == 0.5, up, halves)
+def episode_constraints(episodes: pd.DataFrame) -> tuple[Constraint, ...]:
+    """Return the rules of episodes, with the schedules of these."""
+    return (*EPISODE_CONSTRAINTS, Schedule.of(episodes, by=STRATA, columns=list(OUTCOME_MONTHS)))
 
 
 def _check(*, k: int | None, ncp: int, augmentation: int) -> None:

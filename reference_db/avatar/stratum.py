@@ -87,7 +87,12 @@ class Stratum:
 
 
 def fewest_neighbours(
-    make: Callable[[int], EncodedTable], originals: EncodedTable, columns: Columns, origin: NDArray[np.intp]
+    make: Callable[[int], EncodedTable],
+    originals: EncodedTable,
+    columns: Columns,
+    origin: NDArray[np.intp],
+    *,
+    method: Method,
 ) -> tuple[EncodedTable, int]:
     """Return the avatars of the first of `CANDIDATE_K` at which every distance metric exceeds its target.
 
@@ -107,7 +112,8 @@ def fewest_neighbours(
     avatars : EncodedTable
     k : int
     """
-    candidates = sorted({min(k, len(originals) - 1) for k in CANDIDATE_K})
+    enough = [k for k in CANDIDATE_K if k * method.donor_limit >= 1] or [CANDIDATE_K[-1]]
+    candidates = sorted({min(k, len(originals) - 1) for k in enough})
     for k in candidates:
         made = make(k)
         metrics = distance_metrics(columns, originals, made, origin, most=_JUDGED)

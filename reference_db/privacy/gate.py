@@ -41,6 +41,17 @@ def reasons_to_refuse(recorded: Mapping[str, Any]) -> list[str]:
     return reasons
 
 
+def broken_rules(recorded: Mapping[str, int]) -> list[str]:
+    """Return the declared rules that rows of a release break, in words.
+
+    Parameters
+    ----------
+    recorded : mapping of str to int
+        As `constraints.violations` counted them.
+    """
+    return [f"{count} rows break the rule {name}" for name, count in recorded.items() if count]
+
+
 def _missed_metrics(stratum: str, measured: Mapping[str, Mapping[str, Any]]) -> list[str]:
     reasons = []
     for target in (*TARGETS, *FURTHER_TARGETS):

@@ -34,7 +34,13 @@ class ReleaseContent(BaseModel):
     parameters: dict[str, Any] = Field(description="Parameters of the Avatar method and what it chose per stratum.")
     sources: tuple[Source, ...] = Field(description="Every source named in the episodes.")
     privacy: dict[str, Any] = Field(description="Privacy assessment, metric by metric and attack by attack.")
-    reasons: tuple[str, ...] = Field(description="Privacy targets that were missed, in words; empty when none was.")
+    reasons: tuple[str, ...] = Field(
+        description="Targets that were missed and rules that were broken, in words; empty when none."
+    )
+    rules: dict[str, int] = Field(
+        default_factory=dict,
+        description="Declared rules between and within columns, each with the rows that break it.",
+    )
     utility: dict[str, Any] = Field(
         default_factory=dict, description="How well the synthetic episodes keep the original figures."
     )

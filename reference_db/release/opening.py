@@ -107,9 +107,9 @@ def open_release(path_or_version: Path | str) -> Release:
 
 def _ask_the_gate(manifest: Manifest) -> None:
     """Refuse a release that was held back, or whose recorded assessment does not meet the present targets."""
-    from reference_db.privacy.gate import reasons_to_refuse
+    from reference_db.privacy.gate import broken_rules, reasons_to_refuse
 
-    reasons = [*manifest.reasons, *reasons_to_refuse(manifest.privacy)]
+    reasons = [*manifest.reasons, *reasons_to_refuse(manifest.privacy), *broken_rules(manifest.rules)]
     if reasons:
         raise ReleaseQuarantined(f"release {manifest.version} is in quarantine: {'; '.join(dict.fromkeys(reasons))}")
 
