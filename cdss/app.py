@@ -233,7 +233,8 @@ class Service:
                 projector = self._reference.projector()
             except ReleaseError:
                 return _unavailable
-            viewer = create_viewer(projector, prefix=VIEWER, read_bundle=read_bundle)
+            handover = self._interface.state.doors.handover
+            viewer = create_viewer(projector, prefix=VIEWER, read_bundle=read_bundle, open_patient=handover.open)
             self._script_hashes = tuple(f"'{digest.strip(chr(39))}'" for digest in viewer.csp_hashes())
             self._viewer = viewer.server
         return self._viewer

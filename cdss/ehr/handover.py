@@ -27,7 +27,7 @@ HANDOVER_SECONDS = 300
 """How long the address works: the time to open a page, also on a second screen."""
 
 LARGEST_TOKEN = 20_000
-MARK = "open="
+MARK = "patient="
 """Before the token, in the fragment of the address, which browsers send to no server."""
 
 _PURPOSE = b"ms-cdss handover to the viewer, 1"

@@ -1,7 +1,7 @@
 """SMART App Launch: the viewer opened on the patient of a record, from within it (EHR launch) or from outside.
 
-The access token lives for the one reading of the record. The patient reaches the viewer in the fragment of the
-address, which a browser sends to no server; the service writes nothing.
+The access token lives for the one reading of the record. The patient reaches the viewer encrypted, in an address that
+opens once; the service writes nothing of it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import hmac
 import html
 import secrets
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from urllib.parse import urlencode, urlsplit
 
 import httpx
@@ -33,9 +34,6 @@ from cdss.ehr.prefetch import DataMissing, gather, templates
 from cdss.ehr.smart_scopes import asked_scopes, lacking
 from cdss.security.guard import cookie_header
 from cdss.security.roles import Role
-
-if TYPE_CHECKING:
-    from viewer.session import Session
 
 router = APIRouter(prefix="/smart", tags=["SMART"])
 
@@ -76,12 +74,12 @@ async def callback(request: Request, doors: DoorsHere, code: str = "", state: st
     try:
         begun = _begun(request, doors, state)
         granted = await _exchange(begun, "" if error else code)
-        session = await _session(begun, granted, doors)
+        document = await _patient(begun, granted, doors)
     except LaunchFailed as reason:
         failed = _failed(str(reason))
         failed.delete_cookie(COOKIE, path="/smart")
         return failed
-    opened = RedirectResponse(f"{VIEWER}{session.as_fragment()}", HTTPStatus.SEE_OTHER)
+    opened = RedirectResponse(f"{VIEWER}{doors.handover.fragment(document)}", HTTPStatus.SEE_OTHER)
     opened.delete_cookie(COOKIE, path="/smart")
     settings = request.app.state.settings
     if settings.login_required:
@@ -219,10 +217,8 @@ async def _exchange(begun: dict[str, str], code: str) -> dict[str, Any]:
     return granted
 
 
-async def _session(begun: dict[str, str], granted: dict[str, Any], doors: Doors) -> Session:
-    """Read the record with the token, which is dropped with the answer, and return the session of the viewer."""
-    from viewer.session import Form, Session
-
+async def _patient(begun: dict[str, str], granted: dict[str, Any], doors: Doors) -> Mapping[str, Any]:
+    """Read the record with the token, which is dropped with the answer, and return what it says of the patient."""
     patient = text(granted["patient"])
     server = FhirServer(begun["iss"], text(granted["access_token"]))
     try:
@@ -234,4 +230,4 @@ async def _session(begun: dict[str, str], granted: dict[str, Any], doors: Doors)
         raise LaunchFailed("The record system sent another patient.")
     if not reading.has_ms:
         raise LaunchFailed("The record holds no diagnosis of multiple sclerosis.")
-    return Session(form=Form.of_document(reading.document))
+    return reading.document
