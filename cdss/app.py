@@ -234,7 +234,13 @@ class Service:
             except ReleaseError:
                 return _unavailable
             handover = self._interface.state.doors.handover
-            viewer = create_viewer(projector, prefix=VIEWER, read_bundle=read_bundle, open_patient=handover.open)
+            viewer = create_viewer(
+                projector,
+                prefix=VIEWER,
+                read_bundle=read_bundle,
+                open_patient=handover.open,
+                events=evaluation.EVENTS,
+            )
             self._script_hashes = tuple(f"'{digest.strip(chr(39))}'" for digest in viewer.csp_hashes())
             self._viewer = viewer.server
         return self._viewer

@@ -63,6 +63,9 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 router = APIRouter(prefix="/evaluation", tags=["evaluation"], dependencies=[Depends(_evaluator)], responses=_PROBLEMS)
 
+EVENTS = "/api/v1/evaluation/participants/{participant}/events"
+"""Where the viewer reports the events of a consultation."""
+
 Conducted = Annotated[Conduct, Depends(_conduct)]
 Code = Annotated[str, Path(description="Code of the trial.", pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 Participant = Annotated[str, Path(description="Identifier given at enrolment.", pattern=r"^[0-9a-f]{16}$")]
@@ -99,6 +102,12 @@ class Recorded(BaseModel):
 
     recorded: int
     deviations: int = Field(description="Uses of the tool in a consultation allocated to usual.")
+
+
+class Reported(BaseModel):
+    """An incident that was kept."""
+
+    number: int = Field(description="Under which the site keeps its narrative.")
 
 
 @router.get("/instruments", dependencies=[_as("read")])
@@ -185,6 +194,18 @@ def count_not_randomised(code: Code, form: forms.NotRandomised, conduct: Conduct
     conduct.count_not_randomised(code, form)
 
 
+@router.get("/trials/{code}/visits-due", dependencies=[_as("monitor")])
+def list_visits_due(code: Code, conduct: Conducted) -> Response:
+    """List the outcome visits whose day has come and that are not reported, the longest due first."""
+    return answer(conduct.visits_due(code))
+
+
+@router.post("/trials/{code}/incidents", status_code=HTTPStatus.CREATED, dependencies=[_as("incident")])
+def report_incident(code: Code, form: forms.Incident, conduct: Conducted) -> Reported:
+    """Keep the report of an adverse event or of a deficiency of the tool, and give it a number."""
+    return Reported(number=conduct.report_incident(code, form))
+
+
 @router.post("/trials/{code}/participants", status_code=HTTPStatus.CREATED, dependencies=[_as("enrol")])
 def enrol(code: Code, form: forms.Enrolment, conduct: Conducted) -> Enrolled:
     """Keep a patient who consented. Without consent the answer is 403 and nothing is stored."""
@@ -216,6 +237,12 @@ def record_events(participant: Participant, form: forms.Events, conduct: Conduct
     """Keep consultation events."""
     deviations = conduct.record_events(participant, form.events)
     return Recorded(recorded=len(form.events), deviations=deviations)
+
+
+@router.get("/participants/{participant}/tool", status_code=HTTPStatus.NO_CONTENT, dependencies=[_as("read")])
+def may_open_tool(participant: Participant, conduct: Conducted) -> None:
+    """Tell whether the viewer may be opened for a participant: 403 before the allocation or in the usual arm."""
+    conduct.require_tool(participant)
 
 
 @router.post("/participants/{participant}/outcomes", status_code=HTTPStatus.NO_CONTENT, dependencies=[_as("outcome")])

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from pydantic import BaseModel, ValidationError
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
 from cdss.api.dependencies import caller, database
 from cdss.api.evaluation import Code, Participant, allocate
+from cdss.api.evaluation_fields import STEPS, answer_of, events_of, incident_of, outcome_of, parsed
 from cdss.api.session import declare
 from cdss.errors import NotAllowed, NotFound
 from cdss.evaluation import forms, pages
 from cdss.evaluation.conduct import Conduct
-from cdss.evaluation.instruments import instrument
 from cdss.evaluation.monitoring import monitor
-from cdss.evaluation.pages.trial import HOME
+from cdss.evaluation.pages.follow_up import HOME
 from cdss.evaluation.protocol import Arm
-from cdss.evaluation.records import AnswerRecord, EventRecord
+from cdss.evaluation.records import AnswerRecord, EventRecord, OutcomeRecord
 from cdss.persistence import Database
 from cdss.reference import Reference
 from cdss.security.roles import Caller, Permission
-from reference_db.errors import FieldProblem, InvalidInput
+from reference_db.errors import InvalidInput
 
 router = APIRouter(prefix=HOME, include_in_schema=False)
 
 Asking = Annotated[Caller, Depends(caller)]
 Kept = Annotated[Database, Depends(database)]
-Form = TypeVar("Form", bound=BaseModel)
 
 
 async def _fields(request: Request) -> dict[str, str]:
@@ -86,17 +85,57 @@ def _enrolled(conduct: Conduct, code: Code, fields: Mapping[str, str]) -> Respon
     try:
         _, protocol = conduct.trial(code)
         if fields.get("consent") != "yes":
-            counted = _form(forms.NotRandomised, {"cluster": fields.get("cluster", ""), "reason": "declined"})
-            conduct.count_not_randomised(code, counted)
-            return RedirectResponse(f"{HOME}/trials/{code}?lang={lang}", status_code=HTTPStatus.SEE_OTHER)
+            counted = {"cluster": fields.get("cluster", ""), "reason": fields.get("reason") or "declined"}
+            conduct.count_not_randomised(code, parsed(forms.NotRandomised, counted))
+            return _to(f"trials/{code}", lang)
         known = {name: fields[name] for name in ("age", "phenotype", "edss", "sex") if fields.get(name)}
         consent = {"given": True, "version": protocol.consent.version, "language": lang}
         factors = {n.removeprefix("factor-"): v for n, v in fields.items() if n.startswith("factor-")}
         given = {"cluster": fields.get("cluster", ""), "consent": consent, "baseline": known, "factors": factors}
-        identifier = conduct.enrol(code, _form(forms.Enrolment, given))
+        identifier = conduct.enrol(code, parsed(forms.Enrolment, given))
     except (NotAllowed, InvalidInput) as error:
         return _trial(conduct, code, lang, problem=str(error))
-    return RedirectResponse(f"{HOME}/participants/{identifier}?lang={lang}", status_code=HTTPStatus.SEE_OTHER)
+    return _to(f"participants/{identifier}", lang)
+
+
+@router.post("/trials/{code}/incident")
+async def incident(request: Request, code: Code, fields: Fields, asking: Asking, kept: Kept) -> Response:
+    """Keep the report of a deficiency of the tool that concerns no patient."""
+    asking.require(Permission.EVALUATE)
+    request.state.action = "evaluation.incident"
+    return await run_in_threadpool(_reported, Conduct(kept), code, fields)
+
+
+def _reported(conduct: Conduct, code: str, fields: Mapping[str, str]) -> Response:
+    lang = _language(fields)
+    try:
+        number = conduct.report_incident(code, incident_of(fields))
+    except (NotAllowed, InvalidInput) as error:
+        return _trial(conduct, code, lang, problem=str(error))
+    return _trial(conduct, code, lang, done=pages.words(lang)("incident_kept", number=number))
+
+
+@router.get("/participants")
+def find(request: Request, asking: Asking, identifier: Annotated[str, Query()] = "", lang: str = "en") -> Response:
+    """Go to the page of a participant whose identifier was typed."""
+    asking.require(Permission.EVALUATE)
+    request.state.action = "evaluation.participant"
+    if not re.fullmatch(r"[0-9a-f]{16}", identifier):
+        raise NotFound("there is no such participant")
+    return _to(f"participants/{identifier}", pages.words(lang).language)
+
+
+@router.get("/participants/{identifier}/tool")
+def tool(request: Request, identifier: Participant, asking: Asking, kept: Kept, lang: str = "en") -> Response:
+    """Open the viewer for a participant who consented and is allocated to its use; otherwise say why not."""
+    asking.require(Permission.EVALUATE)
+    request.state.action = "evaluation.tool"
+    conduct, language = Conduct(kept), pages.words(lang).language
+    try:
+        conduct.require_tool(identifier)
+    except NotAllowed as error:
+        return _participant(conduct, identifier, language, problem=str(error), status=HTTPStatus.FORBIDDEN)
+    return RedirectResponse(f"/viewer/?participant={identifier}&lang={language}", status_code=HTTPStatus.SEE_OTHER)
 
 
 @router.get("/participants/{identifier}")
@@ -111,10 +150,9 @@ def participant(request: Request, identifier: Participant, asking: Asking, kept:
 async def step(
     request: Request, identifier: Participant, step: str, fields: Fields, asking: Asking, kept: Kept
 ) -> Response:
-    """Record one step of a consultation: questionnaire, treatment considered, allocation, decision."""
+    """Record one step: questionnaire, treatment considered, allocation, decision, visit, incident, withdrawal."""
     asking.require(Permission.EVALUATE)
-    steps = {"answers", "considered_before", "allocation", "decided"}
-    if step not in steps:
+    if step not in STEPS:
         raise NotFound("there is no such step")
     request.state.action = f"evaluation.{step}"
     return await run_in_threadpool(_stepped, Conduct(kept), request.app.state.reference, identifier, step, fields)
@@ -123,72 +161,69 @@ async def step(
 def _stepped(conduct: Conduct, served: Reference, identifier: str, step: str, fields: Mapping[str, str]) -> Response:
     lang = _language(fields)
     try:
-        if step == "answers":
-            conduct.answer(identifier, [_form(forms.Answer, _answer(fields, lang))])
-        elif step == "allocation":
-            allocate(identifier, conduct, served)
-        else:
-            conduct.record_events(identifier, _events(step, fields))
+        match step:
+            case "answers":
+                conduct.answer(identifier, [answer_of(fields, lang)])
+            case "allocation":
+                allocate(identifier, conduct, served)
+            case "outcomes":
+                conduct.record_outcomes(identifier, [outcome_of(fields)])
+            case "incident":
+                record, _ = conduct.participant(identifier)
+                number = conduct.report_incident(record.trial, incident_of({**fields, "participant": identifier}))
+                done = pages.words(lang)("incident_kept", number=number)
+                return _participant(conduct, identifier, lang, done=done)
+            case "withdrawal":
+                conduct.withdraw(identifier, keep_data=fields.get("keep_data") == "yes")
+            case _:
+                conduct.record_events(identifier, events_of(step, fields))
     except (NotAllowed, InvalidInput) as error:
         return _participant(conduct, identifier, lang, problem=str(error))
-    return RedirectResponse(f"{HOME}/participants/{identifier}?lang={lang}", status_code=HTTPStatus.SEE_OTHER)
+    return _to(f"participants/{identifier}", lang)
 
 
-def _answer(fields: Mapping[str, str], lang: str) -> dict[str, Any]:
-    length = instrument(fields.get("instrument", "")).length
-    given = [fields.get(f"item{i}", "") for i in range(1, length + 1)]
-    kept = {name: fields.get(name, "") for name in ("instrument", "respondent", "moment")}
-    return {**kept, "language": lang, "responses": [value or None for value in given]}
-
-
-def _events(step: str, fields: Mapping[str, str]) -> list[forms.Event]:
-    events = [{"kind": step, "seconds": 0, "detail": fields.get("treatment", "")}]
-    if step == "decided":
-        try:
-            end = round(float(fields.get("minutes", "").replace(",", ".")) * 60)
-        except (ValueError, OverflowError) as error:
-            raise InvalidInput.of("minutes", "is not a number", "0 to 360") from error
-        events[0]["seconds"] = end
-        events += [{"kind": "opened", "seconds": 0}, {"kind": "closed", "seconds": end}]
-    return [_form(forms.Event, event) for event in events]
-
-
-def _form(kind: type[Form], given: Mapping[str, Any]) -> Form:
-    try:
-        return kind.model_validate(given)
-    except ValidationError as error:
-        raise InvalidInput(
-            [FieldProblem(".".join(str(part) for part in fault["loc"]), fault["msg"]) for fault in error.errors()]
-        ) from error
+def _to(path: str, lang: str) -> Response:
+    return RedirectResponse(f"{HOME}/{path}?lang={lang}", status_code=HTTPStatus.SEE_OTHER)
 
 
 def _language(fields: Mapping[str, str]) -> str:
     return pages.words(fields.get("lang", "en")).language
 
 
-def _trial(conduct: Conduct, code: Code, lang: str, *, problem: str = "") -> Response:
+def _trial(conduct: Conduct, code: str, lang: str, *, problem: str = "", done: str = "") -> Response:
     say = pages.words(lang)
     _, protocol = conduct.trial(code)
-    body = pages.trial_page(say, protocol, monitor(conduct, code))
+    body = pages.trial_page(say, protocol, monitor(conduct, code), conduct.visits_due(code))
     status = HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK
-    text = pages.page(say, body, path=f"{HOME}/trials/{protocol.code}", problem=problem)
+    text = pages.page(say, body, path=f"{HOME}/trials/{protocol.code}", problem=problem, done=done)
     return HTMLResponse(text, status_code=status)
 
 
-def _participant(conduct: Conduct, identifier: str, lang: str, *, problem: str = "") -> Response:
+def _participant(
+    conduct: Conduct,
+    identifier: str,
+    lang: str,
+    *,
+    problem: str = "",
+    done: str = "",
+    status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY,
+) -> Response:
+    """Return the page of a participant; `status` is that of a problem."""
     say = pages.words(lang)
     record, protocol = conduct.participant(identifier)
     with conduct.database.reading() as session:
         answers = session.scalars(select(AnswerRecord).where(AnswerRecord.participant == identifier)).all()
         kinds = session.scalars(select(EventRecord.kind).where(EventRecord.participant == identifier)).all()
+        months = session.scalars(select(OutcomeRecord.month).where(OutcomeRecord.participant == identifier)).all()
     known = pages.ParticipantPage(
         identifier=record.identifier,
         protocol=protocol,
         arm=Arm(record.arm) if record.arm else None,
         answered={(a.instrument, a.respondent, a.moment): a.total for a in answers},
         events=frozenset(kinds),
+        visits=frozenset(months),
+        withdrawn=record.withdrawn_at is not None,
     )
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK
     body = pages.participant_page(say, known)
-    text = pages.page(say, body, path=f"{HOME}/participants/{record.identifier}", problem=problem)
-    return HTMLResponse(text, status_code=status)
+    text = pages.page(say, body, path=f"{HOME}/participants/{record.identifier}", problem=problem, done=done)
+    return HTMLResponse(text, status_code=status if problem else HTTPStatus.OK)

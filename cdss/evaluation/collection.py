@@ -102,14 +102,18 @@ def _events(session: Session, protocol: Protocol) -> pd.DataFrame:
     before: dict[str, str] = {}
     after: dict[str, str] = {}
     minutes: dict[str, float] = {}
+    closed: dict[str, float] = {}
     events = session.scalars(_of_trial(protocol, EventRecord).order_by(EventRecord.seconds, EventRecord.number))
     for event in events:
         if event.kind == "considered_before":
             before[event.participant] = event.detail
         elif event.kind == "decided":
             after[event.participant] = event.detail
-        elif event.kind == "closed":
+        elif event.kind == "ended":
             minutes[event.participant] = event.seconds / 60.0
+        elif event.kind == "closed":
+            closed[event.participant] = event.seconds / 60.0
+    minutes = closed | minutes  # what the neurologist states counts before when the tool was closed
     return pd.DataFrame({"choice_before": before, "choice_after": after, "consultation_minutes": minutes})
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from reference_db.schema import AGE_RANGE, DURATION_RANGE, EDSS_SCALE, RELAPSES_12M_RANGE
 from reference_db.vocabulary import Phenotype, PriorTreatment, Sex, Treatment
+from selection.features import FEATURE_NAMES
 
 Language = Literal["en", "fr"]
 Reason = Literal["declined", "not eligible", "not asked", "other"]
@@ -80,33 +81,48 @@ class Answers(_Form):
     answers: list[Answer] = Field(min_length=1, max_length=10)
 
 
+EventKind = Literal[
+    "considered_before", "opened", "viewed", "reweighted", "considered_after", "decided", "closed", "ended"
+]
+TREATMENT_EVENTS = frozenset({"considered_before", "considered_after", "decided"})
+TOOL_EVENTS = frozenset({"opened", "viewed", "reweighted", "closed"})
+"""Events that only the tool makes: in a consultation as usual they are a deviation."""
+
+ONCE_EVENTS = frozenset({"considered_before", "decided", "ended"})
+"""Events of which a consultation has one at most."""
+
+
+REWEIGHTED = (*FEATURE_NAMES, "k", "source_kind")
+"""What of the similarity can be changed: features, the number of patients of reference, the kind of source."""
+
+
 class Event(_Form):
     """Something that happened in the consultation; ``detail`` is a word of a vocabulary, never free text.
 
     ``considered_before``, ``considered_after`` and ``decided`` name a treatment class; ``viewed`` a page of the
-    viewer; ``reweighted`` a feature. ``opened`` and ``closed`` begin and end the consultation.
+    viewer; ``reweighted`` a feature. ``opened`` and ``closed`` are the viewer's; ``ended`` gives the length of the
+    consultation as its neurologist states it.
     """
 
-    kind: Literal["opened", "viewed", "reweighted", "considered_before", "considered_after", "decided", "closed"]
+    kind: EventKind
     seconds: int = Field(ge=0, le=6 * 3600, description="Since the consultation began.")
-    detail: str = Field(default="", max_length=80, pattern=r"^[A-Za-z0-9 _-]*$")
+    detail: str = Field(default="", max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9 _-]*$|^$")
 
     @model_validator(mode="after")
     def _detail_fits(self) -> Event:
         if self.kind in TREATMENT_EVENTS and self.detail not in set(Treatment):
             raise ValueError(f"detail of {self.kind} must be a treatment class: {', '.join(Treatment)}")
-        if self.kind in ("opened", "closed") and self.detail:
+        if self.kind == "reweighted" and self.detail not in REWEIGHTED:
+            raise ValueError(f"detail of reweighted must be one of {', '.join(REWEIGHTED)}")
+        if self.kind == "viewed" and not (self.detail and " " not in self.detail):
+            raise ValueError("detail of viewed must be the name of a page, in one word")
+        if self.kind in ("opened", "closed", "ended") and self.detail:
             raise ValueError(f"{self.kind} has no detail")
         return self
 
 
-TREATMENT_EVENTS = frozenset({"considered_before", "considered_after", "decided"})
-TOOL_EVENTS = frozenset({"viewed", "reweighted"})
-"""Events that only the tool makes: in a consultation as usual they are a deviation."""
-
-
 class Events(_Form):
-    """Events of one consultation, in any order."""
+    """Events of one consultation, in the order in which they happened."""
 
     events: list[Event] = Field(min_length=1, max_length=500)
 
@@ -139,3 +155,53 @@ class Withdrawal(_Form):
     """A patient stops taking part."""
 
     keep_data: bool = Field(description="Whether what was collected may be kept; otherwise it is erased.")
+
+
+IncidentKind = Literal["adverse event", "device deficiency"]
+Severity = Literal["mild", "moderate", "severe"]
+Relation = Literal["not related", "possible", "probable", "causal"]
+Course = Literal["resolved", "ongoing", "fatal", "unknown"]
+Deficiency = Literal[
+    "wrong figure", "misleading display", "input taken wrongly", "not available", "use error", "security", "other"
+]
+
+
+class Incident(_Form):
+    """An adverse event of a patient, or a deficiency of the tool; coded, with no free text.
+
+    Terms follow ISO 14155 and MDCG 2020-10/1 (relation to the device in four degrees). The narrative stays in the
+    files of the site, under the number that the report is given.
+    """
+
+    kind: IncidentKind
+    participant: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{16}$", description="Of whom; none for a deficiency without a patient."
+    )
+    cluster: str | None = Field(
+        default=None, min_length=1, max_length=40, description="The neurologist, where there is no participant."
+    )
+    day: int | None = Field(default=None, ge=0, le=4000, description="Days after the consultation.")
+    serious: bool = Field(
+        description="Death, danger to life, a stay in hospital, lasting harm, or could have led to one of them."
+    )
+    severity: Severity | None = Field(default=None, description="Of an adverse event.")
+    relation: Relation = Field(description="To the use of the tool, as the neurologist judges it.")
+    course: Course | None = Field(default=None, description="Of an adverse event.")
+    deficiency: Deficiency | None = Field(default=None, description="Of a device deficiency.")
+
+    @model_validator(mode="after")
+    def _holds(self) -> Incident:
+        if self.participant is None and self.cluster is None:
+            raise ValueError("participant or cluster must be given")
+        if self.participant is None and self.day is not None:
+            raise ValueError("day counts from the consultation of a participant")
+        if self.kind == "adverse event":
+            if self.participant is None or self.severity is None or self.course is None:
+                raise ValueError("an adverse event needs participant, severity and course")
+            if self.deficiency is not None:
+                raise ValueError("an adverse event has no deficiency: report that one on its own")
+            if self.course == "fatal" and not self.serious:
+                raise ValueError("a fatal event is serious")
+        elif self.deficiency is None or self.severity is not None or self.course is not None:
+            raise ValueError("a device deficiency needs deficiency, and has neither severity nor course")
+        return self

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from cdss.evaluation.conduct import Conduct, TrialState, counts_by_reason
 from cdss.evaluation.forms import TOOL_EVENTS
 from cdss.evaluation.protocol import Arm, Protocol
-from cdss.evaluation.records import AnswerRecord, EventRecord, OutcomeRecord, ParticipantRecord
+from cdss.evaluation.records import AnswerRecord, EventRecord, IncidentRecord, OutcomeRecord, ParticipantRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,12 @@ class Monitoring:
         Consultations as usual in which the tool was used.
     incomplete_consultations : int
         Patients allocated without a decision recorded.
+    opened : int
+        Consultations with the tool in which it was opened.
+    incidents : mapping of str to int
+        Reports of incidents by kind, over both arms, and how many of them are serious.
+    visits_overdue : int
+        Outcome visits whose day has come and that are not reported.
     """
 
     trial: TrialState
@@ -58,6 +64,9 @@ class Monitoring:
     visits: Mapping[str, Completeness]
     deviations: int
     incomplete_consultations: int
+    opened: int
+    incidents: Mapping[str, int]
+    visits_overdue: int
 
 
 def monitor(conduct: Conduct, code: str) -> Monitoring:
@@ -92,6 +101,9 @@ def monitor(conduct: Conduct, code: str) -> Monitoring:
             .join(ParticipantRecord, ParticipantRecord.identifier == OutcomeRecord.participant)
             .where(of_trial)
         ).all()
+        incidents = session.execute(
+            select(IncidentRecord.kind, IncidentRecord.serious).where(IncidentRecord.trial == code)
+        ).all()
         screened = counts_by_reason(session, code)
     allocated = [patient for patient in patients if patient.arm is not None]
     decided = {participant for participant, kind, _ in events if kind == "decided"}
@@ -114,6 +126,12 @@ def monitor(conduct: Conduct, code: str) -> Monitoring:
         },
         deviations=len(misused),
         incomplete_consultations=sum(patient.identifier not in decided for patient in present),
+        opened=len({p for p, kind, arm in events if arm == Arm.USE.value and kind == "opened"}),
+        incidents={
+            **_counted(["adverse event", "device deficiency"], [kind for kind, _ in incidents]),
+            "serious": sum(serious for _, serious in incidents),
+        },
+        visits_overdue=len(conduct.visits_due(code)),
     )
 
 

@@ -133,6 +133,38 @@ class EventRecord(Base):
     received_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
 
 
+class IncidentRecord(Base):
+    """An adverse event, or a deficiency of the tool, coded; the narrative stays at the site under its number.
+
+    Attributes
+    ----------
+    number : int
+    trial, cluster : str
+    participant : str or None
+        None for a deficiency without a patient, and once the patient's data were erased.
+    kind, relation : str
+    serious : bool
+    severity, course, deficiency : str or None
+    day : int or None
+        After the consultation.
+    """
+
+    __tablename__ = "evaluation_incident"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    trial: Mapped[str] = mapped_column(ForeignKey("evaluation_trial.code"), index=True)
+    cluster: Mapped[str] = mapped_column(String(40))
+    participant: Mapped[str | None] = mapped_column(ForeignKey("evaluation_participant.identifier"))
+    kind: Mapped[str] = mapped_column(String(20))
+    serious: Mapped[bool]
+    severity: Mapped[str | None] = mapped_column(String(20))
+    relation: Mapped[str] = mapped_column(String(20))
+    course: Mapped[str | None] = mapped_column(String(20))
+    deficiency: Mapped[str | None] = mapped_column(String(30))
+    day: Mapped[int | None]
+    received_at: Mapped[datetime.datetime] = mapped_column(UtcDateTime)
+
+
 class OutcomeRecord(Base):
     """What an outcome visit found."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import pytest
 from sqlalchemy import func, select
 
@@ -12,7 +14,7 @@ from cdss.evaluation.collection import collect
 from cdss.evaluation.conduct import Conduct
 from cdss.evaluation.monitoring import monitor
 from cdss.evaluation.protocol import Arm, Protocol
-from cdss.evaluation.records import AnswerRecord, EventRecord, OutcomeRecord, ParticipantRecord
+from cdss.evaluation.records import AnswerRecord, EventRecord, IncidentRecord, OutcomeRecord, ParticipantRecord
 from cdss.evaluation.verification import departures
 from cdss.persistence import Database
 from reference_db.errors import InvalidInput
@@ -144,14 +146,152 @@ def test_the_tool_in_a_usual_consultation_is_a_deviation(conduct: Conduct) -> No
     usual = next(cluster for cluster, arms in arm_of.items() if arms[0] is Arm.USUAL)
     identifier, _ = allocated(conduct, protocol, usual)
     events = [
+        forms.Event(kind="opened", seconds=0),
         forms.Event(kind="viewed", seconds=5, detail="consultation"),
         forms.Event(kind="decided", seconds=900, detail="natalizumab"),
-        forms.Event(kind="closed", seconds=1200),
+        forms.Event(kind="ended", seconds=1200),
     ]
-    assert conduct.record_events(identifier, events) == 1
+    with pytest.raises(NotAllowed, match="allocated to usual"):
+        conduct.require_tool(identifier)
+    assert conduct.record_events(identifier, events) == 2
     assert monitor(conduct, protocol.code).deviations == 1
     row = collect(conduct.database, protocol).table.iloc[0]
     assert (row["choice_after"], row["consultation_minutes"]) == ("natalizumab", 20.0)
+
+
+OPENED = forms.Event(kind="opened", seconds=0)
+VIEWED = forms.Event(kind="viewed", seconds=30, detail="patient")
+REWEIGHTED = forms.Event(kind="reweighted", seconds=40, detail="age")
+DECIDED = forms.Event(kind="decided", seconds=600, detail="natalizumab")
+CLOSED = forms.Event(kind="closed", seconds=700)
+ENDED = forms.Event(kind="ended", seconds=900)
+BEFOREHAND = forms.Event(kind="considered_before", seconds=0, detail="cladribine")
+
+
+@pytest.mark.parametrize(
+    ("sent", "complaint"),
+    [
+        ([[VIEWED]], "can only follow opened"),
+        ([[CLOSED]], "can only follow opened"),
+        ([[OPENED, BEFOREHAND]], "before the allocation"),
+        ([[OPENED, VIEWED, DECIDED], [DECIDED]], "decided is recorded already"),
+        ([[OPENED, ENDED], [REWEIGHTED]], "has ended"),
+        ([[OPENED, ENDED], [ENDED]], "ended is recorded already"),
+    ],
+)
+def test_events_come_in_an_order_that_a_consultation_can_have(
+    conduct: Conduct, sent: list[list[forms.Event]], complaint: str
+) -> None:
+    identifier, _ = allocated(conduct, opened(conduct))
+    *good, bad = sent
+    for batch in good:
+        conduct.record_events(identifier, batch)
+    kept = rows(conduct.database, EventRecord)
+    with pytest.raises(NotAllowed, match=complaint):
+        conduct.record_events(identifier, bad)
+    assert rows(conduct.database, EventRecord) == kept
+
+
+def test_events_do_not_go_back_in_time(conduct: Conduct) -> None:
+    identifier, _ = allocated(conduct, opened(conduct))
+    with pytest.raises(InvalidInput, match=r"events\[1\]\.seconds"):
+        conduct.record_events(identifier, [OPENED.model_copy(update={"seconds": 60}), VIEWED])
+    assert rows(conduct.database, EventRecord) == 0
+
+
+def test_the_neurologists_length_counts_before_that_of_the_tool(conduct: Conduct) -> None:
+    protocol = opened(conduct)
+    identifier, _ = allocated(conduct, protocol)
+    conduct.record_events(identifier, [OPENED, VIEWED, REWEIGHTED, DECIDED, CLOSED])
+    assert collect(conduct.database, protocol).table["consultation_minutes"].tolist() == [700 / 60]
+    conduct.record_events(identifier, [ENDED])
+    conduct.record_events(identifier, [CLOSED])  # what the tool still held back when the connection was down
+    assert collect(conduct.database, protocol).table["consultation_minutes"].tolist() == [15.0]
+
+
+def test_the_tool_opens_for_who_consented_and_is_allocated_to_it(conduct: Conduct) -> None:
+    protocol = opened(conduct)
+    arms = allocation_list(protocol, seed=5).clusters
+    with pytest.raises(NotFound):
+        conduct.require_tool("0" * 16)
+    use = next(cluster for cluster, given in arms.items() if given[0] is Arm.USE)
+    waiting = conduct.enrol(protocol.code, enrolment(use))
+    with pytest.raises(NotAllowed, match="after the allocation"):
+        conduct.require_tool(waiting)
+    identifier, _ = allocated(conduct, protocol, use)
+    conduct.require_tool(identifier)
+    conduct.withdraw(identifier, keep_data=True)
+    with pytest.raises(NotAllowed, match="withdrawn"):
+        conduct.require_tool(identifier)
+
+
+def adverse(participant: str | None, **changes: object) -> forms.Incident:
+    event = {"kind": "adverse event", "severity": "severe", "course": "ongoing", "serious": True}
+    return forms.Incident.model_validate(
+        {**event, "participant": participant, "relation": "possible", "day": 12, **changes}
+    )
+
+
+def test_incidents_are_kept_numbered_and_counted_over_both_arms(
+    conduct: Conduct, capsys: pytest.CaptureFixture[str]
+) -> None:
+    protocol = opened(conduct)
+    identifier, _ = allocated(conduct, protocol)
+    first = conduct.report_incident(protocol.code, adverse(identifier))
+    deficiency = forms.Incident(
+        kind="device deficiency", cluster="n02", serious=False, relation="causal", deficiency="not available"
+    )
+    assert conduct.report_incident(protocol.code, deficiency) == first + 1
+    found = monitor(conduct, protocol.code).incidents
+    assert found == {"adverse event": 1, "device deficiency": 1, "serious": 1}
+    conduct.close(protocol.code)
+    conduct.report_incident(protocol.code, deficiency)
+    told = capsys.readouterr()
+    assert identifier not in told.err + told.out
+
+
+def test_an_incident_of_somebody_else_or_nowhere_is_refused(conduct: Conduct) -> None:
+    protocol = opened(conduct)
+    other = protocol_with(code="another-trial")
+    conduct.open(other, seed=1)
+    identifier, _ = allocated(conduct, protocol)
+    with pytest.raises(InvalidInput, match="another trial"):
+        conduct.report_incident(other.code, adverse(identifier))
+    with pytest.raises(NotFound):
+        conduct.report_incident(protocol.code, adverse("0" * 16))
+    assert rows(conduct.database, IncidentRecord) == 0
+
+
+def test_an_incident_outlives_the_erasure_without_its_patient(conduct: Conduct) -> None:
+    protocol = opened(conduct)
+    identifier, _ = allocated(conduct, protocol)
+    conduct.report_incident(protocol.code, adverse(identifier))
+    conduct.withdraw(identifier, keep_data=False)
+    with conduct.database.reading() as session:
+        (kept,) = session.scalars(select(IncidentRecord)).all()
+    assert (kept.participant, kept.day, kept.serious) == (None, None, True)
+    with pytest.raises(NotAllowed, match="withdrawn"):
+        conduct.report_incident(protocol.code, adverse(identifier))
+
+
+def test_visits_are_due_on_their_day_until_they_are_reported(conduct: Conduct) -> None:
+    protocol = opened(conduct)
+    identifier, _ = allocated(conduct, protocol)
+    allocated_on = conduct.participant(identifier)[0].allocated_at
+    assert allocated_on is not None
+    day = allocated_on.date()
+
+    def due(days: int) -> list[int]:
+        today = day + datetime.timedelta(days=days)
+        return [visit.month for visit in conduct.visits_due(protocol.code, today=today)]
+
+    assert due(182) == []
+    assert due(183) == [6]
+    assert due(366) == [6, 12]
+    conduct.record_outcomes(identifier, [forms.Outcome(month=6, relapses=0)])
+    assert due(366) == [12]
+    conduct.withdraw(identifier, keep_data=True)
+    assert due(800) == []
 
 
 def test_outcomes_add_up_and_a_later_report_replaces_an_earlier_one(conduct: Conduct) -> None:
@@ -211,6 +351,25 @@ def test_a_full_trial_takes_nobody(conduct: Conduct) -> None:
         (forms.Event, {"kind": "decided", "seconds": 3, "detail": "a free remark"}),
         (forms.Event, {"kind": "closed", "seconds": 3, "detail": "x"}),
         (forms.Event, {"kind": "viewed", "seconds": 3, "detail": "<script>"}),
+        (forms.Event, {"kind": "viewed", "seconds": 3, "detail": "she said that"}),
+        (forms.Event, {"kind": "reweighted", "seconds": 3, "detail": "shoe size"}),
+        (forms.Event, {"kind": "closed", "seconds": 21601}),
+        (forms.Incident, {"kind": "adverse event", "cluster": "n01", "serious": True, "relation": "possible"}),
+        (
+            forms.Incident,
+            {"kind": "device deficiency", "serious": True, "relation": "possible", "deficiency": "other"},
+        ),
+        (
+            forms.Incident,
+            {
+                "kind": "adverse event",
+                "participant": "0" * 16,
+                "serious": False,
+                "relation": "possible",
+                "severity": "severe",
+                "course": "fatal",
+            },
+        ),
         (forms.Outcome, {"month": 6, "relapses": 0, "worsening_month": 7}),
         (forms.Outcome, {"month": 6, "relapses": 0, "edss": 0.5}),
     ],

@@ -16,6 +16,15 @@ from cdss.persistence import open_database
 from cdss.settings import Settings
 from tests.client import TestClient
 
+SAME_IN_BOTH = {
+    *("participant", "arm", "edss", "incidents"),
+    *(
+        f"term {word}"
+        for word in ("patient", "possible", "probable", "fatal", "natalizumab", "cladribine", "anti-CD20")
+    ),
+}
+"""Words that English and French share."""
+
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
@@ -37,7 +46,7 @@ def test_both_languages_have_the_same_words_and_places() -> None:
     assert english.keys() == french.keys()
     for key, text in english.items():
         assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", french[key])), key
-        assert text != french[key] or key in {"participant", "consultation", "arm", "edss"}, key
+        assert text != french[key] or key in SAME_IN_BOTH, key
 
 
 @pytest.mark.parametrize("lang", ["en", "fr"])
@@ -62,6 +71,12 @@ def test_a_consultation_from_consent_to_decision(browser: TestClient, lang: str)
     with_tool = say["use"].replace("'", "&#x27;") in page.text
     assert with_tool != (say["usual"] in page.text)
     assert (say["open_viewer"].replace("'", "&#x27;") in page.text) == with_tool
+    tool = browser.get(f"{url}/tool", params={"lang": lang}, follow_redirects=False)
+    if with_tool:
+        assert tool.headers["location"] == f"/viewer/?participant={url.rpartition('/')[2]}&lang={lang}"
+    else:
+        assert tool.status_code == 403
+        assert "allocated to usual" in tool.text
     browser.post(f"{url}/answers", data={**conflict, "moment": "after", **items, "item4": ""})
     shared = {"lang": lang, "instrument": "SDM-Q-9", "respondent": "patient", "moment": "after"}
     page = browser.post(f"{url}/answers", data={**shared, **{f"item{i}": "4" for i in range(1, 10)}})
@@ -69,8 +84,64 @@ def test_a_consultation_from_consent_to_decision(browser: TestClient, lang: str)
     if with_tool:
         usability = {"lang": lang, "instrument": "SUS", "respondent": "neurologist", "moment": "after"}
         browser.post(f"{url}/answers", data={**usability, **{f"item{i}": "3" for i in range(1, 11)}})
-    page = browser.post(f"{url}/decided", data={"lang": lang, "treatment": "anti-CD20", "minutes": "22,5"})
+    decision = {"lang": lang, "considered": "natalizumab", "treatment": "anti-CD20", "minutes": "22,5"}
+    page = browser.post(f"{url}/decided", data=decision)
     assert say["done"].replace("'", "&#x27;") in page.text
+    assert not re.search(r"<option[^>]*>(?:clinician|declined|with the tool)</option>", page.text) or lang == "en"
+
+
+@pytest.fixture
+def participant(browser: TestClient) -> str:
+    """The page of a patient who is allocated."""
+    given = {"cluster": "n05", "consent": "yes", "age": "41", "phenotype": "RRMS", "edss": "3"}
+    url = str(browser.post(f"/evaluation/trials/{example_protocol().code}", data=given).url.copy_with(query=None))
+    items = {f"item{i}": "1" for i in range(1, 17)}
+    browser.post(f"{url}/answers", data={"instrument": "DCS", "respondent": "patient", "moment": "before", **items})
+    browser.post(f"{url}/allocation", data={})
+    return url
+
+
+def test_an_outcome_visit_is_reported_and_shown(browser: TestClient, participant: str) -> None:
+    page = browser.post(f"{participant}/outcomes", data={"month": "6", "relapses": "1", "edss": "3,5"})
+    assert "Reported so far, months: 6" in page.text
+    page = browser.post(f"{participant}/outcomes", data={"month": "12", "relapses": "0", "edss": "3.3"})
+    assert page.status_code == 422
+    assert "not on the scale" in page.text
+    assert "Reported so far, months: 6<" in page.text
+
+
+def test_an_incident_gets_a_number_and_is_counted(browser: TestClient, participant: str) -> None:
+    trial = f"/evaluation/trials/{example_protocol().code}"
+    before = browser.get(f"/api/v1{trial}/monitoring").json()["incidents"]
+    adverse = {"kind": "adverse event", "severity": "mild", "course": "resolved", "relation": "not related"}
+    page = browser.post(f"{participant}/incident", data={**adverse, "serious": "no", "day": "3"})
+    assert re.search(r"The report has number \d+\.", page.text)
+    page = browser.post(f"{participant}/incident", data={"kind": "adverse event", "serious": "yes"})
+    assert page.status_code == 422
+    tool = {"kind": "device deficiency", "cluster": "n05", "relation": "causal", "deficiency": "wrong figure"}
+    page = browser.post(f"{trial}/incident", data={**tool, "serious": "yes", "lang": "fr"})
+    assert re.search(r"Le rapport a le numéro \d+\.", page.text)
+    after = browser.get(f"/api/v1{trial}/monitoring").json()["incidents"]
+    assert {name: after[name] - before[name] for name in after} == {
+        "adverse event": 1,
+        "device deficiency": 1,
+        "serious": 1,
+    }
+
+
+@pytest.mark.parametrize(("keep", "words"), [("yes", "has withdrawn"), ("no", "has withdrawn")])
+def test_a_withdrawal_ends_the_page(browser: TestClient, participant: str, keep: str, words: str) -> None:
+    page = browser.post(f"{participant}/withdrawal", data={"keep_data": keep})
+    assert words in page.text
+    assert "<form" not in page.text
+    assert browser.post(f"{participant}/outcomes", data={"month": "6", "relapses": "0"}).status_code == 422
+
+
+def test_a_participant_is_found_by_identifier(browser: TestClient, participant: str) -> None:
+    identifier = participant.rpartition("/")[2]
+    page = browser.get("/evaluation/participants", params={"identifier": identifier, "lang": "fr"})
+    assert identifier in page.text
+    assert browser.get("/evaluation/participants", params={"identifier": "../etc"}).status_code == 404
 
 
 def test_who_declines_is_counted_and_nothing_else(browser: TestClient) -> None:

@@ -18,7 +18,8 @@ fieldset{border:1px solid #8893a0;border-radius:6px;margin:1rem 0;padding:.6rem 
 label{margin-right:1rem;white-space:nowrap}.line{display:block;margin:.5rem 0;white-space:normal}
 input,select,button{font:inherit;padding:.25rem .5rem}button{background:#0b5cad;color:#fff;border:0;border-radius:4px}
 table{border-collapse:collapse}td,th{padding:.2rem .8rem .2rem 0;text-align:left;border-bottom:1px solid #ccd3da}
-.problem{background:#fde8e8;padding:.6rem}.small{font-size:.9rem;color:#444}
+.problem{background:#fde8e8;padding:.6rem}.done{background:#e3f4e6;padding:.6rem}details{margin:1rem 0}
+.small{font-size:.9rem;color:#444}
 *:focus-visible{outline:3px solid #d55e00;outline-offset:2px}"""
 
 
@@ -53,7 +54,7 @@ def words(language: str) -> Words:
     return Words(known, catalogues()[known])
 
 
-def page(say: Words, body: str, *, path: str, problem: str = "") -> str:
+def page(say: Words, body: str, *, path: str, problem: str = "", done: str = "") -> str:
     """Return a whole page.
 
     Parameters
@@ -65,8 +66,11 @@ def page(say: Words, body: str, *, path: str, problem: str = "") -> str:
         Address of the page, for the link to the other language.
     problem : str
         What could not be done; escaped here.
+    done : str
+        What was done; escaped already.
     """
     alert = f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""
+    alert += f'<p class="done" role="status">{done}</p>' if done else ""
     other = f'<a href="{escape(path)}?lang={say.other}" hreflang="{say.other}">{say("other_language")}</a>'
     head = (
         f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{say("title")}</title>'
@@ -86,6 +90,11 @@ def choice(name: str, options: Iterable[tuple[str, str]], *, label: str) -> str:
     """Return a labelled list to choose from; values and texts are escaped here, `label` already is."""
     inner = "".join(f'<option value="{escape(value)}">{escape(text)}</option>' for value, text in options)
     return f'<label class="line">{label} <select name="{escape(name)}">{inner}</select></label>'
+
+
+def named(say: Words, term: str) -> str:
+    """Return what a coded term is called in the language of the page, not escaped."""
+    return say.texts.get(f"term {term}", term)
 
 
 def rows(pairs: Iterable[tuple[str, object]]) -> str:

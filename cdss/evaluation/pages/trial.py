@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import get_args
 
 from cdss.evaluation.conduct import CLOSED, TrialState
+from cdss.evaluation.conduct.follow_up import VisitDue
+from cdss.evaluation.forms import Reason
 from cdss.evaluation.monitoring import Monitoring
-from cdss.evaluation.pages.frame import Words, choice, form, rows
+from cdss.evaluation.pages.follow_up import HOME, due_table, incident_form
+from cdss.evaluation.pages.frame import Words, choice, form, named, rows
 from cdss.evaluation.protocol import Protocol
 from cdss.security.roles import PERMISSIONS, Permission
 from reference_db.schema import AGE_RANGE
 from reference_db.vocabulary import Phenotype, Sex
-
-HOME = "/evaluation"
 
 
 def home_page(say: Words, trials: Sequence[TrialState], *, who: str, declare: bool) -> str:
     """Return the list of trials, and the form in which people say who they are where no login is required."""
     parts = [f"<p>{say('who')} <strong>{escape(who)}</strong>.</p>"] if who else []
     if declare:
-        roles = [(role.value, role.value) for role in sorted(PERMISSIONS[Permission.EVALUATE])]
+        roles = [(role.value, named(say, role.value)) for role in sorted(PERMISSIONS[Permission.EVALUATE])]
         name = f'<label>{say("name")} <input name="name" required maxlength="80"></label>'
         inner = (
             f"<fieldset><legend>{say('declare')}</legend>{name}{choice('role', roles, label=say('role'))}</fieldset>"
@@ -29,14 +31,14 @@ def home_page(say: Words, trials: Sequence[TrialState], *, who: str, declare: bo
     if who:
         links = "".join(
             f'<li><a href="{HOME}/trials/{escape(trial.code)}?lang={say.language}">{escape(trial.code)}</a> '
-            f"({escape(trial.status)})</li>"
+            f"({escape(named(say, trial.status))})</li>"
             for trial in trials
         )
         parts.append(f"<h2>{say('trials')}</h2>" + (f"<ul>{links}</ul>" if links else f"<p>{say('none')}</p>"))
     return "".join(parts)
 
 
-def trial_page(say: Words, protocol: Protocol, state: Monitoring) -> str:
+def trial_page(say: Words, protocol: Protocol, state: Monitoring, due: Sequence[VisitDue]) -> str:
     """Return the page of a trial."""
     pairs: list[tuple[str, object]] = [
         (say("allocated"), f"{state.allocated} / {state.planned}"),
@@ -47,17 +49,38 @@ def trial_page(say: Words, protocol: Protocol, state: Monitoring) -> str:
         ("arm", state.by_arm),
         ("neurologist", state.by_cluster),
         ("not_randomised", state.not_randomised),
+        ("incidents", state.incidents),
     ):
-        pairs += [(f"{say(label)}: {escape(name)}", number) for name, number in counts.items()]
+        pairs += [(f"{say(label)}: {escape(named(say, name))}", number) for name, number in counts.items()]
     for name, share in state.questionnaires.items():
-        pairs.append((escape(name), f"{share.received} / {share.expected}"))
+        words = ", ".join(named(say, part) for part in name.split(", "))
+        pairs.append((escape(words), f"{share.received} / {share.expected}"))
     for month, share in state.visits.items():
         pairs.append((f"{say('visit')} {escape(month)}", f"{share.received} / {share.expected}"))
-    pairs += [(say("deviations"), state.deviations), (say("undecided"), state.incomplete_consultations)]
+    pairs += [
+        (say("opened"), state.opened),
+        (say("deviations"), state.deviations),
+        (say("undecided"), state.incomplete_consultations),
+        (say("overdue"), state.visits_overdue),
+    ]
+    url = f"{HOME}/trials/{escape(protocol.code)}"
     enrolment = "" if state.trial.status == CLOSED else _enrolment(say, protocol)
     return (
-        f"<h2>{escape(protocol.title)}</h2>{enrolment}<h2>{say('monitoring')}</h2>{rows(pairs)}"
+        f"<h2>{escape(protocol.title)}</h2>{_find(say)}{enrolment}"
+        f"<h2>{say('visits_due')}</h2>{due_table(say, due)}"
+        + incident_form(say, url, clusters=[cluster.code for cluster in protocol.clusters])
+        + f"<h2>{say('monitoring')}</h2>{rows(pairs)}"
         f'<p><a href="{HOME}?lang={say.language}">{say("trials")}</a></p>'
+    )
+
+
+def _find(say: Words) -> str:
+    """Return the form that leads back to a participant, by the identifier that the site kept."""
+    return (
+        f'<form method="get" action="{HOME}/participants"><fieldset><legend>{say("known_patient")}</legend>'
+        f'<input type="hidden" name="lang" value="{say.language}"><label class="line">{say("participant")} '
+        f'<input name="identifier" required pattern="[0-9a-f]{{16}}" autocomplete="off"></label>'
+        f"<button>{say('go')}</button></fieldset></form>"
     )
 
 
@@ -68,11 +91,12 @@ def _enrolment(say: Words, protocol: Protocol) -> str:
         choice("cluster", [(c.code, c.code) for c in protocol.clusters], label=say("neurologist")),
         f'<label class="line"><input type="radio" name="consent" value="yes" required> {consent}</label>',
         f'<label class="line"><input type="radio" name="consent" value="no"> {say("declines")}</label>',
+        choice("reason", [(reason, named(say, reason)) for reason in get_args(Reason)], label=say("reason")),
         f'<label class="line">{say("age")} <input name="age" inputmode="decimal" min="18" '
         f'max="{AGE_RANGE[1]:g}"></label>',
         choice("phenotype", [(p.value, p.value) for p in Phenotype], label=say("phenotype")),
         f'<label class="line">{say("edss")} <input name="edss" inputmode="decimal"></label>',
-        choice("sex", [("", say.texts["unknown"]), *((s.value, s.value) for s in Sex)], label=say("sex")),
+        choice("sex", [("", say.texts["unknown"]), *((s.value, named(say, s.value)) for s in Sex)], label=say("sex")),
         *(
             choice(f"factor-{factor.name}", [(level, level) for level in factor.levels], label=escape(factor.name))
             for factor in protocol.factors

@@ -187,20 +187,13 @@ def _event(kind: str, seconds: float, detail: str = "") -> dict[str, Any]:
 
 def _consultation(arm: Arm, seen: pd.Series) -> list[dict[str, Any]]:
     end = float(seen["consultation_minutes"]) * 60.0
-    events = [_event("opened", 0)]
-    if arm is Arm.USE:
-        events += [
-            _event("viewed", 60, "consultation"),
-            _event("reweighted", 120, "age"),
-            _event("viewed", 180, "patient"),
-        ]
     choice = str(seen["choice_after"])
-    return [
-        *events,
-        _event("considered_after", end - 60, choice),
-        _event("decided", end - 30, choice),
-        _event("closed", end),
-    ]
+    events = [_event("considered_after", 0.8 * end, choice), _event("decided", 0.9 * end, choice)]
+    if arm is Arm.USE:
+        looked = [("opened", 0.0, ""), ("viewed", 0.1, "consultation"), ("reweighted", 0.3, "age")]
+        events = [_event(kind, share * end, detail) for kind, share, detail in looked] + events
+        events.append(_event("closed", end))
+    return [*events, _event("ended", end)]
 
 
 def _answer(code: str, respondent: str, moment: str, score: float, rng: np.random.Generator) -> dict[str, Any]:

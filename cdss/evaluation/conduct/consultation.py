@@ -1,0 +1,118 @@
+"""What happens in a consultation: instruments filled in, events of the tool, the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from cdss.errors import NotAllowed
+from cdss.evaluation.conduct.trials import find_active, find_trial, now, protocol_of
+from cdss.evaluation.forms import ONCE_EVENTS, TOOL_EVENTS, Answer, Event
+from cdss.evaluation.instruments import Score, instrument
+from cdss.evaluation.protocol import Arm, Protocol
+from cdss.evaluation.records import AnswerRecord, EventRecord, ParticipantRecord
+from reference_db.errors import FieldProblem, InvalidInput
+
+
+def require_tool(session: Session, identifier: str) -> None:
+    """Verify that the tool may be opened for a participant; see `Conduct.require_tool`."""
+    participant = find_active(session, identifier)
+    if participant.arm is None:
+        raise NotAllowed("the tool is opened after the allocation")
+    if participant.arm != Arm.USE.value:
+        raise NotAllowed("this consultation is allocated to usual: the tool stays closed")
+
+
+def answer(session: Session, identifier: str, sitting: Sequence[Answer]) -> tuple[Score, ...]:
+    """Keep and score the instruments of one sitting; see `Conduct.answer`."""
+    scores = [instrument(form.instrument).score(form.responses) for form in sitting]
+    participant = find_active(session, identifier)
+    protocol = protocol_of(find_trial(session, participant.trial))
+    at = now()
+    for form, score in zip(sitting, scores, strict=True):
+        _require_scheduled(protocol, participant, form)
+        key = (identifier, form.instrument, form.respondent, form.moment)
+        if session.get(AnswerRecord, key) is not None:
+            raise NotAllowed(f"{form.instrument} {form.moment} the consultation is in already")
+        session.add(
+            AnswerRecord(
+                participant=identifier,
+                instrument=form.instrument,
+                respondent=form.respondent,
+                moment=form.moment,
+                language=form.language,
+                responses=list(form.responses),
+                total=score.total,
+                subscales=dict(score.subscales),
+                answered_at=at,
+            )
+        )
+        session.flush()
+    return tuple(scores)
+
+
+def _require_scheduled(protocol: Protocol, participant: ParticipantRecord, form: Answer) -> None:
+    for scheduled in protocol.instruments:
+        if (scheduled.code, scheduled.respondent) == (form.instrument, form.respondent):
+            if form.moment not in scheduled.moments:
+                break
+            if form.moment == "before":
+                if participant.arm is not None:
+                    raise NotAllowed("questionnaires of before the consultation end with the allocation")
+                return
+            if participant.arm is None:
+                raise NotAllowed("questionnaires of after the consultation follow the allocation")
+            if participant.arm in {arm.value for arm in scheduled.arms}:
+                return
+            break
+    raise NotAllowed(
+        f"the protocol does not schedule {form.instrument} for the {form.respondent} {form.moment} this consultation"
+    )
+
+
+def record_events(session: Session, identifier: str, events: Sequence[Event]) -> int:
+    """Keep consultation events and count deviations; see `Conduct.record_events`."""
+    participant = find_active(session, identifier)
+    kept = set(session.scalars(select(EventRecord.kind).where(EventRecord.participant == identifier)))
+    _require_order(events)
+    for event in events:
+        _require_possible(participant, event, kept)
+        kept.add(event.kind)
+    at = now()
+    session.add_all(
+        EventRecord(
+            participant=identifier, kind=event.kind, seconds=event.seconds, detail=event.detail, received_at=at
+        )
+        for event in events
+    )
+    usual = participant.arm == Arm.USUAL.value
+    return sum(usual and event.kind in TOOL_EVENTS for event in events)
+
+
+def _require_order(events: Sequence[Event]) -> None:
+    back = [
+        FieldProblem(f"events[{i}].seconds", f"{later.seconds} is before the event before it", f"{first.seconds} on")
+        for i, (first, later) in enumerate(pairwise(events), start=1)
+        if later.seconds < first.seconds
+    ]
+    if back:
+        raise InvalidInput(back)
+
+
+def _require_possible(participant: ParticipantRecord, event: Event, kept: set[str]) -> None:
+    """Verify that an event can follow those before it.
+
+    Two clocks send events (the tool's and the neurologist's), so what is compared between sendings is their order
+    of arrival, not their seconds.
+    """
+    if (event.kind == "considered_before") != (participant.arm is None):
+        raise NotAllowed("considered_before is recorded before the allocation, every other event after it")
+    if event.kind in ONCE_EVENTS and event.kind in kept:
+        raise NotAllowed(f"{event.kind} is recorded already")
+    if event.kind in TOOL_EVENTS - {"opened"} and "opened" not in kept:
+        raise NotAllowed(f"{event.kind} can only follow opened")
+    if "ended" in kept and event.kind != "closed":
+        raise NotAllowed(f"the consultation has ended: {event.kind} does not belong to it")
