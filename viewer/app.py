@@ -121,6 +121,8 @@ def create_viewer(
     study_strip.register(app)
     for page in pages:
         page.register(app)
+    # Dash names its scripts in a page once somebody asked for the root; a link may lead to another page first.
+    cast("Any", app)._setup_server()
     return app
 
 
