@@ -6,7 +6,7 @@ coin; 1 is certainty. The same models are given two halves of the originals to s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from reference_db.episodes import Episodes
 from validation.material import Material
-from validation.result import Records, Section, check
+from validation.questionnaire import scored
+from validation.result import Check, Records, Section, check
 from validation.variables import ORDERED_LEVELS, as_numbers
 
 Floats = NDArray[np.float64]
@@ -57,17 +58,38 @@ def discrimination(material: Material) -> Section:
         for row in table
         if row["against"] == "synthetic"
     ]
+    experts = Records()
+    for one in material.experts:
+        experts.add(**one)
+    if material.experts:
+        checks.append(_expert_check(material.experts))
     return Section(
         name="discrimination",
         title="Indistinguishability",
         question="Can a trained model tell synthetic episodes from originals?",
         checks=tuple(checks),
-        tables={"areas": table},
+        tables={"areas": table, "experts": experts.done()},
         remarks=(
             "Missing values are features too: a pattern of missing cells that no original has gives a record away.",
-            "A blinded questionnaire for experts is made by `cdss validate --questionnaire`.",
+            *(
+                ()
+                if material.experts
+                else ("No expert was asked yet: `cdss validate --questionnaire` shows the blinded questionnaire.",)
+            ),
         ),
         rests_on=("structure", "univariate", "multivariate"),
+    )
+
+
+def _expert_check(experts: Sequence[Mapping[str, Any]]) -> Check:
+    """Judge the calls of all experts together: a coin's share must lie within their interval."""
+    pooled = scored(sum(int(one["called"]) for one in experts), sum(int(one["right"]) for one in experts))
+    return check(
+        "experts_lower",
+        "Lower end of the 95 % interval of the share of records that experts call right",
+        pooled.lower,
+        highest=0.5,
+        meaning=f"{len(experts)} sittings together: {pooled.sentence} Above a coin's half, experts tell the records.",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,8 @@ class Material:
         The privacy assessment in the manifest of the release.
     parameters : mapping
         How the release was made.
+    experts : sequence of mappings
+        Scores of experts before the blinded questionnaire, ``called`` and ``right`` among their values.
     """
 
     original: Episodes
@@ -42,13 +44,21 @@ class Material:
     quick: bool
     privacy: Mapping[str, Any]
     parameters: Mapping[str, Any]
+    experts: Sequence[Mapping[str, Any]] = ()
 
     def generator(self, stream: int) -> np.random.Generator:
         """Return the generator of one section; the stream tells sections apart."""
         return np.random.default_rng([self.seed, stream])
 
 
-def gather(release: Release, originals: Warehouse, *, quick: bool, seed: int) -> Material:
+def gather(
+    release: Release,
+    originals: Warehouse,
+    *,
+    quick: bool,
+    seed: int,
+    experts: Sequence[Mapping[str, Any]] = (),
+) -> Material:
     """Harmonise the originals and put them beside the release."""
     manifest = release.manifest
     return gather_episodes(
@@ -58,6 +68,7 @@ def gather(release: Release, originals: Warehouse, *, quick: bool, seed: int) ->
         seed=seed,
         privacy=manifest.privacy,
         parameters=manifest.parameters,
+        experts=experts,
     )
 
 
@@ -69,6 +80,7 @@ def gather_episodes(
     seed: int,
     privacy: Mapping[str, Any],
     parameters: Mapping[str, Any],
+    experts: Sequence[Mapping[str, Any]] = (),
 ) -> Material:
     """Harmonise the originals and put them beside synthetic episodes that are not released yet."""
     episodes = harmonised_episodes(originals.tables, originals.sources)
@@ -84,6 +96,7 @@ def gather_episodes(
         quick=quick,
         privacy=privacy,
         parameters=parameters,
+        experts=experts,
     )
 
 

@@ -3,8 +3,8 @@
 Forty records, half of each, in random order, without anything that gives the table away. An expert calls each one;
 the score is the share called right with its interval. At 50 % the records cannot be told apart.
 
-The originals are personal data wherever the sources are real: the page that shows them, and the key, stay with those
-who may see the originals.
+The originals are personal data wherever the sources are real: records and key stay in the memory of the process that
+deals them, and whoever starts it must be allowed to see the originals.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from scipy.stats import binomtest
 
 from reference_db.errors import FieldProblem, InvalidInput
 from reference_db.schema import (
+    EDSS_HISTORY,
     EDSS_MONTHS,
     MRI_MONTHS,
     RELAPSE_MONTHS,
@@ -33,19 +34,26 @@ RECORDS = 40
 
 ORIGINAL, SYNTHETIC = "original", "synthetic"
 
-SHOWN_BASELINE: Mapping[str, str] = {
-    "phenotype": "Phenotype",
-    "sex": "Sex",
-    "age": "Age, years",
-    "years_since_onset": "Years since onset",
-    "treatment": "Treatment",
-    "prior_treatment": "Treatment before",
-    "relapses_12m": "Relapses, last 12 months",
-    "relapses_24m": "Relapses, last 24 months",
-    "gd_lesions": "Enhancing lesions",
-    "t2_lesions": "T2 lesions",
-    "edss_m12": "EDSS a year before",
-}
+SHOWN_BASELINE: tuple[str, ...] = (
+    "phenotype",
+    "sex",
+    "age",
+    "years_since_onset",
+    "treatment",
+    "prior_treatment",
+    "relapses_12m",
+    "relapses_24m",
+    "gd_lesions",
+    "t2_lesions",
+    EDSS_HISTORY,
+)
+"""What a card says of the patient at baseline; nothing that names the source or the arm."""
+
+COURSE: tuple[str, ...] = ("edss", "relapses", "gd", "new_t2")
+"""What a card says of each month."""
+
+Shown = str | float | None
+"""A value on a card; None where nothing was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +64,15 @@ class Card:
     ----------
     number : int
         From 1.
-    baseline : dict of str to str
-        By label.
-    course : tuple of dict of str to str
-        One row per month of the grid at which anything was recorded.
+    baseline : dict of str to value
+        By the names of `SHOWN_BASELINE`.
+    course : tuple of dict of str to value
+        ``month`` and the names of `COURSE`; one row per month of the grid at which anything was recorded.
     """
 
     number: int
-    baseline: dict[str, str]
-    course: tuple[dict[str, str], ...]
+    baseline: dict[str, Shown]
+    course: tuple[dict[str, Shown], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,15 @@ class Score:
     lower: float
     upper: float
     p_value: float
+
+    @property
+    def sentence(self) -> str:
+        """The score in words."""
+        return (
+            f"{self.right} of {self.called} called right: {self.share:.0%} "
+            f"(95 % interval {self.lower:.0%} to {self.upper:.0%}; "
+            f"a coin does as well or better with probability {self.p_value:.2g})."
+        )
 
 
 def deal(material: Material, *, seed: int, records: int = RECORDS) -> tuple[tuple[Card, ...], dict[int, str]]:
@@ -153,26 +170,31 @@ def score(key: Mapping[int, str], answers: Mapping[int, str]) -> Score:
         problems.append(FieldProblem("answers", "are empty", "at least one call"))
     if problems:
         raise InvalidInput(problems)
-    right = sum(key[number] == call for number, call in answers.items())
-    interval = binomtest(right, len(answers)).proportion_ci(method="wilson")
-    by_chance = float(binomtest(right, len(answers), alternative="greater").pvalue)
-    return Score(len(answers), right, right / len(answers), float(interval.low), float(interval.high), by_chance)
+    return scored(len(answers), sum(key[number] == call for number, call in answers.items()))
+
+
+def scored(called: int, right: int) -> Score:
+    """Return the score of so many right calls, of one expert or of several together."""
+    interval = binomtest(right, called).proportion_ci(method="wilson")
+    by_chance = float(binomtest(right, called, alternative="greater").pvalue)
+    return Score(called, right, right / called, float(interval.low), float(interval.high), by_chance)
 
 
 def _card(number: int, row: pd.Series) -> Card:
-    baseline = {label: _shown(row[name]) for name, label in SHOWN_BASELINE.items()}
     course = []
     for month in EDSS_MONTHS:
-        cells = {"Month": str(month), "EDSS": _shown(row[edss_column(month)])}
-        cells["Relapses"] = _shown(row[relapse_column(month)]) if month in RELAPSE_MONTHS else ""
-        cells["Enhancing lesions"] = _shown(row[gd_column(month)]) if month in MRI_MONTHS else ""
-        cells["New T2 lesions"] = _shown(row[new_t2_column(month)]) if month in MRI_MONTHS else ""
-        if any(value for name, value in cells.items() if name != "Month"):
-            course.append(cells)
-    return Card(number, baseline, tuple(course))
+        cells: dict[str, Shown] = {
+            "edss": _shown(row[edss_column(month)]),
+            "relapses": _shown(row[relapse_column(month)]) if month in RELAPSE_MONTHS else None,
+            "gd": _shown(row[gd_column(month)]) if month in MRI_MONTHS else None,
+            "new_t2": _shown(row[new_t2_column(month)]) if month in MRI_MONTHS else None,
+        }
+        if any(value is not None for value in cells.values()):
+            course.append({"month": float(month), **cells})
+    return Card(number, {name: _shown(row[name]) for name in SHOWN_BASELINE}, tuple(course))
 
 
-def _shown(value: object) -> str:
+def _shown(value: object) -> Shown:
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return None
+    return str(value) if isinstance(value, str) else float(value)  # type: ignore[arg-type]  # a number of the table

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,7 @@ def validate(
     seed: int = DEFAULT_SEED,
     jobs: int | None = None,
     checkpoints: Path | None = None,
+    experts: Sequence[Mapping[str, Any]] = (),
     progress: Progress | None = None,
 ) -> ValidationReport:
     """Score a release against its originals and, where they are simulated, against the truth.
@@ -108,6 +109,8 @@ def validate(
     checkpoints : Path, optional
         Folder in which finished sections are kept, so that an interrupted validation goes on where it stopped. They
         count for the same release, originals, seed and mode only, and are removed at the end.
+    experts : sequence of mappings, optional
+        Scores of experts before the blinded questionnaire, ``called`` and ``right`` among their values.
     progress : callable, optional
         Told the share done and the section under way.
 
@@ -115,7 +118,7 @@ def validate(
     -------
     ValidationReport
     """
-    material = gather(release, originals, quick=quick, seed=seed)
+    material = gather(release, originals, quick=quick, seed=seed, experts=experts)
     processes = jobs or os.cpu_count() or 1
     kept = _Checkpoints(checkpoints, _fingerprint(release.version, material))
     told = progress or _silent
@@ -201,7 +204,7 @@ def _comparable(section: Section) -> bool:
 
 
 def _fingerprint(version: str, material: Material) -> str:
-    digest = hashlib.sha256(f"{version} {material.quick} {material.seed}".encode())
+    digest = hashlib.sha256(f"{version} {material.quick} {material.seed} {list(material.experts)}".encode())
     for episodes in (material.original, material.synthetic):
         digest.update(pd.util.hash_pandas_object(episodes.table, index=False).to_numpy().tobytes())
     return digest.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cdss.cli.progress import late_progress_bar
+from cdss.evidence import SCORES_FILE, evidence_folder, expert_scores, keep_score, keep_validation
 from cdss.settings import settings
 from reference_db.errors import InvalidInput, ReleaseNotFound
-from reference_db.files import write_whole
 from reference_db.release import Manifest, Release, active_release, open_release
 from reference_db.warehouse import Warehouse, read_bkp
 
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from validation import ValidationReport
 
 app = typer.Typer()
-
-RESULT_FILE = "validation.json"
-REPORT_FILE = "report.html"
-QUESTIONNAIRE_FILE = "questionnaire.html"
 
 
 @app.command()
@@ -39,26 +36,29 @@ def validate(
     seed: Annotated[int | None, typer.Option(help="Seed of the validation's own draws.", min=0)] = None,
     questionnaire: Annotated[
         bool,
-        typer.Option("--questionnaire", help="Instead, deal records for a blinded expert, half of them synthetic."),
+        typer.Option(
+            "--questionnaire",
+            help="Instead, show a blinded expert 40 records in the viewer, on this machine only, and score the "
+            "calls. Half of the records are synthetic, half are originals.",
+        ),
     ] = False,
-    answers: Annotated[
-        Path | None, typer.Option(help="Instead, score the answers to the questionnaire: a file of that page.")
-    ] = None,
+    port: Annotated[
+        int, typer.Option(help="TCP port of the questionnaire; a free one by default.", min=0, max=65535)
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Score a release against its originals and the truth; writes validation.json and report.html.
 
     An interrupted validation goes on where it stopped. Exits with 1 when a target is missed.
     """
-    from validation import html_report
     from validation import validate as run
     from validation.suite import DEFAULT_SEED
 
     opened = _release(release)
     warehouse = _originals(opened.manifest, originals)
-    folder = to or settings().home / "validation" / opened.version
-    if questionnaire or answers is not None:
-        _questionnaire(opened, warehouse, folder, answers, seed or 0)
+    folder = to or evidence_folder(settings().home, opened.version)
+    if questionnaire:
+        _questionnaire(opened, warehouse, folder, seed=seed, port=port)
         return
     with late_progress_bar("validation") as progress:
         report = run(
@@ -68,50 +68,40 @@ def validate(
             seed=DEFAULT_SEED if seed is None else seed,
             jobs=jobs,
             checkpoints=folder / ("unfinished-quick" if quick else "unfinished"),
+            experts=expert_scores(folder),
             progress=progress,
         )
-    write_whole(folder / RESULT_FILE, json.dumps(report.to_json_dict(), allow_nan=False))
-    write_whole(folder / REPORT_FILE, html_report(report))
+    page = keep_validation(folder, report)
     if as_json:
-        typer.echo(json.dumps(report.summary() | {"folder": str(folder)}, indent=2))
+        typer.echo(json.dumps(report.summary() | {"folder": str(page.parent)}, indent=2))
     else:
         _print(report)
-        typer.echo(f"report: {folder / REPORT_FILE}")
+        typer.echo(f"report: {page}")
     if not report.passed:
         raise typer.Exit(1)
 
 
-def _questionnaire(release: Release, originals: Warehouse, folder: Path, answers: Path | None, seed: int) -> None:
-    """Deal the questionnaire, or score the answers to the one that the same seed deals."""
+def _questionnaire(release: Release, originals: Warehouse, folder: Path, *, seed: int | None, port: int) -> None:
+    """Deal records, and show them to one expert until Ctrl-C."""
+    from cdss.questionnaire import Sitting, serve_questionnaire
     from validation.material import gather
-    from validation.questionnaire import deal, score
-    from validation.report.questionnaire_page import questionnaire_page
+    from validation.questionnaire import deal
 
-    cards, key = deal(gather(release, originals, quick=True, seed=seed), seed=seed)
-    if answers is None:
-        page = folder / QUESTIONNAIRE_FILE
-        write_whole(page, questionnaire_page(cards, release.version))
-        # Half of the records are of patients: for their owner's eyes only.
-        page.chmod(0o600)
-        typer.echo(f"questionnaire: {page}")
-        typer.echo(f"score it with: cdss validate --release {release.version} --answers answers.json --seed {seed}")
-        return
-    found = score(key, _calls(answers))
-    typer.echo(
-        f"{found.right} of {found.called} called right: {found.share:.0%} "
-        f"(95 % interval {found.lower:.0%} to {found.upper:.0%}; "
-        f"a coin does as well with probability {found.p_value:.2g})"
+    # Another sitting sees other records: whoever has been told a score might know some of them again.
+    dealt_with = secrets.randbits(31) if seed is None else seed
+    cards, key = deal(gather(release, originals, quick=True, seed=dealt_with), seed=dealt_with)
+    sitting = Sitting(cards, key, scored=lambda score: keep_score(folder, score, seed=dealt_with))
+    typer.echo("Half of the records are originals: for those who may see them only.", err=True)
+    serve_questionnaire(
+        release,
+        sitting,
+        port=port,
+        started=lambda address: typer.echo(f"Questionnaire   {address}\nStop with Ctrl-C."),
     )
-
-
-def _calls(path: Path) -> dict[int, str]:
-    try:
-        read = json.loads(path.read_text(encoding="utf-8"))
-        return {int(number): str(call) for number, call in read.items()}
-    except (OSError, ValueError, AttributeError) as error:
-        raise InvalidInput.of(
-            "answers", f"{path} cannot be read: it must be the file that the questionnaire's page saves"
-        ) from error
+    if sitting.result is None:
+        typer.echo("Nothing was scored.")
+    else:
+        typer.echo(f"{sitting.result.sentence} Kept in {folder / SCORES_FILE}")
 
 
 def _release(version: str | None) -> Release:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 
 import pytest
 
 from reference_db.errors import InvalidInput
+from validation.discrimination import discrimination
 from validation.material import Material
-from validation.questionnaire import ORIGINAL, SYNTHETIC, deal, score
-from validation.report.questionnaire_page import questionnaire_page
+from validation.questionnaire import COURSE, ORIGINAL, SHOWN_BASELINE, SYNTHETIC, deal, score
 
 
 def test_half_of_the_records_are_synthetic_and_of_the_same_arms(material: Material) -> None:
@@ -18,7 +18,7 @@ def test_half_of_the_records_are_synthetic_and_of_the_same_arms(material: Materi
     assert sorted(key.values()).count(SYNTHETIC) == 20
     treatments = {table: [] for table in (ORIGINAL, SYNTHETIC)}
     for card in cards:
-        treatments[key[card.number]].append(card.baseline["Treatment"])
+        treatments[key[card.number]].append(card.baseline["treatment"])
     assert sorted(treatments[ORIGINAL]) == sorted(treatments[SYNTHETIC])
 
 
@@ -27,14 +27,12 @@ def test_the_same_seed_deals_the_same_records(material: Material) -> None:
     assert deal(material, seed=3) != deal(material, seed=4)
 
 
-def test_the_page_asks_for_every_record_and_gives_nothing_away(material: Material) -> None:
+def test_a_card_gives_neither_its_table_nor_its_source_away(material: Material) -> None:
     cards, _ = deal(material, seed=3)
-    page = questionnaire_page(cards, "r1-0")
-    assert len(re.findall(r'type="radio" name="\d+" value="original"', page)) == 40
-    assert "src=" not in page
-    assert "http" not in page
-    for name in material.original.sources:
-        assert name not in page
+    for card in cards:
+        assert tuple(card.baseline) == SHOWN_BASELINE
+        assert all(tuple(row) == ("month", *COURSE) for row in card.course)
+        assert not set(card.baseline.values()) & set(material.original.sources)
 
 
 @pytest.mark.parametrize(("right", "share"), [(40, 1.0), (20, 0.5), (0, 0.0)])
@@ -56,3 +54,13 @@ def test_answers_that_cannot_be_scored_are_refused(answers: dict[int, str], mess
     key = dict.fromkeys(range(1, 41), ORIGINAL)
     with pytest.raises(InvalidInput, match=message):
         score(key, answers)
+
+
+@pytest.mark.parametrize(("right", "passed"), [(20, "passed"), (27, "failed")])
+def test_experts_who_tell_the_records_fail_the_section(material: Material, right: int, passed: str) -> None:
+    """Two sittings of forty are judged together: 54 right of 80 are more than a coin gives."""
+    asked = replace(material, experts=({"called": 40, "right": right}, {"called": 40, "right": right}))
+    section = discrimination(asked)
+    (judged,) = (one for one in section.checks if one.name == "experts_lower")
+    assert judged.verdict.value == passed
+    assert len(section.tables["experts"]) == 2
