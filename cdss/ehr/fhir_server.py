@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx
+import orjson
 
-from cdss.ehr.elements import Json, objects, text
+from cdss.ehr.elements import Json, first, objects, text
 from cdss.ehr.outgoing import outgoing
 
 SECONDS = 5.0
@@ -18,6 +19,9 @@ SECONDS = 5.0
 
 MOST_PAGES = 50
 LARGEST_ANSWER = 20_000_000
+
+_REFERENCES = ("subject", "medicationReference")
+"""Elements whose references are followed."""
 
 
 class NotHad(Exception):
@@ -109,7 +113,7 @@ class FhirServer:
         if len(answer.content) > LARGEST_ANSWER:
             raise NotHad("the answer of the FHIR server is too large")
         try:
-            document = answer.json()
+            document = orjson.loads(answer.content)
         except ValueError as error:
             raise NotHad("the FHIR server did not answer JSON") from error
         if not isinstance(document, dict) or document.get("resourceType") == "OperationOutcome":
@@ -117,14 +121,40 @@ class FhirServer:
         return document
 
 
-def bundled(bundle: Json) -> list[Json]:
-    """Return the resources in a bundle, without the outcomes that a search may add."""
+def bundled(bundle: Json, *, deepest: int = 3) -> list[Json]:
+    """Return the resources in a bundle, without the outcomes that a search may add.
+
+    The answer to a batch holds bundles again; what is in them is returned too. Generators that know no identifiers
+    yet name a resource by the URN of its entry (``urn:uuid:...``) and refer to it by that: such references are
+    replaced by ``Type/id``, and a resource without an identifier is given that of its entry.
+    """
     found: list[Json] = []
+    names: dict[str, str] = {}
     for entry in objects(bundle.get("entry")):
         resource = entry.get("resource")
-        if isinstance(resource, dict) and resource.get("resourceType") != "OperationOutcome":
-            found.append(resource)
-    return found
+        if not isinstance(resource, dict) or resource.get("resourceType") == "OperationOutcome":
+            continue
+        if resource.get("resourceType") == "Bundle":
+            found += bundled(resource, deepest=deepest - 1) if deepest else []
+            continue
+        name = text(entry.get("fullUrl"))
+        if name.startswith("urn:"):
+            identifier = text(resource.get("id")) or name.rpartition(":")[2]
+            resource = {**resource, "id": identifier}
+            names[name.casefold()] = f"{text(resource.get('resourceType'))}/{identifier}"
+        found.append(resource)
+    return [_resolved(resource, names) for resource in found] if names else found
+
+
+def _resolved(resource: Json, names: Mapping[str, str]) -> Json:
+    """Return a resource that refers to others of its bundle by type and identifier."""
+    resolved = dict(resource)
+    for element in _REFERENCES:
+        reference = first(resource.get(element))
+        named = names.get(text(reference.get("reference")).casefold())
+        if named is not None:
+            resolved[element] = {**reference, "reference": named}
+    return resolved
 
 
 def next_page(bundle: Json) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import jwt
+import orjson
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
@@ -99,6 +100,7 @@ async def _fetch(url: str) -> object:
             answer = await client.get(url, headers={"Accept": "application/json"})
         if answer.status_code != httpx.codes.OK or len(answer.content) > LARGEST_KEY_SET:
             raise KeyNotFound
-        return answer.json()
+        found: object = orjson.loads(answer.content)
     except (httpx.HTTPError, ValueError) as error:
         raise KeyNotFound from error
+    return found

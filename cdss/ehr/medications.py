@@ -145,12 +145,16 @@ def read_medications(
     """Return the strongest treatment taken so far.
 
     ``none`` needs a record of medication that names no treatment of multiple sclerosis; without any medication at
-    all, nothing is known.
+    all, or with one whose substance is not said (a reference that leads nowhere), nothing is known.
     """
     efficacies: list[PriorTreatment] = []
-    others = 0
+    others = unsaid = 0
     for medication in medications:
         taken = treatment_of(medication, library, report)
+        if taken is None and not _says_something(medication, library):
+            unsaid += 1
+            report.ignored("prior_treatment", medication, "does not say of what substance, or where that is not sent")
+            continue
         if taken is None:
             others += 1
             report.passed_over(medication)
@@ -163,12 +167,17 @@ def read_medications(
         efficacies.append(taken.efficacy)
     if efficacies:
         return max(efficacies, key=list(PriorTreatment).index)
-    if others:
+    if others and not unsaid:
         report.ambiguous(
             "prior_treatment", {}, f"taken as none: {others} medications are recorded, none for multiple sclerosis"
         )
         return PriorTreatment.NONE
     return None
+
+
+def _says_something(medication: Json, library: Mapping[str, Json]) -> bool:
+    concepts = _concepts(medication, library)
+    return any(codings(concept) or words(concept) for concept in concepts)
 
 
 def _not_taken(medication: Json, today: date) -> str:

@@ -25,8 +25,11 @@ CURRENT: Mapping[str, int] = {
 """Months after which a value no longer describes the patient of today."""
 
 _REJECTED = frozenset({"entered-in-error", "cancelled", "registered", "unknown"})
-_UNITS = re.compile(r"|1|#|n|/10|\{[^}]*\}|.*\b(score|edss|points?|pts|lesions?|counts?|relapses?|number)\b.*")
-"""Units of scores and counts: none, one, a UCUM annotation, or words for it; anything else is another quantity."""
+_UNITS = re.compile(
+    r"|1|#|n|/10|\{[^}]*\}|(?!.*\b(?!10?\b)\d).*\b(score|edss|points?|pts|lesions?|counts?|relapses?|number)\b.*"
+)
+"""Units of scores and counts: none, one, a UCUM annotation, or words for it; anything else is another quantity,
+and so are points out of another number than ten."""
 
 _EDSS_WORDS = re.compile(r"\b(edss|expanded disability status|kurtzke)\b")
 _NOT_EDSS_WORDS = re.compile(

@@ -118,10 +118,18 @@ def _once(resources: Iterable[Json]) -> Iterator[Json]:
     for resource in resources:
         identifier = text(resource.get("id"))
         before = seen.setdefault((text(resource.get("resourceType")), identifier), [])
-        if identifier and any(resource is one or resource == one for one in before[:FEW]):
+        if identifier and any(_same(resource, one) for one in before[:FEW]):
             continue
         before.append(resource)
         yield resource
+
+
+def _same(one: Json, other: Json) -> bool:
+    try:
+        return one is other or one == other
+    except RecursionError:
+        # Nested deeper than can be compared: both are read.
+        return False
 
 
 def _subject(patients: Sequence[Json], report: MappingReport) -> Json:
@@ -140,6 +148,8 @@ def _of_subject(resources: Sequence[Json], subject: Json, report: MappingReport)
     for resource in resources:
         about = text(first(resource.get("subject")).get("reference")).split("/_history/")[0]
         kind, _, other = "/".join(about.split("/")[-2:]).partition("/")
+        if about.startswith("urn:"):
+            kind, other = "Patient", about.rpartition(":")[2]
         if identifier and kind == "Patient" and other != identifier:
             report.ignored("patient", resource, "it is about another patient")
         else:

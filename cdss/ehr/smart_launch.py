@@ -19,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 import jwt
+import orjson
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -168,7 +169,7 @@ async def _json(method: str, url: str, form: dict[str, str] | None = None) -> di
     try:
         async with outgoing(seconds=10) as client:
             answer = await client.request(method, url, data=form, headers={"Accept": "application/json"})
-        document = answer.json() if answer.status_code == httpx.codes.OK else None
+        document = orjson.loads(answer.content) if answer.status_code == httpx.codes.OK else None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise LaunchFailed("The record system cannot be reached.") from error
     if not isinstance(document, dict):

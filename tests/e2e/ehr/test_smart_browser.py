@@ -43,6 +43,21 @@ def test_an_ehr_launch_opens_the_viewer_on_the_patient(page: Page, trusting: Ser
     page.wait_for_selector("#figure-edss .js-plotly-plot", timeout=60_000)
 
 
+def test_what_carried_the_patient_leaves_the_address_and_opens_nothing_again(
+    page: Page, trusting: Server, clinic: Clinic
+) -> None:
+    carried: list[str] = []
+    page.on("response", lambda response: carried.append(response.headers.get("location", "")))
+    launched(page, trusting, "/smart/launch", iss=clinic.fhir, launch=clinic.launch("p1"))
+    assert float(shown_edss(page)) == 2.5
+    page.wait_for_function("window.location.hash === ''")
+    (address,) = [location for location in carried if "#patient=" in location]
+    page.goto("about:blank")
+    page.goto(f"{trusting.address}{address}")
+    assert shown_edss(page) == ""
+    page.wait_for_selector("[role=alert]:has-text('link')")
+
+
 def test_a_standalone_launch_opens_the_viewer_on_the_patient_that_is_chosen(
     page: Page, trusting: Server, clinic: Clinic
 ) -> None:
