@@ -1,4 +1,4 @@
-"""Commands of the clinical evaluation: design, open, rehearse, monitor, close, report, export."""
+"""Commands of the clinical evaluation: design, open, rehearse, monitor, close, verify, report."""
 
 from __future__ import annotations
 
@@ -248,36 +248,6 @@ def report(
         page = trial_report(conduct, code, seed=seed)
     _write(to, page.encode())
     typer.echo(f"{to} written")
-
-
-@evaluation.command()
-def export(
-    code: _Code,
-    to: Annotated[Path, typer.Option(help="Folder to make.")],
-    seed: _Seed = 1,
-) -> None:
-    """Write SDTM-like tables of anonymous avatars of the patients; exits with 1 when a privacy target is missed."""
-    import numpy as np
-
-    from cdss.evaluation.anonymous import anonymous_trial, csv_files
-    from cdss.evaluation.collection import collect
-    from cdss.evaluation.sdtm import sdtm_tables
-
-    with _conduct("export", code) as conduct, late_progress_bar("export") as progress:
-        _, planned = conduct.trial(code)
-        progress(0.1, "avatars and their privacy")
-        made = anonymous_trial(collect(conduct.database, planned), rng=np.random.default_rng(seed))
-    if not made.assessment.passed:
-        typer.echo("nothing was written, a privacy target was missed:", err=True)
-        for failure in made.assessment.failures:
-            typer.echo(f"  {failure}", err=True)
-        raise typer.Exit(1)
-    if to.exists():
-        raise InvalidInput.of("to", f"{to} exists already: choose another name")
-    to.mkdir(parents=True)
-    for name, content in csv_files(sdtm_tables(planned, made.data)).items():
-        _write(to / name, content)
-    typer.echo(f"{len(made.data)} anonymous patients written to {to}")
 
 
 @evaluation.command("file")

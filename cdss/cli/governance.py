@@ -45,7 +45,10 @@ def request(
     purpose: Annotated[Purpose, typer.Option(help="Why the data set leaves; it decides its shape.")],
     recipient: Annotated[str, typer.Option(help="To whom it goes.")],
     reason: Annotated[str, typer.Option(help="What for.")],
-    release: Annotated[str | None, typer.Option(help="Version; the active one by default.")] = None,
+    release: Annotated[
+        str | None,
+        typer.Option("--release", "--trial", help="Version, the active one by default; or code of a closed trial."),
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Patients (N' < N) or avatars per original (1-X).")] = None,
     name: _Name = None,
 ) -> None:
@@ -53,6 +56,8 @@ def request(
     from cdss.exports import State
 
     chosen = release
+    if chosen is None and purpose is Purpose.TRIAL:
+        raise InvalidInput.of("trial", "name the closed trial", "as `cdss evaluation list` prints it")
     if chosen is None:
         active = active_release(settings().releases)
         if active is None:

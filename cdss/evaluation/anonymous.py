@@ -1,4 +1,4 @@
-"""The gate through which a trial's data leave without being personal: avatars, measured, or nothing.
+"""A trial's data without the persons: avatars of its patients, measured.
 
 The same method and the same targets as for a release of the reference database: one avatar per patient within each
 arm, then the distance metrics and attacks. When a target is missed, nothing is given out.
@@ -6,11 +6,9 @@ arm, then the distance metrics and attacks. When a target is missed, nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from cdss.evaluation.dataset import COLUMNS, TrialData
 from reference_db.avatar import avatarize
@@ -53,7 +51,8 @@ def anonymous_trial(data: TrialData, *, rng: np.random.Generator) -> AnonymousTr
     InvalidInput
         If there are too few patients.
     """
-    original = data.table[[name for name in COLUMNS if name not in IDENTIFYING]]
+    kept = data.table[data.table["age"].notna()]  # of a patient whose data were erased there is nothing to replace
+    original = kept[[name for name in COLUMNS if name not in IDENTIFYING]]
     original = original.dropna(how="all", axis=1).reset_index(drop=True)
     if len(original) < FEWEST or original["arm"].value_counts().min() < FEWEST // 3:
         raise InvalidInput.of(
@@ -77,8 +76,3 @@ def anonymous_trial(data: TrialData, *, rng: np.random.Generator) -> AnonymousTr
         withdrawn=False,
     )
     return AnonymousTrial(TrialData(table.reindex(columns=list(COLUMNS)), data.screening), assessment)
-
-
-def csv_files(tables: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
-    """Return each table as CSV in UTF-8, by file name."""
-    return {f"{name.lower()}.csv": table.to_csv(index=False).encode() for name, table in tables.items()}

@@ -15,21 +15,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cdss.errors import NotAllowed, NotFound
+from cdss.evaluation.export import prepare_trial_export, require_closed
 from cdss.exports.request import ExportEvent, ExportRequest
 from cdss.exports.states import By, State, transition
 from cdss.persistence import Database
 from cdss.security.roles import Caller, Permission
 from cdss.settings import Settings
 from reference_db.errors import FieldProblem, InvalidInput, ReleaseCorrupted, ReleaseError
-from reference_db.files import sha256
 from reference_db.release import open_release
 from reference_db.release.export import (
-    DATA_FILE,
     EarlierExport,
     ExportCheck,
     Prepared,
     Purpose,
     check_size,
+    data_digest,
     prepare_export,
     write_export,
 )
@@ -79,15 +79,14 @@ class ExportDesk:
         ]
         if problems:
             raise InvalidInput(problems)
-        opened = open_release(self._release_path(release))
-        check_size(purpose, size, len(opened.episodes))
+        version = self._subject(purpose, release, size)
         now = _now()
         filed = ExportRequest(
             identifier=f"x{secrets.token_hex(5)}",
             created=now,
             requester=caller.identifier,
             purpose=purpose.value,
-            release=opened.version,
+            release=version,
             size=size,
             recipient=recipient.strip(),
             reason=reason.strip(),
@@ -245,6 +244,16 @@ class ExportDesk:
             query = select(ExportEvent).where(ExportEvent.request == identifier).order_by(ExportEvent.number)
             return session.scalars(query).all()
 
+    def _subject(self, purpose: Purpose, release: str, size: int | None) -> str:
+        """Return what is asked for, once it is sure that it can be: a release, or a closed trial."""
+        if purpose is Purpose.TRIAL:
+            require_closed(self._database, release)
+            check_size(purpose, size, 0)
+            return release
+        opened = open_release(self._release_path(release))
+        check_size(purpose, size, len(opened.episodes))
+        return opened.version
+
     def _release_path(self, version: str) -> Path:
         releases = self._settings.releases
         if version not in {path.name for path in releases.glob("r*-*")}:
@@ -253,32 +262,41 @@ class ExportDesk:
 
     def _prepared(self, filed: ExportRequest) -> Prepared:
         """Make the data set; a release that may not be used any more is a failed check, not an accident."""
+        if filed.purpose == Purpose.TRIAL:
+            of_trial = [other for other in self._counted(filed) if other.release == filed.release]
+            earlier = {other.identifier: other.sha256 for other in of_trial}
+            return prepare_trial_export(self._database, filed.release, earlier=earlier)
         try:
             return prepare_export(
                 self._settings.home,
                 open_release(self._release_path(filed.release)),
                 purpose=Purpose(filed.purpose),
                 size=filed.size,
-                earlier=self._earlier(filed.identifier),
+                earlier=[
+                    EarlierExport(other.identifier, other.release, Purpose(other.purpose), other.size)
+                    for other in self._counted(filed)
+                ],
             )
         except (ReleaseError, InvalidInput) as error:
             reason = str(error).replace(str(self._settings.home), "CDSS_HOME")
             return Prepared(pd.DataFrame(), None, (ExportCheck("release assessment", False, reason),))
 
-    def _earlier(self, identifier: str) -> list[EarlierExport]:
-        query = select(ExportRequest).where(ExportRequest.state.in_(_COUNTED), ExportRequest.identifier != identifier)
+    def _counted(self, filed: ExportRequest) -> Sequence[ExportRequest]:
+        """Return the exports, of a trial for a trial and of releases for a release, that have left or may leave."""
+        query = select(ExportRequest).where(
+            ExportRequest.state.in_(_COUNTED),
+            ExportRequest.identifier != filed.identifier,
+            (ExportRequest.purpose == Purpose.TRIAL.value) == (filed.purpose == Purpose.TRIAL.value),
+        )
         with self._database.reading() as session:
-            return [
-                EarlierExport(other.identifier, other.release, Purpose(other.purpose), other.size)
-                for other in session.scalars(query.order_by(ExportRequest.created))
-            ]
+            return session.scalars(query.order_by(ExportRequest.created)).all()
 
     def _locked(self, session: Session, identifier: str) -> ExportRequest:
         return _found(session.get(ExportRequest, identifier, with_for_update=True))
 
     def _verify_data(self, filed: ExportRequest) -> None:
-        path = self._folder / filed.identifier / DATA_FILE
-        if not path.is_file() or sha256(path) != filed.sha256:
+        folder = self._folder / filed.identifier
+        if not folder.is_dir() or data_digest(folder) != filed.sha256:
             raise ReleaseCorrupted(
                 f"the data of export {filed.identifier} are not those that were checked: cancel it"
             )

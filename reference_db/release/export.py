@@ -6,9 +6,10 @@ avatars of the same originals, assessed anew. A request is decided elsewhere; he
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ class Purpose(StrEnum):
     SOFTWARE_TESTING = "software-testing"
     ARCHIVE = "archive"
     AUGMENTATION = "augmentation"
+    TRIAL = "trial"
 
 
 class Shape(StrEnum):
@@ -57,6 +59,7 @@ SHAPES: Mapping[Purpose, Shape] = {
     Purpose.SOFTWARE_TESTING: Shape.FEWER,
     Purpose.ARCHIVE: Shape.AS_MANY,
     Purpose.AUGMENTATION: Shape.MORE,
+    Purpose.TRIAL: Shape.AS_MANY,
 }
 """A purpose has one shape."""
 
@@ -89,11 +92,14 @@ class Prepared:
     rows : ndarray of int or None
         The rows of the release that they are; None when they were made for this export.
     checks : tuple of ExportCheck
+    files : mapping of str to bytes
+        What is written instead of the table, by file name, where the data set is not one table of episodes.
     """
 
     table: pd.DataFrame
     rows: NDArray[np.intp] | None
     checks: tuple[ExportCheck, ...]
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -215,8 +221,12 @@ def write_export(exports: Path, identifier: str, prepared: Prepared, description
     target = exports / identifier
     try:
         with unfinished_folder(exports) as folder:
-            write_table(prepared.table, folder / DATA_FILE)
-            digest = hashes(folder, leave_out=DESCRIPTION_FILE)[DATA_FILE]
+            if prepared.files:
+                for name, data in prepared.files.items():
+                    (folder / name).write_bytes(data)
+            else:
+                write_table(prepared.table, folder / DATA_FILE)
+            digest = data_digest(folder)
             content = {
                 **description,
                 "rows": len(prepared.table),
@@ -229,6 +239,19 @@ def write_export(exports: Path, identifier: str, prepared: Prepared, description
     except OSError as error:
         raise BuildError(f"the export could not be written: {error.strerror}") from error
     return digest
+
+
+def data_digest(folder: Path) -> str:
+    """Return the SHA-256 of the data in the folder of an export."""
+    return files_digest(hashes(folder, leave_out=DESCRIPTION_FILE))
+
+
+def files_digest(digests: Mapping[str, str]) -> str:
+    """Return one SHA-256 for several files: that of a single file, or of the list of their names and digests."""
+    if len(digests) == 1:
+        return next(iter(digests.values()))
+    listed = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
+    return hashlib.sha256(listed.encode()).hexdigest()
 
 
 def _small_cells(table: pd.DataFrame) -> ExportCheck:
@@ -286,16 +309,25 @@ def _originals_of(manifest: Manifest) -> tuple[object, ...]:
 
 
 def _acro(table: pd.DataFrame) -> ExportCheck:
-    """Have the checker of research data services look at the table that describes the data set."""
+    # One row per treatment that a source has: one that a trial never had is no secret, and would count as small.
+    return acro_check(table["source"] + ", " + table["treatment"])
+
+
+def acro_check(groups: pd.Series) -> ExportCheck:
+    """Have the checker of research data services look at the table that describes a data set.
+
+    Parameters
+    ----------
+    groups : Series of str
+        The group of each patient.
+    """
     import logging
 
     from acro import ACRO  # type: ignore[import-untyped]  # it publishes no types
 
     logging.getLogger("acro").setLevel(logging.ERROR)
     checker = ACRO(suppress=False)
-    # One row per treatment that a source has: one that a trial never had is no secret, and would count as small.
-    groups = (table["source"] + ", " + table["treatment"]).rename("group")
-    checker.crosstab(groups, pd.Series("patients", index=table.index, name="counted"))
+    checker.crosstab(groups.rename("group"), pd.Series("patients", index=groups.index, name="counted"))
     (output,) = checker.results.results.values()
     failed = output.status == "fail"
     return ExportCheck("acro", not failed, "a group is too small to be shown" if failed else "nothing to suppress")
