@@ -7,6 +7,7 @@ interface it would turn every 404 into a 200.
 from __future__ import annotations
 
 from functools import partial
+from html import escape
 from http import HTTPStatus
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,7 @@ from cdss.settings import Settings
 from reference_db.errors import ReleaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -61,9 +62,10 @@ Research prototype: descriptive, not causal; not a medical device. Nothing that 
 _LANDING = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Patients of reference in multiple sclerosis</title>
-<style>body{{font:16px/1.6 system-ui,sans-serif;max-width:42rem;margin:4rem auto;padding:0 1rem}}</style>
+<style>body{{font:16px/1.6 system-ui,sans-serif;max-width:42rem;margin:4rem auto;padding:0 1rem}}
+.sandbox{{border:3px solid #b3261e;background:#fdecea;color:#410e0b;padding:.2rem 1rem}}</style>
 <main><h1>Patients of reference in multiple sclerosis</h1>
-<p>What became of the patients most like this one under each treatment, from an anonymous synthetic reference
+{sandbox}<p>What became of the patients most like this one under each treatment, from an anonymous synthetic reference
 database, with honest uncertainty.</p>
 <ul><li><a href="/viewer/">Open the viewer</a></li><li><a href="/docs">HTTP interface</a></li>
 <li><a href="/exports">Exports of anonymous data</a></li>
@@ -111,13 +113,25 @@ def create_interface(
 
     @app.get("/", include_in_schema=False)
     def landing() -> HTMLResponse:
-        return HTMLResponse(_LANDING.format(version=__version__))
+        trusted = app.state.doors.configuration.trusted_in_words()
+        return HTMLResponse(_LANDING.format(version=__version__, sandbox=_sandbox(trusted)))
 
     @app.get("/viewer", include_in_schema=False)
     def to_viewer() -> RedirectResponse:
         return RedirectResponse(VIEWER)
 
     return app
+
+
+def _sandbox(trusted: Sequence[str]) -> str:
+    """Return the warning of a service that lets in more than its partners; empty when it does not."""
+    if not trusted:
+        return ""
+    rows = "".join(f"<li>{escape(each)}</li>" for each in trusted)
+    return (
+        '<section class="sandbox" role="alert"><p><strong>Sandbox (profile dev): never with a real record.</strong> '
+        f"This service lets in, beyond its partners:</p><ul>{rows}</ul></section>"
+    )
 
 
 def _describe(app: FastAPI) -> None:
@@ -196,6 +210,12 @@ class Service:
     def settings(self) -> Settings:
         """Settings of the installation."""
         return self._reference.settings
+
+    @property
+    def trusts_unproven(self) -> Sequence[str]:
+        """What a sandbox lets in beyond its partners, in words; empty for any other service."""
+        trusted: Sequence[str] = self._interface.state.doors.configuration.trusted_in_words()
+        return trusted
 
     def release_version(self) -> str:
         """Return the version that is served; empty when none is."""

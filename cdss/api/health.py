@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -36,9 +36,14 @@ def metrics(request: Request) -> PlainTextResponse:
 
 @router.get("/readyz", responses={503: {"description": "What is missing, with the reason."}})
 def ready(
-    reference: Annotated[Reference, Depends(reference)], database: Annotated[Database, Depends(database)]
+    request: Request,
+    reference: Annotated[Reference, Depends(reference)],
+    database: Annotated[Database, Depends(database)],
 ) -> JSONResponse:
-    """Answer 200 when projections can be made and recorded; 503 with the reason otherwise."""
+    """Answer 200 when projections can be made and recorded; 503 with the reason otherwise.
+
+    A sandbox names what it trusts beyond its partners under ``trusts_unproven``.
+    """
     try:
         release = reference.projector().release
         reference.check()
@@ -47,11 +52,11 @@ def ready(
         # Where the folders are is nobody's business.
         reason = str(error).replace(str(reference.settings.home), "CDSS_HOME")
         return JSONResponse({"status": "not ready", "reason": reason}, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
-    return JSONResponse(
-        {
-            "status": "ready",
-            "release": release.version,
-            "patients": len(release.episodes),
-            "database": database.name,
-        }
-    )
+    state: dict[str, Any] = {
+        "status": "ready",
+        "release": release.version,
+        "patients": len(release.episodes),
+        "database": database.name,
+    }
+    trusted = request.app.state.doors.configuration.trusted_in_words()
+    return JSONResponse({**state, "trusts_unproven": list(trusted)} if trusted else state)

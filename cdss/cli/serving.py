@@ -99,7 +99,10 @@ def _answer(chosen: Settings) -> None:
         typer.echo(f"{error}\nServing without a release; {address}/readyz says when one can be used.", err=True)
     typer.echo(f"Viewer          {address}/viewer/\nHTTP interface  {address}/docs")
     reached = "this machine only (loopback), without a login" if not chosen.login_required else "callers with a login"
-    typer.echo(f"Reached by      {reached}\nStop with Ctrl-C.")
+    typer.echo(f"Reached by      {reached}")
+    if service.trusts_unproven:
+        typer.echo(f"SANDBOX (profile dev), never with a real record. Lets in: {'; '.join(service.trusts_unproven)}")
+    typer.echo("Stop with Ctrl-C.")
     server = uvicorn.Config(
         service,
         host=chosen.host,

@@ -69,3 +69,17 @@ def test_measures_are_told(serve: Serve) -> None:
     assert 'cdss_releases{status="usable"} 1.0' in text
     assert "cdss_request_seconds_bucket" in text
     assert "cdss_patients_of_reference_count" in text or "cdss_refusals_total" in text
+
+
+def test_a_sandbox_says_so_wherever_one_looks_and_nobody_else_does(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ordinary = serve()
+    assert "trusts_unproven" not in ordinary.get("/readyz").json()
+    assert "Sandbox" not in ordinary.get("/").text
+    monkeypatch.setenv("CDSS_EHR_PROFILE", "dev")
+    sandbox = serve()
+    trusted = sandbox.get("/readyz").json()["trusts_unproven"]
+    assert "CDS Hooks calls without a token" in trusted
+    page = sandbox.get("/").text
+    assert all(each in page for each in ["Sandbox", *trusted])
