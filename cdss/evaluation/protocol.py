@@ -17,6 +17,7 @@ import orjson
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cdss.evaluation.instruments import instrument
 from reference_db.errors import FieldProblem, InvalidInput
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$", description="Lower-case letters, digits, - and _.")]
@@ -120,6 +121,13 @@ class Allocation(_Part):
         return self
 
 
+class Wording(_Part):
+    """The authorised wording of an instrument in one language, as its rights holder gives it."""
+
+    items: tuple[Text, ...]
+    anchors: tuple[Text, ...] = Field(description="Of the responses, from the lowest value to the highest.")
+
+
 class ScheduledInstrument(_Part):
     """An instrument and who fills it in when."""
 
@@ -127,6 +135,20 @@ class ScheduledInstrument(_Part):
     respondent: Literal["patient", "neurologist"]
     moments: tuple[Literal["before", "after"], ...] = Field(min_length=1, description="Around the consultation.")
     arms: tuple[Arm, ...] = (Arm.USE, Arm.USUAL)
+    wording: dict[Literal["en", "fr"], Wording] = Field(
+        default={}, description="Authorised wording by language; without it forms show paraphrases, for rehearsals."
+    )
+
+    @model_validator(mode="after")
+    def _wording_is_whole(self) -> ScheduledInstrument:
+        known = instrument(self.code)
+        scale = known.highest - known.lowest + 1
+        for language, words in self.wording.items():
+            if (len(words.items), len(words.anchors)) != (known.length, scale):
+                raise ValueError(
+                    f"the {language} wording of {self.code} must have {known.length} items and {scale} anchors"
+                )
+        return self
 
 
 class Endpoint(_Part):
@@ -260,6 +282,12 @@ class Protocol(_Part):
             faults.append("two endpoints have the same name")
         if len({(i.code, i.respondent) for i in self.instruments}) != len(self.instruments):
             faults.append("an instrument is scheduled twice for the same respondent")
+        faults += [
+            f"{i.code} has no wording in {language}, a language of the consent"
+            for i in self.instruments
+            for language in (self.consent.languages if i.wording else ())
+            if language not in i.wording
+        ]
         after = {i.code for i in self.instruments if "after" in i.moments and set(i.arms) == set(Arm)}
         needed = {Measure.DECISIONAL_CONFLICT: "DCS", Measure.SHARED_DECISION: "SDM-Q-9"}
         faults += [
@@ -305,8 +333,13 @@ class Protocol(_Part):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the content: two protocols with the same digest are the same protocol."""
-        return hashlib.sha256(orjson.dumps(self.document(), option=orjson.OPT_SORT_KEYS)).hexdigest()
+        """SHA-256 of the content: two protocols with the same digest are the same protocol.
+
+        Fields at their default are left out, so that a later version of this software, with more fields, still gives
+        the digest that an open trial was committed to. For that the defaults of a form's version never change.
+        """
+        content = self.model_dump(mode="json", exclude_defaults=True)
+        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def parse_protocol(document: object) -> Protocol:

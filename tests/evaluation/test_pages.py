@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import escape
 
 import pytest
 
@@ -11,10 +12,13 @@ from cdss.app import Service
 from cdss.evaluation.conduct import Conduct
 from cdss.evaluation.examples import example_protocol
 from cdss.evaluation.instruments import instrument
+from cdss.evaluation.pages import ParticipantPage, participant_page
+from cdss.evaluation.pages import words as say_words
 from cdss.evaluation.pages.frame import catalogues
 from cdss.persistence import open_database
 from cdss.settings import Settings
 from tests.client import TestClient
+from tests.evaluation.conftest import protocol_with
 
 SAME_IN_BOTH = {
     *("participant", "arm", "edss", "incidents"),
@@ -177,3 +181,21 @@ def test_forms_show_every_item_and_say_that_they_are_paraphrases(browser: TestCl
 def test_a_stranger_and_an_unknown_step_are_refused(browser: TestClient) -> None:
     assert browser.get("/evaluation/participants/0000000000000000").status_code == 404
     assert browser.post("/evaluation/participants/0000000000000000/erase", data={}).status_code == 404
+
+
+def test_a_form_shows_the_authorised_wording_where_the_protocol_has_it() -> None:
+    words = {
+        "items": [f"statement {i}" for i in range(1, 17)],
+        "anchors": ["never", "seldom", "at times", "often", "all"],
+    }
+    scheduled = {"code": "DCS", "respondent": "patient", "moments": ["before", "after"], "wording": {"en": words}}
+    protocol = protocol_with(
+        instruments=[scheduled, {"code": "SDM-Q-9", "respondent": "patient", "moments": ["after"]}],
+        consent={"languages": ["en"]},
+    )
+    known = ParticipantPage("0" * 16, protocol, None, answered={}, events=frozenset())
+    shown = participant_page(say_words("en"), known)
+    assert all(escape(text) in shown for text in (*words["items"], *words["anchors"]))
+    assert instrument("DCS").items["en"][0] not in shown
+    assert "paraphrases" not in shown
+    assert "0272989X9501500105" in shown  # who uses it must cite it

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cdss.evaluation.examples import example_protocol, example_text
-from cdss.evaluation.protocol import Arm, Randomisation, read_protocol
+from cdss.evaluation.protocol import Arm, Randomisation, parse_protocol, read_protocol
 from reference_db.errors import InvalidInput
 from tests.evaluation.conftest import protocol_with
 
@@ -22,6 +22,27 @@ def test_the_example_is_a_protocol(tmp_path: Path) -> None:
 def test_the_digest_follows_the_content() -> None:
     assert protocol_with().digest == example_protocol().digest
     assert protocol_with(sample_size=401).digest != example_protocol().digest
+
+
+def test_the_digest_of_an_open_trial_outlives_new_fields_of_the_form() -> None:
+    """The allocation is made again from it: what a stored document does not say must not change it."""
+    stored = example_protocol().document()
+    for scheduled in stored["instruments"]:
+        assert scheduled.pop("wording") == {}
+    assert parse_protocol(stored).digest == example_protocol().digest
+
+
+def with_wording(items: int, anchors: int = 5, languages: tuple[str, ...] = ("en", "fr")) -> list[dict[str, object]]:
+    words = {"items": [f"item {i}" for i in range(items)], "anchors": [f"anchor {i}" for i in range(anchors)]}
+    moments = {"respondent": "patient", "moments": ["before", "after"]}
+    shared = {"code": "SDM-Q-9", "respondent": "patient", "moments": ["after"]}
+    return [{"code": "DCS", **moments, "wording": dict.fromkeys(languages, words)}, shared]
+
+
+def test_authorised_wording_belongs_to_the_protocol() -> None:
+    protocol = protocol_with(instruments=with_wording(16))
+    assert protocol.instruments[0].wording["fr"].items[15] == "item 15"
+    assert protocol.digest != protocol_with(instruments=with_wording(16)[1:] + with_wording(16)[:1]).digest
 
 
 @pytest.mark.parametrize(
@@ -50,6 +71,9 @@ def test_the_digest_follows_the_content() -> None:
             },
             "stratify by less",
         ),
+        ({"instruments": with_wording(15)}, "16 items and 5 anchors"),
+        ({"instruments": with_wording(16, 4)}, "16 items and 5 anchors"),
+        ({"instruments": with_wording(16, languages=("en",))}, "no wording in fr"),
         ({"sample_size": 1}, "greater than or equal to 4"),
         ({"unheard_of": 1}, "Extra inputs"),
     ],

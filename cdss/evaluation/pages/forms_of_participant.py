@@ -110,9 +110,10 @@ def _decided(say: Words, url: str, *, decided: bool) -> str:
 
 def _questionnaire(say: Words, scheduled: ScheduledInstrument, moment: str, url: str) -> str:
     chosen = instrument(scheduled.code)
+    authorised = scheduled.wording.get("fr" if say.language == "fr" else "en")
+    anchors = authorised.anchors if authorised else chosen.anchors[say.language]
     items = []
-    anchors = chosen.anchors[say.language]
-    for number, item in enumerate(chosen.items[say.language], start=1):
+    for number, item in enumerate(authorised.items if authorised else chosen.items[say.language], start=1):
         options = "".join(
             f'<label><input type="radio" name="item{number}" value="{value}"> {escape(anchor)}</label> '
             for value, anchor in zip(range(chosen.lowest, chosen.highest + 1), anchors, strict=True)
@@ -123,7 +124,7 @@ def _questionnaire(say: Words, scheduled: ScheduledInstrument, moment: str, url:
         f'<input type="hidden" name="{name}" value="{escape(value)}">'
         for name, value in (("instrument", scheduled.code), ("respondent", scheduled.respondent), ("moment", moment))
     )
-    note = say("paraphrase", wording=chosen.wording)
+    note = escape(chosen.source) if authorised else say("paraphrase", wording=chosen.wording)
     head = f"<h3>{escape(chosen.names[say.language])}, {say(f'by_{scheduled.respondent}')}</h3>"
     return (
         head

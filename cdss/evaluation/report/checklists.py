@@ -91,7 +91,9 @@ def _answer(source: str, protocol: Protocol, figures: Mapping[str, str]) -> str:
         "endpoints": "; ".join(f"{e.name} ({e.role}, {e.kind.value.replace('_', ' ')})" for e in protocol.endpoints)
         + ".",
         "instruments": "; ".join(
-            f"{i.code} by the {i.respondent} {' and '.join(i.moments)} the consultation" for i in protocol.instruments
+            f"{i.code} by the {i.respondent} {' and '.join(i.moments)} the consultation"
+            f" ({'authorised wording' if i.wording else 'paraphrased: not a validated use of the instrument'})"
+            for i in protocol.instruments
         )
         + ".",
         "analysis": f"Intention to treat; {protocol.analysis.primary_model} model for the primary endpoint, "

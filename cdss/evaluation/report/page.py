@@ -38,6 +38,7 @@ _LABELS = {
     "prior_treatment": "Strongest treatment before",
     "dcs_before": "Decisional Conflict Scale before",
 }
+_CONDUCT = ("exposure", "choices", "minutes", "usability", "deviations", "adverse", "deficiencies")
 _CATEGORIES = ["sex", "phenotype", "prior_treatment"]
 
 
@@ -108,7 +109,7 @@ def render_report(
         "<h2>Missing outcomes</h2>",
         _missing(analysis, alpha),
         "<h2>Conduct</h2>",
-        *(paragraph(figures[name]) for name in ("exposure", "choices", "minutes", "usability", "deviations")),
+        *(paragraph(figures[name]) for name in _CONDUCT),
         *(_checklist(name, protocol, figures) for name in checklist_names()),
     ]
     title = escape(f"Report of trial {protocol.code}")
@@ -265,7 +266,8 @@ def _figures(
     return {
         "baseline": "See the table of patients at baseline.",
         "users": f"{data.table['cluster'].nunique()} neurologists, see the flow of patients.",
-        "exposure": f"{used} consultations were allocated to the tool, {len(data) - used} to usual.",
+        "exposure": f"{used} consultations were allocated to the tool, {len(data) - used} to usual; "
+        f"the tool was opened in {monitoring.opened} of the former.",
         "choices": f"The treatment decided on differed from the one considered before in {of(share, Arm.USE, 100)} % "
         f"of consultations with the tool and {of(share, Arm.USUAL, 100)} % as usual.",
         "minutes": f"Consultations took {of(minutes, Arm.USE)} minutes on average with the tool and "
@@ -273,6 +275,9 @@ def _figures(
         "usability": f"System Usability Scale of the neurologists: mean {mean_sus} ({len(sus)} questionnaires).",
         "deviations": f"The tool was used in {monitoring.deviations} consultations allocated to usual; "
         f"{monitoring.incomplete_consultations} consultations have no decision recorded.",
+        "adverse": f"{monitoring.incidents['adverse event']} adverse events were reported.",
+        "deficiencies": f"{monitoring.incidents['device deficiency']} deficiencies of the tool were reported; "
+        f"{monitoring.incidents['serious']} reports in all were serious.",
         "primary": f"{analysis.primary.endpoint.name}: {effect_text(analysis.primary.effect, alpha=alpha)}.",
         "secondary": "; ".join(secondary(a) for a in analysis.secondary if a.endpoint.measure in set(Measure)) + ".",
         "releases": f"Releases served at allocation: {', '.join(releases)}."
