@@ -6,13 +6,19 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from projection.individuals import LesionCurves, SingleCourses, lesion_curves, single_courses
 from projection.result import Contrasts, Projection
 from reference_db.errors import FieldProblem
+from reference_db.small_cells import CellKeys
 from selection import Explanation
 from selection.criteria import parse_criteria
 from selection.patient import InvalidPatient, PatientOfInterest, parse_patient
+from selection.plane import FeaturePlane
+from selection.selector import Selection
 from viewer.session import Form, Session
 
 if TYPE_CHECKING:
@@ -56,16 +62,19 @@ class Answers:
         self.projector = projector
         self.read_bundle = read_bundle
         self._kept: OrderedDict[str, Answer] = OrderedDict()
+        self._computing = Lock()
 
     def of(self, session: Session) -> Answer:
         """Return the answer to a session."""
         key = json.dumps([session.form.as_document(), session.similarity.as_json()], sort_keys=True, default=str)
-        answer = self._kept.get(key)
-        if answer is None:
-            answer = self._compute(session)
-            self._kept[key] = answer
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+        # The parts of a page ask at the same moment: the second waits for the answer of the first.
+        with self._computing:
+            answer = self._kept.get(key)
+            if answer is None:
+                answer = self._compute(session)
+                self._kept[key] = answer
+                while len(self._kept) > KEPT:
+                    self._kept.popitem(last=False)
         return answer
 
     def contrasts(self, session: Session, *, reference: str, estimator: str) -> Contrasts | None:
@@ -85,14 +94,39 @@ class Answers:
 
     def explanation(self, session: Session) -> Explanation | None:
         """Return who the patients of reference are; None when the form cannot be used."""
+        selected = self.selection(session)
+        return None if selected is None else self.projector.explain(selected)
+
+    def single_courses(self, session: Session) -> list[SingleCourses]:
+        """Return a sample of the courses of every class; none when the form cannot be used."""
+        selected = self.selection(session)
+        return [] if selected is None else single_courses(self.projector.release.episodes, selected)
+
+    def lesions(self, session: Session) -> Mapping[str, LesionCurves]:
+        """Return what scans found over time under every class; nothing when the form cannot be used."""
+        selected = self.selection(session)
+        return {} if selected is None else lesion_curves(self.projector.release.episodes, selected, self.keys)
+
+    def selection(self, session: Session) -> Selection | None:
+        """Return the patients of reference; None when the form cannot be used."""
         patient = self.of(session).patient
         if patient is None:
             return None
         asked = session.similarity
-        selected = self.projector.selector.select(
+        return self.projector.selector.select(
             patient, k=asked.k, weights=asked.weights or None, criteria=parse_criteria(asked.criteria)
         )
-        return self.projector.explain(selected)
+
+    @cached_property
+    def keys(self) -> CellKeys:
+        """Decide how the counts of this release are rounded."""
+        release = self.projector.release
+        return CellKeys.of(release.version, len(release.episodes))
+
+    @cached_property
+    def plane(self) -> FeaturePlane:
+        """The map of the release, made when it is first looked at."""
+        return FeaturePlane.of(self.projector.selector.natural)
 
     def _compute(self, session: Session) -> Answer:
         try:

@@ -40,6 +40,20 @@ INDEX = """<!DOCTYPE html>
 </html>"""
 """The page that everything is drawn into."""
 
+DARK_SHADES = [
+    "#e8ebef",
+    "#c4ccd6",
+    "#94a0ae",
+    "#6d7886",
+    "#465160",
+    "#3a4450",
+    "#262d37",
+    "#1d232b",
+    "#181d24",
+    "#11151a",
+]
+"""The greys of the component library in the dark, brought to those of the style sheet: text first, ground last."""
+
 
 def create_viewer(
     projector: DisclosedProjector,
@@ -143,7 +157,12 @@ def _shell() -> Component:
                 html.Div(id="frame"),
             ],
             id="mantine",
-            theme={"primaryColor": "blue", "fontFamily": "inherit", "defaultRadius": 8},
+            theme={
+                "primaryColor": "blue",
+                "fontFamily": "inherit",
+                "defaultRadius": 8,
+                "colors": {"dark": DARK_SHADES},
+            },
         ),
     )
 

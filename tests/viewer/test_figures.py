@@ -9,15 +9,19 @@ import orjson
 import plotly.graph_objects as go
 import pytest
 
-from projection.result import Contrast, Contrasts, Estimate, Projection
+from projection.individuals import LesionCurves, SingleCourses
+from projection.result import Contrast, Contrasts, Curve, Estimate, Projection
 from reference_db.vocabulary import Treatment
 from selection import Explanation
+from selection.plane import Axis
 from viewer.figures.balance import balance_figure
 from viewer.figures.bands import stepped
 from viewer.figures.contrast import EDSS, Measure, contrast_figure, estimate_of, written
-from viewer.figures.course import course_figure
+from viewer.figures.course import Spread, course_figure
 from viewer.figures.events import events_figure
 from viewer.figures.icon_array import icon_array
+from viewer.figures.lesions import lesions_figure
+from viewer.figures.plane import plane_figure
 from viewer.figures.style import DARK, LIGHT, STYLES, Figure, Theme
 from viewer.text import Language, Text, catalogue
 
@@ -61,11 +65,11 @@ def test_classes_are_told_apart_without_colour() -> None:
 
 
 @pytest.mark.parametrize("apart", [False, True])
-@pytest.mark.parametrize("individuals", [False, True])
+@pytest.mark.parametrize("spread", Spread)
 @pytest.mark.parametrize("until", [24, 60])
 @pytest.mark.parametrize(("text", "theme"), [(EN, LIGHT), (FR, DARK)])
 def test_course_is_valid_plotly(
-    make_projection: Make, text: Text, theme: Theme, until: int, individuals: bool, apart: bool
+    make_projection: Make, text: Text, theme: Theme, until: int, spread: Spread, apart: bool
 ) -> None:
     figure = course_figure(
         make_projection(),
@@ -74,7 +78,7 @@ def test_course_is_valid_plotly(
         text=text,
         theme=theme,
         until=until,
-        individuals=individuals,
+        spread=spread,
         apart=apart,
     )
     validated(figure)
@@ -193,3 +197,90 @@ def test_icon_arrays_show_a_hundred_people(likely: tuple[int, int] | None) -> No
     solid = picture.count('fill="#123456"/>')
     assert solid == (23 if likely is None else 10)
     assert picture.count("#123456") == (23 if likely is None else 40 + 17)
+
+
+def courses(treatment: str = "natalizumab") -> SingleCourses:
+    edss = np.array([[2.5, 3.0, np.nan], [2.5, 2.5, 4.0]])
+    return SingleCourses(treatment, np.array([0.0, 12, 30]), edss, np.array([6.0]), np.array([1]))
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_single_patients_are_lines_with_gaps_and_a_mark_at_each_relapse(make_projection: Make, apart: bool) -> None:
+    projection = make_projection()
+    figure = course_figure(
+        projection,
+        shown=("natalizumab",),
+        past=PAST,
+        text=EN,
+        theme=LIGHT,
+        spread=Spread.SINGLE,
+        singles=[courses(), courses("cladribine")],
+        apart=apart,
+    )
+    validated(figure)
+    lines_, relapses = figure["data"][:2]
+    assert lines_["x"] == [0, 12, None, 0, 12, None]
+    assert (lines_["y"][0], lines_["y"][3]) == (2.5, 2.5)
+    assert relapses["x"] == [6.0]
+    assert [trace.get("fill") for trace in figure["data"]].count("toself") == 0
+
+
+def test_the_axis_holds_every_interval_that_is_drawn(make_projection: Make) -> None:
+    projection = make_projection()
+    for outcome in ("worsening_24w", "relapse"):
+        for shown in (ALL[:3], ALL):
+            figure = events_figure(projection, outcome, shown=shown, text=EN, theme=LIGHT)
+            low, high = figure["layout"]["yaxis"]["range"]
+            drawn = np.concatenate([trace["y"] for trace in figure["data"]])
+            assert low <= drawn.min()
+            assert drawn.max() <= high
+
+
+def test_bands_are_left_out_among_many_and_bars_say_it(make_projection: Make) -> None:
+    many = course_figure(make_projection(), shown=ALL, past=PAST, text=EN, theme=LIGHT)
+    few = course_figure(make_projection(), shown=ALL[:4], past=PAST, text=EN, theme=LIGHT)
+    assert sum("fill" in trace for trace in many["data"]) == 0
+    assert sum("error_y" in trace for trace in many["data"]) == len(ALL)
+    assert sum("fill" in trace for trace in few["data"]) == 4
+
+
+def test_lesions_carry_their_curves(make_projection: Make) -> None:
+    curve = Curve(
+        *(np.array(row) for row in ([6.0, 12, 24], [1.0, np.nan, 2], [0.5, 0, 1], [2.0, 3, 4], [50.0, 0, 40]))
+    )
+    figure = lesions_figure(
+        {"natalizumab": LesionCurves("natalizumab", curve, curve)},
+        "new_t2",
+        shown=ALL,
+        text=FR,
+        theme=DARK,
+        own=3,
+    )
+    validated(figure)
+    own, drawn = figure["data"]
+    assert (own["x"], own["y"]) == ([0], [3])
+    assert drawn["y"] == [1.0, 2.0]
+    assert drawn["error_y"]["array"] == [1.0, 2.0]
+
+
+def test_the_map_leaves_out_squares_with_too_few_and_names_its_ends() -> None:
+    axes = (Axis(0.2, (("relapses_12m", ""),), (("phenotype", "SPMS"), ("edss", ""))), Axis(0.1, (), (("age", ""),)))
+    count = np.array([[np.nan, 15.0], [10.0, np.nan]])
+    figure = plane_figure(
+        axes,
+        (np.array([0.2, 0.6]), np.array([0.2, 0.6]), count),
+        np.array([[0.3, 0.4]]),
+        np.array([2.0, 0.1]),
+        treatment="placebo or untreated",
+        text=EN,
+        theme=LIGHT,
+    )
+    validated(figure)
+    assert figure["data"][0]["customdata"] == [[None, 15.0], [10.0, None]]
+    assert figure["layout"]["xaxis"]["range"][1] > 2.0
+    assert [note["text"] for note in figure["layout"]["annotations"]] == [
+        "\N{UPWARDS ARROW} age",
+        "\N{LEFTWARDS ARROW} relapses in 12 months",
+        "SPMS, EDSS \N{RIGHTWARDS ARROW}",
+        "These two axes hold 30% of all that tells patients apart",
+    ]

@@ -21,10 +21,11 @@ from tests.episodes import MemoryRelease, random_episodes
 from viewer.answers import Answers
 from viewer.components.outcome_table import outcome_table
 from viewer.components.patient_form import FIELDS, allowed, field_id, patient_form
+from viewer.components.similarity_controls import criteria_of
 from viewer.components.who_table import who_table
-from viewer.pages import about, consultation, patient, similarity, take_home
+from viewer.pages import about, consultation, patient, take_home
 from viewer.pages.patient_entry import read_record
-from viewer.session import ALL_CLASSES, EXAMPLES, Form, Session
+from viewer.session import ALL_CLASSES, EXAMPLES, Form, Session, Similarity
 from viewer.text import Language, catalogue
 
 EN, FR = catalogue(Language.ENGLISH), catalogue(Language.FRENCH)
@@ -115,7 +116,7 @@ def test_a_session_is_answered_once_and_a_wrong_form_names_its_fields(projector:
 def test_similarity_changes_the_answer(projector: DisclosedProjector) -> None:
     answers = Answers(projector)
     as_learned = answers.of(Session()).projection
-    asked = similarity.Similarity(weights={"age": 5.0}, k=50, criteria={"source_kinds": ["trial"]})
+    asked = Similarity(weights={"age": 5.0}, k=50, criteria={"source_kinds": ["trial"]})
     other = answers.of(Session(similarity=asked)).projection
     assert as_learned is not None
     assert other is not None
@@ -131,7 +132,7 @@ def test_similarity_changes_the_answer(projector: DisclosedProjector) -> None:
 def test_choices_are_criteria_that_selection_accepts(
     sources: str, same: list[str], calipers: dict[str, float]
 ) -> None:
-    criteria = parse_criteria(similarity.criteria_of(sources=sources, same=same, calipers=calipers))
+    criteria = parse_criteria(criteria_of(sources=sources, same=same, calipers=calipers))
     assert criteria.source_kinds == (tuple(SourceKind) if sources == "both" else (SourceKind.TRIAL,))
     assert set(criteria.same) == {"phenotype", *same}
     assert dict(criteria.calipers) == ({} if calipers["age"] == 30 else calipers)
@@ -167,7 +168,9 @@ def test_the_table_gives_estimate_interval_and_n(make_projection: Callable[..., 
     assert first["name"] == "Beta interferon"
     assert first["cells"][1] == {"value": "2.5", "behind": "n 176", "below": "(2.2 to 2.8)", "kind": ""}
     assert len(first["cells"]) == len(drawn["heads"]) - 1
-    assert [one["value"] for one in refused["cells"]] == ["Not shown"]
+    assert [one["value"] for one in refused["cells"]] == [
+        "Not shown: only 7 patients of this treatment meet the criteria; at least 30 are needed"
+    ]
 
 
 def test_who_they_are_is_said_feature_by_feature(projector: DisclosedProjector) -> None:
@@ -189,7 +192,7 @@ def test_refusals_are_said_once_per_reason_in_the_readers_language(
     said = words_of(consultation.refusals(projection, FR))
     assert "Natalizumab, Cladribine" in said
     assert said.count("remplissent les critères") == 1
-    assert consultation.refusals(make_projection(), FR) is None
+    assert words_of(consultation.refusals(make_projection(), FR)) == FR("refusal.none")
 
 
 def test_the_patient_reads_both_framings_on_one_denominator(make_projection: Callable[..., Projection]) -> None:

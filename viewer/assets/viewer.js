@@ -101,6 +101,23 @@
       place.replaceChildren(whole);
       return data.rows.length;
     },
+    /* The session as the form has it; what is not in the form stays as it was. */
+    readForm: function (...given) {
+      const before = given.pop();
+      const names = given.pop();
+      const shown = given.pop();
+      const cells = given.slice(names.length);
+      const rows = cells.length / 2;
+      const value = (one) => (one === "" || one === undefined ? null : one);
+      const visits = Array.from({ length: rows }, (_, row) => [value(cells[row]), value(cells[rows + row])]);
+      const session = {
+        values: Object.fromEntries(names.map((name, at) => [name, value(given[at])])),
+        history: visits.filter(([months, edss]) => months !== null || edss !== null),
+        shown: shown,
+        similarity: (before || {}).similarity || { weights: {}, k: null, criteria: {} },
+      };
+      return JSON.stringify(session) === JSON.stringify(before) ? none() : session;
+    },
     close: function () {
       document.getElementById("example-menu").open = false;
       return none();

@@ -7,6 +7,8 @@ from collections.abc import Collection
 import numpy as np
 
 from projection.result import ClassProjection, Curve, Estimate, Projection
+from reference_db.small_cells import SMALL_CELL
+from selection.selector import FEWEST
 from viewer.components.plain_table import Cell, Table, cell, row, table
 from viewer.figures.events import FREE_OF
 from viewer.text import NOT_SHOWN, Text
@@ -66,7 +68,8 @@ def outcome_table(projection: Projection, *, shown: Collection[str], month: int,
 
 def _cells(one: ClassProjection, month: int, text: Text) -> list[Cell]:
     if one.refusal is not None or one.edss is None:
-        return [cell(text("refusal.title"), kind="refused")]
+        reason = refusal_in_words(one, text) if one.refusal is not None else text("compare.none")
+        return [cell(f"{text('refusal.title')} {reason}", kind="refused")]
     edss = at_month(one.edss.expected, month)
     cells = [
         cell(text.number(one.n), below=text("table.eligible", n=text.number(one.n_eligible))),
@@ -93,3 +96,12 @@ def _cell(value: str, lower: str, upper: str, n: int, text: Text) -> Cell:
     if value == NOT_SHOWN:
         return cell(NOT_SHOWN)
     return cell(value, behind=text("table.behind", n=text.number(n)), below=text.interval(lower, upper))
+
+
+def refusal_in_words(one: ClassProjection, text: Text) -> str:
+    """Return why a class is not shown; a count too small to be given out arrives here as 0."""
+    if one.n_eligible >= FEWEST:
+        number = text.number(one.n) if one.n else text("refusal.under", n=SMALL_CELL)
+        return text("refusal.few_similar", n=number, eligible=text.number(one.n_eligible), needed=FEWEST)
+    number = text.number(one.n_eligible) if one.n_eligible else text("refusal.under", n=SMALL_CELL)
+    return text("refusal.few_eligible", n=number, needed=FEWEST)

@@ -7,9 +7,8 @@ up to `HISTORY_ROWS`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import dash_mantine_components as dmc
 from dash import dcc, html
@@ -109,6 +108,7 @@ def patient_form(form: Form, text: Text) -> Component:
             _choice(PRIOR, form, text),
             _history(form, text),
             _record(text),
+            dcc.Store(id="field-names", data=[field.name for field in FIELDS]),
         ],
         className="panel patient-form",
         **aria(labelledby="patient-title"),
@@ -275,8 +275,3 @@ def _history(form: Form, text: Text) -> Component:
         open=bool(form.history),
         className="field history",
     )
-
-
-def as_mapping(values: tuple[Any, ...]) -> Mapping[str, Any]:
-    """Return the values of all `FIELDS`, given in their order, by name."""
-    return {field.name: value for field, value in zip(FIELDS, values, strict=True)}

@@ -57,7 +57,7 @@ def study_strip(text: Text) -> Component:
                 ],
                 className="view-choice",
             ),
-            html.Button(text("study.end"), id="study-end", type="button", n_clicks=0, className="plain"),
+            html.Button(text("study.end"), id="study-end", type="button", n_clicks=0, className="quiet"),
             html.Span(
                 id="study-state",
                 role="status",

@@ -25,7 +25,12 @@ def opacity(curves: int) -> float:
 
 
 MOST_TOGETHER = 4
-"""Curves whose values one box can give at once without hiding them."""
+"""Curves whose bands, and whose values in one box, can be told apart in one area."""
+
+
+def banded(curves: int) -> bool:
+    """Tell whether bands are drawn; among more curves they are a haze, and the bars at the right say as much."""
+    return curves <= MOST_TOGETHER
 
 
 def hover_mode(curves: int) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
+from projection.individuals import SingleCourses
 from projection.result import ClassProjection, EdssCourse, Projection
-from viewer.figures.bands import band, finite, hover_mode, opacity, whisker, whisker_place
+from viewer.figures.bands import band, banded, finite, hover_mode, opacity, whisker, whisker_place
 from viewer.figures.panels import Panels
+from viewer.figures.singles import single_traces
 from viewer.figures.style import ClassStyle, Figure, Theme, layout, style_of
 from viewer.text import Text
 
@@ -18,8 +21,12 @@ Visit = tuple[float, float]
 """Months from today (0 or negative) and EDSS."""
 
 
-MOST_FANS = 3
-"""Fans of individual courses that can be told apart in one area."""
+class Spread(StrEnum):
+    """What is drawn around the expected course: how sure it is, where single patients were, or some of them."""
+
+    EXPECTED = "expected"
+    INDIVIDUAL = "individual"
+    SINGLE = "single"
 
 
 def every(months: int) -> range:
@@ -35,7 +42,8 @@ def course_figure(
     text: Text,
     theme: Theme,
     until: int = 24,
-    individuals: bool = False,
+    spread: Spread = Spread.EXPECTED,
+    singles: Sequence[SingleCourses] = (),
     apart: bool = False,
 ) -> Figure:
     """Draw the EDSS course of each class.
@@ -49,8 +57,10 @@ def course_figure(
         The patient's own visits, today's last.
     until : int
         Last month drawn.
-    individuals : bool
-        Draw where single patients ended (middle 80 %) rather than the interval of the expectation.
+    spread : Spread
+        What is drawn around the expected course.
+    singles : sequence of SingleCourses
+        The single patients of `Spread.SINGLE`.
     apart : bool
         One panel per class rather than all in one.
 
@@ -65,11 +75,18 @@ def course_figure(
     first = min([0.0, *(months for months, _ in past)])
     traces: list[dict[str, Any]] = []
     top, bottom = _past_range(past)
+    abreast = 1 if apart else len(drawn)
+    individuals = spread is Spread.INDIVIDUAL
+    courses = {one.treatment: one for one in singles if spread is Spread.SINGLE}
     for position, one in enumerate(drawn):
         assert one.edss is not None  # noqa: S101 - chosen so two lines above
         axes = panels.axes(position)
         style = style_of(one.treatment)
-        density = opacity(1 if apart else len(drawn))
+        density = opacity(abreast) if banded(abreast) and spread is not Spread.SINGLE else 0.0
+        if one.treatment in courses:
+            traces += single_traces(courses[one.treatment], style, theme, until, axes)
+            low, high = _range_of_singles(courses[one.treatment], until)
+            bottom, top = min(bottom, low), max(top, high)
         traces += _class_traces(one, one.edss, style, axes, text, theme, until, individuals, density)
         if not apart:
             traces += _whisker(
@@ -96,7 +113,7 @@ def course_figure(
         today=text("figure.today") if first < 0 else None,
         end=text("figure.at_end", months=until) if drawn else None,
     )
-    base["hovermode"] = hover_mode(1 if apart else len(drawn))
+    base["hovermode"] = hover_mode(abreast)
     return {"data": traces, "layout": base}
 
 
@@ -110,6 +127,12 @@ def _range_of(course: EdssCourse, until: int, individuals: bool) -> tuple[float,
     within = course.expected.months <= until
     lower, upper = (course.p10, course.p90) if individuals else (course.expected.lower, course.expected.upper)
     values = np.concatenate([lower[within], upper[within], course.expected.value[within]])
+    values = values[np.isfinite(values)]
+    return (float(values.min()), float(values.max())) if values.size else (10.0, 0.0)
+
+
+def _range_of_singles(courses: SingleCourses, until: int) -> tuple[float, float]:
+    values = courses.edss[:, courses.months <= until]
     values = values[np.isfinite(values)]
     return (float(values.min()), float(values.max())) if values.size else (10.0, 0.0)
 
@@ -128,8 +151,8 @@ def _class_traces(
     expected, colour = course.expected, style.colour(theme)
     within = expected.months <= until
     months = expected.months[within]
-    if individuals and density < opacity(MOST_FANS):
-        shapes = []  # so many fans would hide one another; the bars at the right say it
+    if not density:
+        shapes = []
     elif individuals:
         shapes = [
             band(months, course.p10[within], course.p90[within], colour, opacity=0.6 * density, axes=axes),

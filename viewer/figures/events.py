@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from projection.result import Curve, Projection
-from viewer.figures.bands import band, finite, hover_mode, opacity, whisker, whisker_place
+from viewer.figures.bands import band, banded, finite, hover_mode, opacity, whisker, whisker_place
 from viewer.figures.panels import Panels
 from viewer.figures.style import Figure, Theme, layout, style_of
 from viewer.text import Text
@@ -55,14 +55,14 @@ def events_figure(
     base = layout(theme, text.separators)
     panels = Panels(base, [text(f"treatment.{one.treatment}") for one in drawn] if apart else None, theme)
     traces: list[dict[str, Any]] = []
-    highest = 0.0
+    highest, abreast = 0.0, 1 if apart else len(drawn)
     for position, one in enumerate(drawn):
         curve = _until(one.probabilities[outcome], until)
-        density = opacity(1 if apart else len(drawn))
+        density = opacity(abreast) if banded(abreast) else 0.0
         traces += _traces(one.treatment, curve, panels.axes(position), text, theme, free=free, density=density)
         if not apart:
             traces += _whisker(one.treatment, curve, theme, until, position, free=free)
-        highest = max(highest, _reach(curve))
+        highest = max(highest, _reach(curve, banded=density > 0))
     end = 100 * next(step for step in STEPS if highest <= step or math.isclose(step, 1.0))
     panels.finish(
         x={
@@ -79,7 +79,7 @@ def events_figure(
         end=text("figure.at_end", months=until) if drawn else None,
     )
     base["margin"] = {**base["margin"], "l": 58}
-    base["hovermode"] = hover_mode(1 if apart else len(drawn))
+    base["hovermode"] = hover_mode(abreast)
     return {"data": traces, "layout": base}
 
 
@@ -97,13 +97,11 @@ def _whisker(
     return [whisker(place, 100 * share, 100 * low, 100 * high, style.colour(theme), style.symbol)]
 
 
-def _reach(curve: Curve) -> float:
-    """Return how far up the axis must go: to every value, and to the end of the last interval.
-
-    Earlier intervals may be cut: with hardly an event yet they reach far up and say nothing.
-    """
+def _reach(curve: Curve, *, banded: bool) -> float:
+    """Return how far up the axis must go: to the end of every value and of every interval that is drawn."""
     upper = curve.upper[np.isfinite(curve.upper)]
-    return max(float(np.nanmax(curve.value, initial=0.0)), float(upper[-1]) if upper.size else 0.0)
+    drawn = upper if banded else upper[-1:]
+    return float(max(np.nanmax(curve.value, initial=0.0), drawn.max(initial=0.0)))
 
 
 def _until(curve: Curve, month: int) -> Curve:
@@ -121,8 +119,9 @@ def _traces(
         value, lower, upper = 1 - value, 1 - upper, 1 - lower
     x, y, low, high, n = finite(curve.months, value, lower, upper, curve.n)
     marked = [month % 6 == 0 and month > 0 for month in x]
+    behind = [band(curve.months, 100 * lower, 100 * upper, colour, opacity=density, steps=True, axes=axes)]
     return [
-        band(curve.months, 100 * lower, 100 * upper, colour, opacity=density, steps=True, axes=axes),
+        *(behind if density else []),
         {
             "type": "scatter",
             "mode": "lines+markers",

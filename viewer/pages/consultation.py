@@ -10,14 +10,13 @@ import dash_mantine_components as dmc
 from dash import Input, Output, State, html, no_update
 from dash.development.base_component import Component
 
-from projection.result import ClassProjection, Projection
-from reference_db.small_cells import SMALL_CELL
+from projection.result import Projection
 from reference_db.vocabulary import Treatment
-from selection.selector import FEWEST
 from viewer.answers import Answers
 from viewer.components.accessible import aria
 from viewer.components.legend import count_id, legend
-from viewer.components.patient_form import patient_form
+from viewer.components.outcome_table import refusal_in_words
+from viewer.components.patient_form import error_id, example_note, field_id, patient_form
 from viewer.pages import compare, disability, outcomes, patient_entry, similarity
 from viewer.session import Session
 from viewer.text import Language, Text, catalogue
@@ -43,7 +42,7 @@ def layout(session: Session, text: Text, *, prefix: str, tab: str) -> Component:
                 [
                     html.Div(id="correct", className="correct stay", role="alert"),
                     legend(session.shown, text),
-                    html.Div(id="refusals", className="notice", role="status"),
+                    html.Div(id="refusals", role="status"),
                     html.Div([_tabs(tab, text), _second_screen(session, prefix, text)], className="tab-row"),
                     *[
                         html.Div(
@@ -146,6 +145,10 @@ def _wire_summary(app: dash.Dash, answers: Answers, prefix: str) -> None:
             Output("correct", "children"),
             Output("results", "className"),
             Output("second-screen", "href"),
+            [Output(field_id(field.name), "error") for field in patient_entry.NUMBERS],
+            [Output(error_id(field.name), "children") for field in patient_entry.CHOICES],
+            Output(error_id("history"), "children"),
+            Output("example-note", "children"),
         ),
         inputs={"data": Input("session", "data"), "language": State("language", "data")},
     )
@@ -153,11 +156,17 @@ def _wire_summary(app: dash.Dash, answers: Answers, prefix: str) -> None:
         if data is None:
             raise dash.exceptions.PreventUpdate
         session, text = Session.of_json(data), catalogue(Language(language))
-        projection = answers.of(session).projection
-        if projection is None:
-            return [no_update] * len(Treatment), no_update, text("form.correct"), "results stale", no_update
+        answer = answers.of(session)
+        at_fields = (
+            *patient_entry.complaints(session.form, answer.problems, text),
+            example_note(session.form, text),
+        )
+        if answer.projection is None:
+            unchanged = [no_update] * len(Treatment), no_update
+            return *unchanged, text("form.correct"), "results stale", no_update, *at_fields
         link = f"{prefix}patient{session.as_fragment()}"
-        return class_counts(projection, text), refusals(projection, text), None, "results", link
+        said = class_counts(answer.projection, text), refusals(answer.projection, text)
+        return *said, None, "results", link, *at_fields
 
 
 def class_counts(projection: Projection, text: Text) -> list[str]:
@@ -175,24 +184,23 @@ def class_counts(projection: Projection, text: Text) -> list[str]:
     return words
 
 
-def refusals(projection: Projection, text: Text) -> list[Component] | None:
-    """Return why classes are not shown, in place and each reason once; None when all are."""
+def refusals(projection: Projection, text: Text) -> list[Component]:
+    """Return the line that says which classes are not shown, with the reasons, each once, to unfold.
+
+    It is always there, so that nothing below moves when a class comes or goes.
+    """
     reasons: dict[str, list[str]] = {}
     for one in projection.classes:
         if one.refusal is not None:
             reasons.setdefault(refusal_in_words(one, text), []).append(text(f"treatment.{one.treatment}"))
     if not reasons:
-        return None
+        return [html.P(text("refusal.none"), className="hint")]
+    names = [text(f"treatment.{one.treatment}") for one in projection.classes if one.refusal is not None]
     return [
-        html.H3(text("refusal.title")),
-        html.Ul([html.Li([html.Strong(", ".join(names)), ": ", reason]) for reason, names in reasons.items()]),
+        html.Details(
+            [
+                html.Summary([html.Strong(text("refusal.title")), f" {', '.join(names)}"]),
+                html.Ul([html.Li([html.Strong(", ".join(each)), ": ", reason]) for reason, each in reasons.items()]),
+            ]
+        )
     ]
-
-
-def refusal_in_words(one: ClassProjection, text: Text) -> str:
-    """Return why a class is not shown; a count too small to be given out arrives here as 0."""
-    if one.n_eligible >= FEWEST:
-        number = text.number(one.n) if one.n else text("refusal.under", n=SMALL_CELL)
-        return text("refusal.few_similar", n=number, eligible=text.number(one.n_eligible), needed=FEWEST)
-    number = text.number(one.n_eligible) if one.n_eligible else text("refusal.under", n=SMALL_CELL)
-    return text("refusal.few_eligible", n=number, needed=FEWEST)

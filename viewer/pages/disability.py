@@ -13,7 +13,8 @@ from viewer.answers import Answers
 from viewer.components.accessible import aria
 from viewer.components.outcome_table import outcome_table
 from viewer.components.plain_table import register_table, table_slot
-from viewer.figures.course import course_figure
+from viewer.figures.bands import banded
+from viewer.figures.course import Spread, course_figure
 from viewer.figures.events import events_figure
 from viewer.figures.style import EMPTY, GRAPH_CONFIG, THEMES
 from viewer.session import Session, past_visits
@@ -32,7 +33,7 @@ def layout(view: dict[str, str], text: Text) -> list[Component]:
         html.Div(
             [
                 view_choice("arrangement", ("together", "apart"), view, text),
-                view_choice("band", ("expected", "individual"), view, text),
+                view_choice("band", tuple(Spread), view, text),
                 horizon_choice("horizon", view["horizon"], text),
             ],
             className="views",
@@ -145,7 +146,11 @@ def register(app: dash.Dash, answers: Answers) -> None:
         projection = answers.of(session).projection
         if projection is None:
             raise dash.exceptions.PreventUpdate
-        until, apart = int(view["horizon"]), view["arrangement"] == "apart"
+        until, spread = int(view["horizon"]), Spread(view["band"])
+        drawn = sum(one.treatment in session.shown and one.refusal is None for one in projection.classes)
+        # Single patients of many classes in one area would be a thicket.
+        apart = view["arrangement"] == "apart" or (spread is Spread.SINGLE and not banded(drawn))
+        singles = answers.single_courses(session) if spread is Spread.SINGLE else ()
         edss = course_figure(
             projection,
             shown=session.shown,
@@ -153,11 +158,12 @@ def register(app: dash.Dash, answers: Answers) -> None:
             text=text,
             theme=theme,
             until=until,
-            individuals=view["band"] == "individual",
+            spread=spread,
+            singles=singles,
             apart=apart,
         )
         worsening = events_figure(
             projection, "worsening_24w", shown=session.shown, text=text, theme=theme, until=until, apart=apart
         )
         table = outcome_table(projection, shown=session.shown, month=MONTH, text=text)
-        return edss, worsening, text(f"course.{view['band']}"), table, "figures apart" if apart else "figures"
+        return edss, worsening, text(f"course.{spread}"), table, "figures apart" if apart else "figures"

@@ -10,6 +10,7 @@ from dash.development.base_component import Component
 
 from viewer.answers import Answers
 from viewer.figures.events import events_figure
+from viewer.figures.lesions import KINDS, lesions_figure
 from viewer.figures.style import THEMES
 from viewer.pages.disability import figure_card, horizon_choice
 from viewer.session import Session
@@ -37,6 +38,15 @@ def figure_id(outcome: str) -> str:
     return f"outcome-{outcome.replace('_', '-')}"
 
 
+def lesions_id(kind: str) -> str:
+    """Return the id of the figure of a kind of lesions.
+
+    >>> lesions_id("new_t2")
+    'lesions-new-t2'
+    """
+    return f"lesions-{kind.replace('_', '-')}"
+
+
 def layout(horizon: str, text: Text) -> list[Component]:
     """Return one card per outcome."""
     cards = []
@@ -45,6 +55,11 @@ def layout(horizon: str, text: Text) -> list[Component]:
         define = html.P(text(f"outcome.{outcome}.define"))
         alternative = text("outcome.alt", title=title, months=horizon)
         cards.append(figure_card(figure_id(outcome), title, define, alternative, FIGURE_HEIGHT))
+    for kind in KINDS:
+        title = text(f"lesions.{kind}.title")
+        define = html.P(text(f"lesions.{kind}.define"))
+        alternative = text("lesions.alt", title=title, months=horizon)
+        cards.append(figure_card(lesions_id(kind), title, define, alternative, FIGURE_HEIGHT))
     return [
         html.Div([horizon_choice("outcomes-horizon", horizon, text)], className="views"),
         html.Div(cards, className="figures small-figures"),
@@ -59,7 +74,10 @@ def register(app: dash.Dash, answers: Answers) -> None:
         return horizon
 
     @app.callback(
-        output=[Output(figure_id(outcome), "figure") for outcome in OUTCOMES],
+        output=[
+            *[Output(figure_id(outcome), "figure") for outcome in OUTCOMES],
+            *[Output(lesions_id(kind), "figure") for kind in KINDS],
+        ],
         inputs={
             "data": Input("session", "data"),
             "theme_name": Input("theme", "data"),
@@ -72,18 +90,18 @@ def register(app: dash.Dash, answers: Answers) -> None:
     ) -> list[dict[str, Any]]:
         if data is None or theme_name is None:
             raise dash.exceptions.PreventUpdate
-        session = Session.of_json(data)
-        projection = answers.of(session).projection
-        if projection is None:
+        session, text, theme = Session.of_json(data), catalogue(Language(language)), THEMES[theme_name]
+        answer, lesions = answers.of(session), answers.lesions(session)
+        if answer.projection is None or answer.patient is None:
             raise dash.exceptions.PreventUpdate
-        return [
-            events_figure(
-                projection,
-                outcome,
-                shown=session.shown,
-                text=catalogue(Language(language)),
-                theme=THEMES[theme_name],
-                until=int(horizon),
-            )
+        until = int(horizon)
+        events = [
+            events_figure(answer.projection, outcome, shown=session.shown, text=text, theme=theme, until=until)
             for outcome in OUTCOMES
         ]
+        own = {"enhancing": answer.patient.gd_lesions}
+        scans = [
+            lesions_figure(lesions, kind, shown=session.shown, text=text, theme=theme, until=until, own=own.get(kind))
+            for kind in KINDS
+        ]
+        return events + scans

@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 import dash
-from dash import Input, Output, State
+from dash import ClientsideFunction, Input, Output, State
 
-from reference_db.vocabulary import Treatment
+from reference_db.errors import FieldProblem
 from selection.patient import InvalidPatient, parse_patient
 from viewer.answers import Answers, ReadBundle
 from viewer.components.patient_form import (
@@ -17,93 +17,74 @@ from viewer.components.patient_form import (
     ChoiceField,
     NumberField,
     allowed,
-    as_mapping,
-    error_id,
-    example_note,
     field_id,
 )
-from viewer.session import EXAMPLES, HISTORY_ROWS, UNKNOWN, Form, Session
+from viewer.session import EXAMPLES, HISTORY_ROWS, UNKNOWN, Form
 from viewer.text import Language, Text, catalogue
 
 NUMBERS = tuple(field for field in FIELDS if isinstance(field, NumberField))
 CHOICES = tuple(field for field in FIELDS if isinstance(field, ChoiceField))
 
+Complaints = tuple[list[str | None], list[str | None], str | None]
+"""What is said at the numbers, at the choices and at the past visits."""
+
 
 def register(app: dash.Dash, answers: Answers) -> None:
     """Wire the form."""
-    _wire_form(app, answers)
+    _wire_form(app)
     _wire_filling(app, answers)
 
 
-def _wire_form(app: dash.Dash, answers: Answers) -> None:
-    @app.callback(
-        output=(
-            Output("session", "data", allow_duplicate=True),
-            [Output(field_id(field.name), "error") for field in NUMBERS],
-            [Output(error_id(field.name), "children") for field in CHOICES],
-            Output(error_id("history"), "children"),
-            Output("example-note", "children"),
-        ),
-        inputs={
-            "values": [Input(field_id(field.name), "value") for field in FIELDS],
-            "months": [Input(f"poi-history-months-{row}", "value") for row in range(HISTORY_ROWS)],
-            "edss": [Input(f"poi-history-edss-{row}", "value") for row in range(HISTORY_ROWS)],
-            "shown": Input("legend", "value"),
-            "data": State("session", "data"),
-            "language": State("language", "data"),
-        },
+def _wire_form(app: dash.Dash) -> None:
+    """Gather the form in the browser: a changed field costs one journey to the service, that of the answer."""
+    application: Any = app
+    application.clientside_callback(
+        ClientsideFunction("viewer", "readForm"),
+        Output("session", "data", allow_duplicate=True),
+        *[Input(field_id(field.name), "value") for field in FIELDS],
+        *[Input(f"poi-history-months-{row}", "value") for row in range(HISTORY_ROWS)],
+        *[Input(f"poi-history-edss-{row}", "value") for row in range(HISTORY_ROWS)],
+        Input("legend", "value"),
+        State("field-names", "data"),
+        State("session", "data"),
         prevent_initial_call="initial_duplicate",
     )
-    def read_form(
-        values: list[Any],
-        months: list[Any],
-        edss: list[Any],
-        shown: list[str],
-        data: dict[str, Any] | None,
-        language: str,
-    ) -> tuple[Any, ...]:
-        text = catalogue(Language(language or "en"))
-        history = tuple(
-            (month, value)
-            for month, value in zip(months, edss, strict=True)
-            if month not in (None, "") or value not in (None, "")
-        )
-        before = Session.of_json(data)
-        session = Session(
-            form=Form(as_mapping(tuple(None if value == "" else value for value in values)), history),
-            shown=tuple(treatment.value for treatment in Treatment if treatment.value in shown),
-            similarity=before.similarity,
-        )
-        wrong = {problem.field.partition("[")[0] for problem in answers.of(session).problems}
-        says = {name: _complaint(name, session.form, text) for name in wrong}
-        return (
-            session.as_json(),
-            [says.get(field.name) for field in NUMBERS],
-            [says.get(field.name) for field in CHOICES],
-            says.get("history"),
-            example_note(session.form, text),
-        )
-
-    application: Any = app
     for field in NUMBERS:
         if not field.required:
             application.clientside_callback(
-                dash.ClientsideFunction("viewer", "forget"),
+                ClientsideFunction("viewer", "forget"),
                 Output(field_id(field.name), "value", allow_duplicate=True),
                 Input(f"{field_id(field.name)}-unknown", "n_clicks"),
                 prevent_initial_call=True,
             )
 
 
+def complaints(form: Form, problems: tuple[FieldProblem, ...], text: Text) -> Complaints:
+    """Return what is to be said at each field that cannot be used, None at the others.
+
+    Returns
+    -------
+    numbers, choices, history
+        In the order of `NUMBERS` and `CHOICES`; of all past visits together.
+    """
+    wrong = {problem.field.partition("[")[0] for problem in problems}
+    says = {name: _complaint(name, form, text) for name in wrong}
+    return (
+        [says.get(field.name) for field in NUMBERS],
+        [says.get(field.name) for field in CHOICES],
+        says.get("history"),
+    )
+
+
 def _complaint(name: str, form: Form, text: Text) -> str:
-    missing = name != "history" and form.values.get(name) in (None, "")
+    missing = name != "history" and form.values.get(name) in (None, "", UNKNOWN)
     return text("form.number_missing" if missing else "form.number_wrong", allowed=allowed(name, text))
 
 
 def _wire_filling(app: dash.Dash, answers: Answers) -> None:
     application: Any = app
     application.clientside_callback(
-        dash.ClientsideFunction("viewer", "close"),
+        ClientsideFunction("viewer", "close"),
         Output("document", "data", allow_duplicate=True),
         [Input(f"example-{name}", "n_clicks") for name in EXAMPLES],
         prevent_initial_call=True,
