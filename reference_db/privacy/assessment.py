@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from reference_db.avatar.columns import Columns, EncodedTable, read_columns
 from reference_db.avatar.strata import stratum_rows
 from reference_db.errors import FieldProblem, InvalidTable
-from reference_db.privacy.attacks import Attack, Scene, run_attacks, run_membership
+from reference_db.privacy.attacks import FEWEST_ATTACKS, Attack, Scene, run_attacks, run_membership
 from reference_db.privacy.metrics import Metric, all_metrics
 from reference_db.privacy.targets import TARGETS_VERSION, Verdict
 
@@ -28,7 +28,7 @@ REHEARSED_SHARE = 0.7
 
 @dataclass(frozen=True, slots=True)
 class StratumAssessment:
-    """The metrics of the records that were anonymised together.
+    """What is found among the records that were anonymised together.
 
     Attributes
     ----------
@@ -36,12 +36,15 @@ class StratumAssessment:
     originals, avatars : int
         Numbers of records.
     metrics : tuple of Metric
+    attacks : tuple of Attack
+        On this stratum alone, by somebody who knows that the patient is in it; empty when it is the whole table.
     """
 
     name: str
     originals: int
     avatars: int
     metrics: tuple[Metric, ...]
+    attacks: tuple[Attack, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +84,19 @@ class PrivacyAssessment:
     @property
     def failures(self) -> list[str]:
         """Every missed target, in words."""
-        return [
+        metrics = [
             f"{stratum.name}: {metric.label.lower()} is {metric.value:.3g}{_unit(metric)}, "
             f"it must exceed {metric.target:g}{_unit(metric)}"
             for stratum in self.strata
             for metric in stratum.metrics
             if metric.verdict is Verdict.FAILED
-        ] + [
-            f"{attack.label.lower()}: the risk is {attack.risk.value:.3f} "
+        ]
+        attacked = [("", self.attacks), *((f"{stratum.name}: ", stratum.attacks) for stratum in self.strata)]
+        return metrics + [
+            f"{where}{attack.label.lower()}: the risk is {attack.risk.value:.3f} "
             f"({attack.risk.lower:.3f} to {attack.risk.upper:.3f}), it must not exceed {attack.target:g}"
-            for attack in self.attacks
+            for where, attacks in attacked
+            for attack in attacks
             if attack.verdict is Verdict.FAILED
         ]
 
@@ -155,18 +161,19 @@ def assess_privacy(
     check_comparable(original, synthetic, holdout=holdout, origin=origin, strata=kept_apart)
     if origin is None and len(original) == len(synthetic):
         origin = np.arange(len(original))
-    records, avatars = columns.encode(original), columns.encode(synthetic)
-    judged = _assess_strata(original, synthetic, columns, origin, kept_apart, rng, progress)
-    controls = None if holdout is None else columns.encode(holdout)
-    attacks = run_attacks(
-        Scene.of(columns, records, avatars, controls, rng),
-        rng,
-        progress=None if progress is None else lambda share, step: progress(0.3 + 0.6 * share, step),
-    )
-    control = "other originals in the place of the avatars" if holdout is None else "held-out records"
+    material = _Material.of(original, synthetic, holdout, columns, kept_apart)
+    judged = _metrics_of_strata(material, origin, rng, _part(progress, 0.0, 0.2))
+    rehearsal = None
     if holdout is None and rehearse is not None:
-        members = {attack.name: attack for attack in _rehearsed_membership(original, columns, rehearse, rng)}
-        attacks = tuple(members.get(attack.name, attack) for attack in attacks)
+        rehearsal = _rehearsed(original, columns, kept_apart, rehearse, rng)
+    attacks = _attacks(
+        material.whole(rng), None if rehearsal is None else rehearsal.whole(rng), rng, _part(progress, 0.3, 0.3)
+    )
+    if len(judged) > 1:
+        attacked = _attacks_on_strata(material, rehearsal, rng, _part(progress, 0.6, 0.4))
+        judged = tuple(replace(stratum, attacks=attacked[stratum.name]) for stratum in judged)
+    control = "other originals in the place of the avatars" if holdout is None else "held-out records"
+    if rehearsal is not None:
         control += "; for membership, a rehearsal with held-out records"
     if progress is not None:
         progress(1.0, "assessed")
@@ -182,40 +189,110 @@ def assess_privacy(
     )
 
 
-def _assess_strata(
-    original: pd.DataFrame,
-    synthetic: pd.DataFrame,
-    columns: Columns,
-    origin: Origin | None,
-    kept_apart: Sequence[str],
-    rng: np.random.Generator,
-    progress: Progress | None,
-) -> tuple[StratumAssessment, ...]:
-    records, avatars = columns.encode(original), columns.encode(synthetic)
-    names = dict(stratum_rows(original, kept_apart))
-    made_of = dict(stratum_rows(synthetic, kept_apart))
-    strangers = sorted(set(made_of) - set(names))
-    if strangers:
-        raise InvalidTable.of("strata", f"{strangers[0]} is in the synthetic table and not in the original")
-    judged = []
-    for position, (name, made) in enumerate(made_of.items()):
-        rows = names[name]
-        part, own = avatars.rows(made), _within(origin, rows, made)
-        judged.append(_assess_stratum(name, columns, records.rows(rows), part, own, rng))
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """The tables as arrays, with the rows of each stratum."""
+
+    columns: Columns
+    originals: EncodedTable
+    avatars: EncodedTable
+    holdout: EncodedTable | None
+    rows: dict[str, Origin]
+    made: dict[str, Origin]
+    held: dict[str, Origin]
+
+    @classmethod
+    def of(
+        cls,
+        original: pd.DataFrame,
+        synthetic: pd.DataFrame,
+        holdout: pd.DataFrame | None,
+        columns: Columns,
+        kept_apart: Sequence[str],
+    ) -> _Material:
+        rows, made = (dict(stratum_rows(table, kept_apart)) for table in (original, synthetic))
+        strangers = sorted(set(made) - set(rows))
+        if strangers:
+            raise InvalidTable.of("strata", f"{strangers[0]} is in the synthetic table and not in the original")
+        return cls(
+            columns,
+            columns.encode(original),
+            columns.encode(synthetic),
+            None if holdout is None else columns.encode(holdout),
+            rows,
+            made,
+            {} if holdout is None else dict(stratum_rows(holdout, kept_apart)),
+        )
+
+    def whole(self, rng: np.random.Generator) -> Scene:
+        """Return the scene of the attacks on the whole table."""
+        return Scene.of(self.columns, self.originals, self.avatars, self.holdout, rng)
+
+    def stratum(self, name: str, rng: np.random.Generator) -> Scene:
+        """Return the scene of the attacks on one stratum; held-out records serve where there are enough of them."""
+        held = self.held.get(name, np.empty(0, dtype=np.intp))
+        controls = None if self.holdout is None or len(held) < FEWEST_ATTACKS else self.holdout.rows(held)
+        originals, avatars = self.originals.rows(self.rows[name]), self.avatars.rows(self.made[name])
+        return Scene.of(self.columns, originals, avatars, controls, rng, looks=len(self.made))
+
+
+def _part(progress: Progress | None, begun: float, width: float) -> Progress:
+    """Return the progress of a step as part of the whole."""
+
+    def told(share: float, step: str) -> None:
         if progress is not None:
-            progress(0.3 * (position + 1) / len(made_of), name)
+            progress(begun + width * share, step)
+
+    return told
+
+
+def _metrics_of_strata(
+    material: _Material, origin: Origin | None, rng: np.random.Generator, progress: Progress
+) -> tuple[StratumAssessment, ...]:
+    judged = []
+    for position, (name, made) in enumerate(material.made.items(), start=1):
+        rows = material.rows[name]
+        originals, avatars = material.originals.rows(rows), material.avatars.rows(made)
+        metrics = all_metrics(material.columns, originals, avatars, _within(origin, rows, made), rng)
+        judged.append(StratumAssessment(name, len(rows), len(made), metrics))
+        progress(position / len(material.made), name)
     return tuple(judged)
 
 
-def _rehearsed_membership(
-    original: pd.DataFrame, columns: Columns, rehearse: Rehearsal, rng: np.random.Generator
+def _rehearsed(
+    original: pd.DataFrame,
+    columns: Columns,
+    kept_apart: Sequence[str],
+    rehearse: Rehearsal,
+    rng: np.random.Generator,
+) -> _Material:
+    """Make avatars of a share of each stratum; the others are held out."""
+    used = np.zeros(len(original), dtype=bool)
+    for _, rows in stratum_rows(original, kept_apart):
+        used[rng.permutation(rows)[: round(REHEARSED_SHARE * len(rows))]] = True
+    members, others = (original[chosen].reset_index(drop=True) for chosen in (used, ~used))
+    return _Material.of(members, rehearse(members, rng), others, columns, kept_apart)
+
+
+def _attacks(
+    scene: Scene, rehearsal: Scene | None, rng: np.random.Generator, progress: Progress
 ) -> tuple[Attack, ...]:
-    order = rng.permutation(len(original))
-    kept = round(REHEARSED_SHARE * len(original))
-    used, left_out = (original.iloc[np.sort(rows)].reset_index(drop=True) for rows in (order[:kept], order[kept:]))
-    made = rehearse(used, rng)
-    scene = Scene.of(columns, columns.encode(used), columns.encode(made), columns.encode(left_out), rng)
-    return run_membership(scene, rng)
+    """Attack; membership is tested on the rehearsal, where there is one."""
+    attacks = run_attacks(scene, rng, progress=progress, membership=rehearsal is None)
+    if rehearsal is not None:
+        attacks += run_membership(rehearsal, rng)
+    return attacks
+
+
+def _attacks_on_strata(
+    material: _Material, rehearsal: _Material | None, rng: np.random.Generator, progress: Progress
+) -> dict[str, tuple[Attack, ...]]:
+    found: dict[str, tuple[Attack, ...]] = {}
+    for name in material.made:
+        begun = _part(progress, len(found) / len(material.made), 0.0)
+        rehearsed = rehearsal.stratum(name, rng) if rehearsal is not None and name in rehearsal.made else None
+        found[name] = _attacks(material.stratum(name, rng), rehearsed, rng, begun)
+    return found
 
 
 def check_comparable(
@@ -281,18 +358,6 @@ def _type_problems(label: str, original: pd.DataFrame, table: pd.DataFrame) -> l
         and original[name].notna().any()
         and kind(table[name]) != kind(original[name])
     ]
-
-
-def _assess_stratum(
-    name: str,
-    columns: Columns,
-    originals: EncodedTable,
-    avatars: EncodedTable,
-    origin: Origin | None,
-    rng: np.random.Generator,
-) -> StratumAssessment:
-    metrics = all_metrics(columns, originals, avatars, origin, rng)
-    return StratumAssessment(name, len(originals), len(avatars), metrics)
 
 
 def _within(origin: Origin | None, rows: Origin, made: Origin) -> Origin | None:

@@ -7,9 +7,10 @@ not the values. A recorded verdict is therefore never believed: only values are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from reference_db.privacy.attacks.result import Rate, is_too_risky
 from reference_db.privacy.targets import ATTACK_TARGETS, FURTHER_TARGETS, TARGETS, TARGETS_VERSION, Verdict
 
 
@@ -36,9 +37,9 @@ def reasons_to_refuse(recorded: Mapping[str, Any]) -> list[str]:
     for stratum in recorded["strata"]:
         measured = {metric.get("name"): metric for metric in stratum.get("metrics", ())}
         reasons += _missed_metrics(str(stratum.get("name")), measured)
-    tried = {attack.get("name"): attack for attack in recorded.get("attacks", ())}
-    reasons += _missed_attacks(tried)
-    return reasons
+        if len(recorded["strata"]) > 1:
+            reasons += _missed_attacks(f"{stratum.get('name')}: ", stratum.get("attacks", ()))
+    return reasons + _missed_attacks("", recorded.get("attacks", ()))
 
 
 def broken_rules(recorded: Mapping[str, int]) -> list[str]:
@@ -68,17 +69,17 @@ def _missed_metrics(stratum: str, measured: Mapping[str, Mapping[str, Any]]) -> 
     return reasons
 
 
-def _missed_attacks(tried: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _missed_attacks(where: str, recorded: Iterable[Mapping[str, Any]]) -> list[str]:
+    tried = {attack.get("name"): attack for attack in recorded}
     reasons = []
     for target in ATTACK_TARGETS.values():
         attack = tried.get(target.name)
         if attack is None:
-            reasons.append(f"{target.label.lower()} was not tried")
+            reasons.append(f"{where}{target.label.lower()} was not tried")
             continue
-        risk, verdict = attack["risk"], attack.get("verdict")
-        over = risk["value"] > target.at_most and risk["lower"] > 0
+        risk, verdict = Rate(**attack["risk"]), attack.get("verdict")
+        over = is_too_risky(risk, target.at_most, looks=attack.get("looks", 1))
         if verdict == Verdict.FAILED or (over and verdict != Verdict.UNINFORMATIVE):
-            reasons.append(
-                f"{target.label.lower()}: the risk is {risk['value']:.3f}, it must not exceed {target.at_most:g}"
-            )
+            found = f"the risk is {risk.value:.3f} ({risk.lower:.3f} to {risk.upper:.3f})"
+            reasons.append(f"{where}{target.label.lower()}: {found}, it must not exceed {target.at_most:g}")
     return reasons

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-TARGETS_VERSION = "1"
+TARGETS_VERSION = "2"
 
 ASSESSED_AXES = 5
 """Factor axes of the space in which hidden rate and local cloaking are measured, as in the published evaluations."""
@@ -174,6 +174,11 @@ class AttackTarget:
     at_most: float
 
 
+MOST_RISK = 0.1
+"""Largest risk of any attack, on the whole table and in each stratum: at most one attempt in ten succeeds that would
+not have succeeded without the table. For membership, ``2 * area - 1 <= .1`` says the same as an area of at most .55.
+One figure for all attacks, because none of the three criteria of WP29 Opinion 05/2014 ranks before another."""
+
 ATTACK_TARGETS: dict[str, AttackTarget] = {
     target.name: target
     for target in (
@@ -182,50 +187,50 @@ ATTACK_TARGETS: dict[str, AttackTarget] = {
             "Singling out, one column",
             "singling out",
             "a unique or extreme value of a synthetic column is met by exactly one patient",
-            0.1,
+            MOST_RISK,
         ),
         AttackTarget(
             "singling_out_multivariate",
             "Singling out, several columns",
             "singling out",
             "a combination of 4 to 12 columns of a synthetic record is met by exactly one patient",
-            0.1,
+            MOST_RISK,
         ),
         AttackTarget(
             "linkability",
             "Linkability",
             "linkability",
             "two halves of a patient's columns have the same nearest synthetic record",
-            0.1,
+            MOST_RISK,
         ),
         AttackTarget(
             "inference",
             "Inference",
             "inference",
             "a column is guessed from the synthetic record nearest on all others; every column in turn",
-            0.15,
-        ),
-        AttackTarget(
-            "membership_distance",
-            "Membership by distance",
-            "membership",
-            "area under the ROC curve of the distance to the nearest avatar; best of 2, 5, 10 and all axes",
-            0.2,
-        ),
-        AttackTarget(
-            "membership_classifier",
-            "Membership by classifier",
-            "membership",
-            "area under the ROC curve of a classifier on distances to the five nearest avatars, cross-validated",
-            0.25,
+            MOST_RISK,
         ),
         AttackTarget(
             "reconstruction",
             "Reconstruction",
             "reconstruction",
             "an avatar, or the mean of two that are near each other, is nearly a patient",
-            0.15,
+            MOST_RISK,
+        ),
+        AttackTarget(
+            "membership_distance",
+            "Membership by distance",
+            "membership",
+            "area under the ROC curve of the distance to the nearest avatar; best of 2, 5, 10 and all axes",
+            MOST_RISK,
+        ),
+        AttackTarget(
+            "membership_classifier",
+            "Membership by classifier",
+            "membership",
+            "area under the ROC curve of a classifier on distances to the five nearest avatars, cross-validated",
+            MOST_RISK,
         ),
     )
 }
-"""Largest risks. A copy scores nearly 1 in each; the published method at 20 neighbours up to .35."""
+"""A copy scores nearly 1 in each."""

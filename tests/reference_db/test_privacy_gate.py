@@ -41,7 +41,12 @@ def test_a_passed_assessment_lets_out(recorded: dict[str, Any]) -> None:
         (lambda r: r["strata"][1]["metrics"].pop(0), "second: distance to closest record was not measured"),
         (lambda r: r["strata"][0]["metrics"][5].update(value=12.0), "first & only: hidden rate is 12"),
         (lambda r: r["strata"][0]["metrics"][5].update(value=None), "first & only: hidden rate has no value"),
-        (lambda r: r["attacks"].pop(), "reconstruction was not tried"),
+        (lambda r: r["attacks"].pop(), "membership by classifier was not tried"),
+        (lambda r: r["strata"][1]["attacks"].pop(2), "second: linkability was not tried"),
+        (
+            lambda r: r["strata"][1]["attacks"][2].update(risk={"value": 0.4, "lower": 0.11, "upper": 0.7}),
+            "second: linkability: the risk is 0.4",
+        ),
         (
             lambda r: r["attacks"][3].update(risk={"value": 0.9, "lower": 0.8, "upper": 1.0}),
             "inference: the risk is 0.9",

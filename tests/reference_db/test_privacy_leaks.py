@@ -90,6 +90,12 @@ def small_arm_kept(made: pd.DataFrame) -> pd.DataFrame:
     return made
 
 
+def small_arm_shuffled(made: pd.DataFrame) -> pd.DataFrame:
+    """Return avatars of which one arm is made of real patients, though nobody is at the place of their own avatar."""
+    made.iloc[400:] = ORIGINAL.iloc[400:].sample(frac=1, random_state=0).to_numpy()
+    return made.astype(ORIGINAL.dtypes)
+
+
 def every_avatar_half_its_original(made: pd.DataFrame) -> pd.DataFrame:
     numbers = list("abcdefghi")
     made[numbers] = 0.2 * made[numbers] + 0.8 * ORIGINAL[numbers]
@@ -114,7 +120,8 @@ def test_avatars_without_a_leak_pass() -> None:
         (labels_kept, ["categorical hidden rate"]),
         (half_of_the_columns_kept, ["column direct match", "hidden rate"]),
         (outlier_kept, ["outlier protection"]),
-        (small_arm_kept, ["two: hidden rate", "two: distance to closest"]),
+        (small_arm_kept, ["two: hidden rate", "two: distance to closest", "two: linkability", "two: inference"]),
+        (small_arm_shuffled, ["two: linkability", "two: inference", "two: reconstruction"]),
         (every_avatar_half_its_original, ["hidden rate"]),
     ],
 )

@@ -6,15 +6,20 @@ from collections.abc import Callable
 
 import numpy as np
 
-from reference_db.privacy.attacks import inference, linkability, membership, reconstruction, singling_out
-from reference_db.privacy.attacks.result import Attack, Rate
+from reference_db.privacy.attacks import inference, linkability, reconstruction, singling_out
+from reference_db.privacy.attacks import membership as membership_attack
+from reference_db.privacy.attacks.result import FEWEST_ATTACKS, Attack, Rate
 from reference_db.privacy.attacks.scene import Scene
 
-__all__ = ["Attack", "Rate", "Scene", "run_attacks", "run_membership"]
+__all__ = ["FEWEST_ATTACKS", "Attack", "Rate", "Scene", "run_attacks", "run_membership"]
 
 
 def run_attacks(
-    scene: Scene, rng: np.random.Generator, *, progress: Callable[[float, str], None] | None = None
+    scene: Scene,
+    rng: np.random.Generator,
+    *,
+    membership: bool = True,
+    progress: Callable[[float, str], None] | None = None,
 ) -> tuple[Attack, ...]:
     """Run every attack.
 
@@ -22,21 +27,22 @@ def run_attacks(
     ----------
     scene : Scene
     rng : Generator
+    membership : bool
+        Whether membership is attacked too.
     progress : callable, optional
         Called with the share done and the attack.
 
     Returns
     -------
     tuple of Attack
-        In the order of `ATTACK_TARGETS`.
     """
     attacks: tuple[Callable[[], Attack], ...] = (
         lambda: singling_out.univariate(scene, rng),
         lambda: singling_out.multivariate(scene, rng),
         lambda: linkability.linkability(scene, rng),
         lambda: inference.inference(scene, rng),
-        *_membership(scene, rng),
         lambda: reconstruction.reconstruction(scene, rng),
+        *(_membership(scene, rng) if membership else ()),
     )
     results = []
     for done, attack in enumerate(attacks, start=1):
@@ -52,4 +58,4 @@ def run_membership(scene: Scene, rng: np.random.Generator) -> tuple[Attack, ...]
 
 
 def _membership(scene: Scene, rng: np.random.Generator) -> tuple[Callable[[], Attack], ...]:
-    return (lambda: membership.by_distance(scene), lambda: membership.by_classifier(scene, rng))
+    return (lambda: membership_attack.by_distance(scene), lambda: membership_attack.by_classifier(scene, rng))

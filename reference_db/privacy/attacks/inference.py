@@ -30,7 +30,8 @@ def inference(scene: Scene, rng: np.random.Generator) -> Attack:
     drawn = np.arange(min(MOST_SECRETS, len(scene.targets)))
     targets, controls = scene.targets.rows(drawn), scene.control_targets.rows(drawn)
     main = guessed_from_nearest(features, scene.avatars, targets, secrets)
-    beside = guessed_from_nearest(features, scene.control_source, controls, secrets)
+    own = None if scene.own is None else scene.own[drawn]
+    beside = guessed_from_nearest(features, scene.control_source, controls, secrets, own=own)
     mine, theirs = _values(targets), _values(controls)
     pool = _values(scene.avatars)
     success, control, baseline, risks = [], [], [], {}
@@ -48,12 +49,18 @@ def inference(scene: Scene, rng: np.random.Generator) -> Attack:
         success=np.concatenate([none, *success]),
         control=np.concatenate([none, *control]),
         baseline=np.concatenate([none, *baseline]),
-        columns=risks,
+        columns=risks if scene.looks == 1 else None,
+        looks=scene.looks,
     )
 
 
 def guessed_from_nearest(
-    features: Features, source: EncodedTable, targets: EncodedTable, secrets: NDArray[np.intp]
+    features: Features,
+    source: EncodedTable,
+    targets: EncodedTable,
+    secrets: NDArray[np.intp],
+    *,
+    own: NDArray[np.intp] | None = None,
 ) -> NDArray[np.float64]:
     """Return each secret's value in the record of `source` that is nearest on all other columns.
 
@@ -66,6 +73,8 @@ def guessed_from_nearest(
     source, targets : EncodedTable
     secrets : ndarray of int
         Columns, numeric ones first.
+    own : ndarray of int, shape (targets,), optional
+        Row of `source` that each target itself is, which is not used.
 
     Returns
     -------
@@ -80,10 +89,12 @@ def guessed_from_nearest(
     for start in range(0, len(targets), step):
         rows = slice(start, start + step)
         whole = squares - 2 * mine[rows] @ theirs.T
+        if own is not None:
+            whole[np.arange(len(whole)), own[rows]] = np.inf
         for position, column in enumerate(secrets):
             block = features.blocks[column]
-            own = (theirs[:, block] ** 2).sum(axis=1) - 2 * mine[rows, block] @ theirs[:, block].T
-            guessed[rows, position] = values[(whole - own).argmin(axis=1), column]
+            of_secret = (theirs[:, block] ** 2).sum(axis=1) - 2 * mine[rows, block] @ theirs[:, block].T
+            guessed[rows, position] = values[(whole - of_secret).argmin(axis=1), column]
     return guessed
 
 

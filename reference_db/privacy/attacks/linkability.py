@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from reference_db.avatar.columns import EncodedTable
 from reference_db.privacy.attacks.result import Attack, judged
-from reference_db.privacy.attacks.scene import Features, Scene, varied_columns
+from reference_db.privacy.attacks.scene import Features, Own, Scene, varied_columns
 from reference_db.privacy.targets import ATTACK_TARGETS
 
 Halves: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -32,8 +32,10 @@ def linkability(scene: Scene, rng: np.random.Generator) -> Attack:
         shuffled = rng.permutation(varied)
         halves = (shuffled[: len(varied) // 2], shuffled[len(varied) // 2 :])
 
-        def linked(source: EncodedTable, targets: EncodedTable, halves: Halves = halves) -> NDArray[np.bool_]:
-            return _linked(features, source, targets, halves)
+        def linked(
+            source: EncodedTable, targets: EncodedTable, own: Own, halves: Halves = halves
+        ) -> NDArray[np.bool_]:
+            return _linked(features, source, targets, own, halves)
 
         main, beside = scene.attack(linked)
         success.append(main)
@@ -46,23 +48,28 @@ def linkability(scene: Scene, rng: np.random.Generator) -> Attack:
         success=np.concatenate([none, *success]),
         control=np.concatenate([none, *control]),
         baseline=np.concatenate([none, *baseline]),
+        looks=scene.looks,
     )
 
 
 def _linked(
-    features: Features,
-    source: EncodedTable,
-    targets: EncodedTable,
-    halves: Halves,
+    features: Features, source: EncodedTable, targets: EncodedTable, own: Own, halves: Halves
 ) -> NDArray[np.bool_]:
     import faiss
 
     theirs, mine = features.of_table(source), features.of_table(targets)
+    wanted = min(NEIGHBOURS + (own is not None), len(source))
     found = []
     for half in halves:
         part = features.selected(theirs, half)
         index = faiss.IndexFlatL2(part.shape[1])
         index.add(part)
-        found.append(index.search(features.selected(mine, half), min(NEIGHBOURS, len(source)))[1])
+        rows = index.search(features.selected(mine, half), wanted)[1]
+        if own is not None:
+            # The target itself is dropped where it is, else the last.
+            itself = rows == own[:, None]
+            itself[~itself.any(axis=1), -1] = True
+            rows = rows[~itself].reshape(len(rows), -1)
+        found.append(rows)
     shared = found[0][:, :, None] == found[1][:, None, :]
     return np.asarray(shared.any(axis=(1, 2)))

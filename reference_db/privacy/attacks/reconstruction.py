@@ -32,17 +32,21 @@ def reconstruction(scene: Scene, rng: np.random.Generator) -> Attack:
     if min(len(targets), len(controls)) < 2:
         none = np.zeros(0, dtype=bool)
         return judged(ATTACK_TARGETS["reconstruction"], success=none, control=none, baseline=none)
-    usual = nearest_records(targets, targets, 1, others_of=np.arange(len(targets)))[1]
+    source, own = (
+        (scene.control_source, scene.own) if scene.own is not None else (scene.targets, np.arange(len(targets)))
+    )
+    usual = nearest_records(space.transform(source), targets, 1, others_of=own)[1]
     tolerance = HIT * float(np.median(usual))
     return judged(
         ATTACK_TARGETS["reconstruction"],
         success=nearest_candidate(space.transform(scene.avatars), targets) <= tolerance,
-        control=nearest_candidate(space.transform(scene.control_source), controls) <= tolerance,
+        control=nearest_candidate(space.transform(scene.control_source), controls, own=scene.own) <= tolerance,
         baseline=nearest_candidate(space.transform(_shuffled(scene.avatars, rng)), targets) <= tolerance,
+        looks=scene.looks,
     )
 
 
-def nearest_candidate(avatars: Floats, targets: Floats) -> Floats:
+def nearest_candidate(avatars: Floats, targets: Floats, *, own: NDArray[np.intp] | None = None) -> Floats:
     """Return the distance from each target to the nearest avatar or mean of two of the avatars around it.
 
     Pairs are sought among the `AROUND` avatars nearest to the target: means of pairs further off cannot come nearer
@@ -52,13 +56,15 @@ def nearest_candidate(avatars: Floats, targets: Floats) -> Floats:
     ----------
     avatars : ndarray, shape (avatars, axes)
     targets : ndarray, shape (targets, axes)
+    own : ndarray of int, shape (targets,), optional
+        Row of `avatars` that each target itself is, which is not used.
 
     Returns
     -------
     ndarray, shape (targets,)
     """
-    around = min(AROUND, len(avatars))
-    found, distances = nearest_records(avatars, targets, around)
+    around = min(AROUND, len(avatars) - (own is not None))
+    found, distances = nearest_records(avatars, targets, around, others_of=own)
     nearest = distances[:, 0]
     for first in range(around):
         for second in range(first + 1, around):

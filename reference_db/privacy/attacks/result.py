@@ -49,6 +49,8 @@ class Attack:
     verdict : Verdict
     columns : dict of str to float
         Risk per secret column, for inference.
+    looks : int
+        Strata in which the same attack was looked at. Over 1, the intervals of all of them hold together with 95 %.
     """
 
     name: str
@@ -63,9 +65,26 @@ class Attack:
     target: float
     verdict: Verdict
     columns: dict[str, float] = field(default_factory=dict)
+    looks: int = 1
 
 
-def wilson(successes: float, attempts: int) -> Rate:
+def z_of(looks: int) -> float:
+    """Return the normal quantile of an interval that holds with 95 % in `looks` looks together (Bonferroni)."""
+    from scipy.special import ndtri
+
+    return float(ndtri(1 - 0.025 / looks)) if looks > 1 else _Z
+
+
+def is_too_risky(risk: Rate, at_most: float, *, looks: int) -> bool:
+    """Tell whether a risk misses its target.
+
+    On a whole table the estimate must not exceed it, unless the interval reaches down to 0. Strata are many and
+    small: one of them misses when its interval lies wholly above.
+    """
+    return risk.lower > at_most if looks > 1 else risk.value > at_most and risk.lower > 0
+
+
+def wilson(successes: float, attempts: int, *, z: float = _Z) -> Rate:
     """Return a share with its Wilson score interval; from 0 to 1 when nothing was attempted.
 
     Wilson, J Am Stat Assoc 1927;22:209-212.
@@ -76,8 +95,8 @@ def wilson(successes: float, attempts: int) -> Rate:
     if attempts == 0:
         return Rate(0.0, 0.0, 1.0)
     share = successes / attempts
-    centre = (share + _Z**2 / (2 * attempts)) / (1 + _Z**2 / attempts)
-    half = _Z / (1 + _Z**2 / attempts) * sqrt(share * (1 - share) / attempts + _Z**2 / (4 * attempts**2))
+    centre = (share + z**2 / (2 * attempts)) / (1 + z**2 / attempts)
+    half = z / (1 + z**2 / attempts) * sqrt(share * (1 - share) / attempts + z**2 / (4 * attempts**2))
     return Rate(share, max(0.0, centre - half), min(1.0, centre + half))
 
 
@@ -89,12 +108,12 @@ def judged(
     baseline: NDArray[np.bool_],
     columns: dict[str, float] | None = None,
     reach: float = 1.0,
+    looks: int = 1,
 ) -> Attack:
     """Return the result of an attack whose attempts each succeed or not.
 
     It proves nothing, and says so, when there were fewer than `FEWEST_ATTACKS` attempts, or when nothing ever
-    succeeded, not even on the control or by guessing. It fails when the risk is over the target and its interval
-    leaves out 0.
+    succeeded, not even on the control or by guessing. When it fails: `is_too_risky`.
 
     Parameters
     ----------
@@ -106,14 +125,17 @@ def judged(
     reach : float
         Share of the patients behind the table that were targets. Where any of them could have been hit (singling
         out), only this share of what the table gives away was seen, so the risk is divided by it.
+    looks : int
+        Strata in which the same attack is looked at.
     """
-    main, beside, guessed = (wilson(float(tried.sum()), len(tried)) for tried in (success, control, baseline))
+    z = z_of(looks)
+    main, beside, guessed = (wilson(float(tried.sum()), len(tried), z=z) for tried in (success, control, baseline))
     risk = _scaled(_risk(main, beside), 1 / reach)
     nothing_found = not (success.any() or control.any() or baseline.any())
     if min(len(success), len(control)) < FEWEST_ATTACKS or nothing_found:
         verdict = Verdict.UNINFORMATIVE
     else:
-        verdict = Verdict.FAILED if risk.value > target.at_most and risk.lower > 0 else Verdict.PASSED
+        verdict = Verdict.FAILED if is_too_risky(risk, target.at_most, looks=looks) else Verdict.PASSED
     return Attack(
         target.name,
         target.label,
@@ -127,6 +149,7 @@ def judged(
         target.at_most,
         verdict,
         columns or {},
+        looks,
     )
 
 

@@ -1,8 +1,9 @@
 """Who attacks whom with what: targets, control, and the tables as distances can be taken in.
 
 With held-out records the control is the same attack on them. Without, it is the same attack on the same targets with
-other *original* records in the place of the avatars: what real people who are not the target tell about the target is
-knowledge about the population.
+all *other original* records in the place of the avatars: what real people who are not the target tell about the
+target is knowledge about the population. They are as many as the avatars, or the larger table would come nearer by
+chance.
 """
 
 from __future__ import annotations
@@ -18,9 +19,14 @@ from reference_db.avatar.columns import Columns, EncodedTable
 
 Floats = NDArray[np.float64]
 Success = NDArray[np.bool_]
+Own = NDArray[np.intp] | None
 
 MOST_TARGETS = 2000
 """Patients attacked, drawn at random from larger tables: an interval of two percentage points either side."""
+
+
+Attempt = Callable[[EncodedTable, EncodedTable, Own], Success]
+"""An attack of a table on targets; of each target, the row of the table that may not be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +40,17 @@ class Scene:
         The attacker's table; patients behind it, of whom the attacker knows some columns.
     control_source, control_targets : EncodedTable
         The same for the control.
-    held_out : bool
-        The control targets are held-out records.
+    own : ndarray of int, shape (control targets,), or None
+        Row of the control's source that each control target itself is, and that the control may not use; None when
+        the control targets are held-out records.
     crowd, control_crowd : EncodedTable
         The people among whom one is singled out: not a sample, because being unique depends on how many there are.
+    asking : EncodedTable
+        Records from which the control of singling out takes its questions.
     reach : float
         Share of the patients behind the table that are in the crowd.
+    looks : int
+        In how many strata the same attack is looked at. Intervals are so wide that all of them hold together.
     """
 
     columns: Columns
@@ -47,10 +58,12 @@ class Scene:
     targets: EncodedTable
     control_source: EncodedTable
     control_targets: EncodedTable
-    held_out: bool
+    own: NDArray[np.intp] | None
     crowd: EncodedTable
     control_crowd: EncodedTable
+    asking: EncodedTable
     reach: float
+    looks: int = 1
 
     @classmethod
     def of(
@@ -60,34 +73,49 @@ class Scene:
         avatars: EncodedTable,
         holdout: EncodedTable | None,
         rng: np.random.Generator,
+        *,
+        looks: int = 1,
     ) -> Scene:
         """Draw targets and control."""
+        order = rng.permutation(len(originals))
         if holdout is not None:
             size = min(len(originals), len(holdout))
-            crowd = originals.rows(rng.permutation(len(originals))[:size])
-            control_crowd = holdout.rows(rng.permutation(len(holdout))[:size])
-            source = avatars
+            crowd, control_crowd = originals.rows(order[:size]), holdout.rows(rng.permutation(len(holdout))[:size])
+            drawn = np.arange(min(MOST_TARGETS, size))
+            targets, control_targets = crowd.rows(drawn), control_crowd.rows(drawn)
+            control_source, asking, own = avatars, avatars, None
         else:
-            order = rng.permutation(len(originals))
             size = len(originals) // 2
-            crowd, source = originals.rows(order[:size]), originals.rows(order[size:])
-            control_crowd = crowd
-        drawn = np.arange(min(MOST_TARGETS, size))
+            crowd = control_crowd = originals.rows(order[:size])
+            asking = originals.rows(order[size:])
+            own = order[:MOST_TARGETS]
+            targets = control_targets = originals.rows(own)
+            control_source = originals
         return cls(
             columns,
             avatars,
-            targets=crowd.rows(drawn),
-            control_source=source,
-            control_targets=control_crowd.rows(drawn),
-            held_out=holdout is not None,
-            crowd=crowd,
-            control_crowd=control_crowd,
+            targets,
+            control_source,
+            control_targets,
+            own,
+            crowd,
+            control_crowd,
+            asking,
             reach=size / max(len(originals), 1),
+            looks=looks,
         )
 
-    def attack(self, attempt: Callable[[EncodedTable, EncodedTable], Success]) -> tuple[Success, Success]:
+    @property
+    def held_out(self) -> bool:
+        """Whether the control targets are held-out records."""
+        return self.own is None
+
+    def attack(self, attempt: Attempt) -> tuple[Success, Success]:
         """Run an attack (of a table on targets) and its control."""
-        return attempt(self.avatars, self.targets), attempt(self.control_source, self.control_targets)
+        return (
+            attempt(self.avatars, self.targets, None),
+            attempt(self.control_source, self.control_targets, self.own),
+        )
 
 
 @dataclass(frozen=True, slots=True)

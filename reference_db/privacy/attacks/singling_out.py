@@ -3,6 +3,11 @@
 Giomi et al., PoPETs 2023, section 4.1: univariate conditions are the extremes and the unique values of single
 columns; multivariate ones combine several columns of one synthetic record. Conditions that match several synthetic
 records are not used.
+
+Without held-out records, the control of univariate conditions asks for the smoothed quantiles of each column, as
+somebody would who knows how a column is distributed, and its scale, and nobody's value. Other originals would not do:
+where the values of a column are spread evenly, as ages of a quota sample are, one person's value tells that nobody
+else has it, and the control would find less than chance does.
 """
 
 from __future__ import annotations
@@ -13,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_db.avatar.columns import EncodedTable
+from reference_db.avatar.columns import MAX_DECIMALS, Columns, EncodedTable
+from reference_db.avatar.margins import smoothed_quantiles
 from reference_db.privacy.attacks.result import Attack, judged
 from reference_db.privacy.attacks.scene import Scene, varied_columns
 from reference_db.privacy.targets import ATTACK_TARGETS
@@ -86,26 +92,28 @@ def _holds(cells: Floats, comparison: int, value: float) -> NDArray[np.bool_]:
 
 def univariate(scene: Scene, rng: np.random.Generator) -> Attack:
     """Attack with the extremes and unique values of single columns."""
-    return _attack(scene, "singling_out_univariate", _single_column_conditions, rng)
+    asking = scene.asking if scene.held_out else _distributions_of(scene.control_source, scene.columns, rng)
+    return _attack(scene, "singling_out_univariate", _single_column_conditions, asking, rng)
 
 
 def multivariate(scene: Scene, rng: np.random.Generator) -> Attack:
     """Attack with combinations of columns of single synthetic records."""
-    return _attack(scene, "singling_out_multivariate", _record_conditions, rng)
+    return _attack(scene, "singling_out_multivariate", _record_conditions, scene.asking, rng)
 
 
 def _attack(
     scene: Scene,
     name: str,
     conditions_of: Callable[[EncodedTable, np.random.Generator], Conditions],
+    asking: EncodedTable,
     rng: np.random.Generator,
 ) -> Attack:
-    if not all(len(varied_columns(table)) for table in (scene.avatars, scene.control_source)):
+    if not all(len(varied_columns(table)) for table in (scene.avatars, asking)):
         # Where all records are alike there is nothing to ask for.
         nothing = np.zeros(0, dtype=bool)
         return judged(ATTACK_TARGETS[name], success=nothing, control=nothing, baseline=nothing)
     main = conditions_of(scene.avatars, rng)
-    control = main if scene.held_out else conditions_of(scene.control_source, rng)
+    control = main if scene.held_out else conditions_of(asking, rng)
     terms = main.columns.shape[1]
     guesses = _guesses(scene.avatars, max(len(main), 1), terms, rng)
     return judged(
@@ -114,7 +122,25 @@ def _attack(
         control=control.matches(scene.control_crowd) == 1,
         baseline=guesses.matches(scene.crowd) == 1,
         reach=scene.reach,
+        looks=scene.looks,
     )
+
+
+def _distributions_of(table: EncodedTable, columns: Columns, rng: np.random.Generator) -> EncodedTable:
+    """Return as many records, each column on its own, its values the smoothed quantiles."""
+    numbers = np.full(table.numbers.shape, np.nan)
+    for position, column in enumerate(columns.numeric):
+        known = np.flatnonzero(~np.isnan(table.numbers[:, position]))
+        if len(known):
+            levels = (np.arange(len(known)) + rng.random()) / len(known)
+            drawn = rng.permutation(smoothed_quantiles(table.numbers[known, position], levels))
+            scale = np.unique(table.numbers[known, position])
+            if len(scale) <= _FEW_VALUES:
+                drawn = scale[np.searchsorted((scale[1:] + scale[:-1]) / 2, drawn)]
+            elif column.step is not None:
+                drawn = np.floor(drawn / column.step + rng.random(len(drawn))) * column.step
+            numbers[known, position] = drawn
+    return EncodedTable(np.round(numbers, MAX_DECIMALS), rng.permuted(table.codes, axis=0))
 
 
 def _values(table: EncodedTable) -> Floats:
