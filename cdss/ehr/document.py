@@ -1,18 +1,61 @@
-"""The projection on one printable page, as PDF: for the record, with what was read from it and every caveat."""
+"""The projection on one printable page, as PDF, in English or French: with what was read and every caveat."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
 
-from cdss.ehr.cards import MONTHS, Point, at_month, record_in_words
+import yaml
+
+from cdss.ehr.cards import MONTHS, Point, at_month
+from cdss.ehr.mapping_report import Use
 from cdss.ehr.patient_record import RecordReading
 from projection.result import Projection
 
-_COLUMNS = ("Treatment class", "Patients", "Confirmed worsening", "Relapse", "Expected EDSS")
+if TYPE_CHECKING:
+    from fpdf import FPDF
+
+    from viewer.text import Text
+
+LANGUAGES = ("en", "fr")
+
 _WIDTHS = (34, 14, 28, 28, 26)
+_DECIMALS = {"age": 0, "edss": 1, "years_since_onset": 0}
+_PLAIN = str.maketrans({"\u202f": "\u00a0", "’": "'", "–": "-", "−": "-", "≥": ">", "…": "..."})
 
 
-def projection_pdf(projection: Projection, reading: RecordReading, *, now: datetime) -> bytes:
+def language_asked(accept: str | None) -> str:
+    """Return the language of an ``Accept-Language`` header that a document can be had in; English otherwise.
+
+    >>> language_asked("de, fr-CH;q=0.9, en;q=0.8"), language_asked("fr;q=0, en"), language_asked(None)
+    ('fr', 'en', 'en')
+    """
+    wishes: list[tuple[float, str]] = []
+    for wish in (accept or "").split(",")[:20]:
+        name, _, rest = wish.strip().partition(";")
+        try:
+            quality = float(rest.strip().removeprefix("q=") or 1)
+        except ValueError:
+            continue
+        language = name[:2].lower()
+        if language in LANGUAGES and quality > 0:
+            wishes.append((-quality, language))
+    return min(wishes, key=lambda wish: wish[0])[1] if wishes else "en"
+
+
+@cache
+def document_words(language: str) -> Mapping[str, Any]:
+    """Return the words of a language."""
+    catalogue: Mapping[str, Mapping[str, Any]] = yaml.safe_load(
+        resources.files("cdss.ehr").joinpath("document.yaml").read_text(encoding="utf-8")
+    )
+    return catalogue[language]
+
+
+def projection_pdf(projection: Projection, reading: RecordReading, *, now: datetime, language: str = "en") -> bytes:
     """Return the document.
 
     Parameters
@@ -21,56 +64,105 @@ def projection_pdf(projection: Projection, reading: RecordReading, *, now: datet
     reading : RecordReading
     now : datetime
         Printed, and the date of the file.
+    language : str
+        One of `LANGUAGES`.
     """
-    from fpdf import FPDF
+    from viewer.text import Language, catalogue
 
-    page = FPDF()
-    page.set_creation_date(now)
-    page.set_title("What became of similar patients under each treatment")
-    page.set_lang("en")
-    page.add_page()
-    page.set_font("Helvetica", "B", 15)
-    page.multi_cell(0, 9, "What became of similar patients under each treatment", new_x="LMARGIN", new_y="NEXT")
-    page.set_font("Helvetica", size=10)
-    page.multi_cell(0, 6, f"{now:%Y-%m-%d}. Release {projection.release}.", new_x="LMARGIN", new_y="NEXT")
-    page.multi_cell(0, 6, _latin(f"Read from the record: {record_in_words(reading)}."), new_x="LMARGIN", new_y="NEXT")
+    said = document_words(language)
+    page = _page(said, now, language)
+
+    def line(text: str, *, size: int = 10, style: str = "", height: int = 6) -> None:
+        page.set_font("Helvetica", style, size)
+        page.multi_cell(0, height, _latin(text), align="L", new_x="LMARGIN", new_y="NEXT")
+
+    line(said["title"], size=15, style="B", height=9)
+    line(said["caveats"][0], style="B")
+    line(said["made"].format(date=f"{now:%Y-%m-%d}", release=projection.release))
+    for text in _read(reading, said):
+        line(text)
     page.ln(3)
     page.set_font("Helvetica", size=9)
     with page.table(col_widths=_WIDTHS, text_align=("LEFT", "RIGHT", "RIGHT", "RIGHT", "RIGHT")) as table:
-        table.row(_COLUMNS)
-        for cells in _rows(projection):
+        table.row([_latin(name) for name in said["columns"]])
+        for cells in _rows(projection, said, catalogue(Language(language))):
             table.row([_latin(cell) for cell in cells])
     page.ln(3)
-    page.set_font("Helvetica", size=10)
-    explained = f"At {MONTHS} months, with the 95 % interval. Classes are in a fixed order, never ranked."
-    for line in (explained, *projection.caveats):
-        page.multi_cell(0, 6, _latin(line), new_x="LMARGIN", new_y="NEXT")
+    for text in (said["explained"].format(months=MONTHS), *said["caveats"][1:]):
+        line(text)
     return bytes(page.output())
 
 
-def _rows(projection: Projection) -> list[tuple[str, ...]]:
+def _page(said: Mapping[str, Any], now: datetime, language: str) -> FPDF:
+    from fpdf import FPDF
+
+    class Page(FPDF):
+        def footer(self) -> None:
+            self.set_y(-15)
+            self.set_font("Helvetica", size=8)
+            numbers = said["page"].format(page=self.page_no(), pages="{nb}")
+            self.cell(0, 8, f"{numbers}. {_latin(said['caveats'][0])}", align="C")
+
+    page = Page()
+    page.set_creation_date(now)
+    page.set_title(said["title"])
+    page.set_lang(language)
+    page.add_page()
+    return page
+
+
+def _read(reading: RecordReading, said: Mapping[str, Any]) -> list[str]:
+    """Say what was read from the record, and what it does not tell."""
+    document = reading.document
+    known = [
+        sentence.format(value=_value(name, document[name], said))
+        for name, sentence in said["features"].items()
+        if name in document
+    ]
+    unknown = [name for feature, name in said["names"].items() if feature not in document]
+    doubtful = {one.feature for one in reading.report.findings if one.use is Use.AMBIGUOUS}
+    reserved = [name for feature, name in said["names"].items() if feature in doubtful]
+    lines = [said["read"].format(known=", ".join(known))]
+    lines += [said["unknown"].format(features=", ".join(unknown))] if unknown else []
+    return [*lines, said["reserved"].format(features=", ".join(reserved))] if reserved else lines
+
+
+def _value(name: str, value: object, said: Mapping[str, Any]) -> str:
+    if isinstance(value, int | float):
+        return f"{value:.{_DECIMALS.get(name, 0)}f}".replace(".", said["decimal"])
+    return str(said["values"].get(str(value), value))
+
+
+def _rows(projection: Projection, said: Mapping[str, Any], text: Text) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for part in projection.classes:
+        name = text(f"treatment.{part.treatment}")
         if part.refusal is not None or part.edss is None:
-            rows.append((part.treatment, "-", "too few similar patients", "-", "-"))
+            rows.append((name, "-", said["refused"], "-", "-"))
             continue
         worsening = at_month(part.probabilities.get("worsening_24w"), MONTHS)
         relapse = at_month(part.probabilities.get("relapse"), MONTHS)
         edss = at_month(part.edss.expected, MONTHS)
-        rows.append((part.treatment, str(part.n), _percent(worsening), _percent(relapse), _score(edss)))
+        rows.append((name, str(part.n), _percent(worsening, said), _percent(relapse, said), _score(edss, said)))
     return rows
 
 
-def _percent(point: Point | None) -> str:
+def _percent(point: Point | None, said: Mapping[str, Any]) -> str:
     if point is None:
-        return "not known"
-    return f"{100 * point.value:.0f} % ({100 * point.lower:.0f} to {100 * point.upper:.0f})"
+        return str(said["not_known"])
+    value, lower, upper = (f"{100 * number:.0f}" for number in (point.value, point.lower, point.upper))
+    return str(said["interval"].format(value=said["percent"].format(value=value), lower=lower, upper=upper))
 
 
-def _score(point: Point | None) -> str:
-    return f"{point.value:.1f} ({point.lower:.1f} to {point.upper:.1f})" if point is not None else "not known"
+def _score(point: Point | None, said: Mapping[str, Any]) -> str:
+    if point is None:
+        return str(said["not_known"])
+    value, lower, upper = (
+        f"{number:.1f}".replace(".", said["decimal"]) for number in (point.value, point.lower, point.upper)
+    )
+    return str(said["interval"].format(value=value, lower=lower, upper=upper))
 
 
 def _latin(text: str) -> str:
     """Keep to the characters that every PDF reader brings a font for."""
-    return text.encode("latin-1", "replace").decode("latin-1")
+    return text.translate(_PLAIN).encode("latin-1", "replace").decode("latin-1")

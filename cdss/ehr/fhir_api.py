@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from cdss.api.dependencies import reference
 from cdss.ehr.capability import READABLE, capability_statement, smart_configuration
 from cdss.ehr.configuration import LOOPBACK
+from cdss.ehr.document import language_asked, projection_pdf
 from cdss.ehr.doors import Doors, bare_401, doors
 from cdss.ehr.elements import Json, first, objects
 from cdss.ehr.fhir_results import document_reference, outcome_of_error, risk_assessment
@@ -112,13 +113,13 @@ async def project_as_risk_assessment(request: Request, doors: DoorsHere, referen
 
 @router.post("/DocumentReference/$project", responses=_OPERATION, openapi_extra=_RECORD)
 async def project_as_document(request: Request, doors: DoorsHere, reference: ReferenceHere) -> Response:
-    """Project the patient of a record, as a DocumentReference that holds a PDF."""
+    """Project the patient of a record, as a DocumentReference that holds a PDF, in the language that is accepted."""
+    language = language_asked(request.headers.get("accept-language"))
 
     def made(projection: Projection, reading: RecordReading, now: datetime) -> Json:
-        from cdss.ehr.document import projection_pdf
-
-        pdf = projection_pdf(projection, reading, now=now)
-        return document_reference(pdf, projection, reading, base=doors.configuration.public_url, now=now)
+        pdf = projection_pdf(projection, reading, now=now, language=language)
+        base = doors.configuration.public_url
+        return document_reference(pdf, projection, reading, base=base, now=now, language=language)
 
     return await _projected(request, doors, reference, "system/DocumentReference.c", made)
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from cdss.ehr.cards import MONTHS, TOPIC_CODE, Point, at_month
 from cdss.ehr.codes import UCUM
+from cdss.ehr.document import document_words
 from cdss.ehr.mapping_report import Use
 from cdss.ehr.patient_record import RecordReading
 from cdss.ehr.terminology import OUTCOMES, code_of
@@ -50,7 +51,7 @@ def risk_assessment(projection: Projection, reading: RecordReading, *, base: str
 
 
 def document_reference(
-    pdf: bytes, projection: Projection, reading: RecordReading, *, base: str, now: datetime
+    pdf: bytes, projection: Projection, reading: RecordReading, *, base: str, now: datetime, language: str = "en"
 ) -> dict[str, Any]:
     """Return a DocumentReference (FHIR R4) that holds a document.
 
@@ -61,7 +62,10 @@ def document_reference(
     reading : RecordReading
     base : str
     now : datetime
+    language : str
+        Of the document.
     """
+    said = document_words(language)
     return {
         "resourceType": "DocumentReference",
         "id": str(uuid4()),
@@ -70,16 +74,16 @@ def document_reference(
         "type": _method(base),
         "subject": _subject(reading),
         "date": now.isoformat(timespec="seconds"),
-        "description": f"Projection from release {projection.release}. {' '.join(projection.caveats)}",
+        "description": f"{said['title']}. {projection.release}. {' '.join(said['caveats'])}",
         "content": [
             {
                 "attachment": {
                     "contentType": "application/pdf",
-                    "language": "en",
+                    "language": language,
                     "data": base64.b64encode(pdf).decode(),
                     "size": len(pdf),
                     "hash": base64.b64encode(hashlib.sha1(pdf, usedforsecurity=False).digest()).decode(),
-                    "title": "What became of similar patients under each treatment",
+                    "title": said["title"],
                     "creation": now.isoformat(timespec="seconds"),
                 }
             }

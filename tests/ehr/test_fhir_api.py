@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
+import zlib
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,6 +14,8 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
 from cdss.ehr.codes import EDSS_LOINC_PART
+from cdss.ehr.document import document_words
+from projection.projector import CAVEATS
 from reference_db.vocabulary import ACTIVE_TREATMENTS, drugs
 from tests.client import TestClient
 from tests.ehr.conftest import PUBLIC_URL
@@ -119,6 +123,56 @@ def test_the_projection_as_a_document(client: TestClient, access: dict[str, str]
     assert pdf.startswith(b"%PDF-")
     assert pdf.rstrip().endswith(b"%%EOF")
     assert attachment["size"] == len(pdf)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language", "words"),
+    [
+        (None, "en", ["not a medical device", "Beta interferon", "Read from the record: age 34", "release test"]),
+        (
+            "fr-FR,fr;q=0.9,en;q=0.8",
+            "fr",
+            ["pas un dispositif médical", "Interféron bêta", "EDSS 2,5", "version test"],
+        ),
+        ("de, en;q=0.5, fr;q=0.4", "en", ["not causal"]),
+    ],
+)
+def test_the_document_is_in_the_language_that_is_accepted(
+    client: TestClient, access: dict[str, str], accepted: str | None, language: str, words: list[str]
+) -> None:
+    headers = access | ({"Accept-Language": accepted} if accepted else {})
+    answer = client.post("/fhir/DocumentReference/$project", json=bundle(*typical()), headers=headers)
+    document = valid(answer.json())
+    attachment = document["content"][0]["attachment"]
+    assert attachment["language"] == language
+    text = text_of_pdf(base64.b64decode(attachment["data"]))
+    assert all(one in text for one in words), text
+
+
+def text_of_pdf(pdf: bytes) -> str:
+    """The strings that the content of the pages shows, one after the other."""
+    streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.DOTALL)
+    shown = [part for stream in streams for part in re.findall(rb"\((.*?)(?<!\\)\) Tj", zlib.decompress(stream))]
+    return b" ".join(shown).replace(b"\\(", b"(").replace(b"\\)", b")").decode("latin-1")
+
+
+def test_the_document_names_what_was_read_with_reservations(client: TestClient, access: dict[str, str]) -> None:
+    unnamed = [*(one for one in typical() if one.get("id") != "c1"), condition(concept("24700007"))]
+    answer = client.post("/fhir/DocumentReference/$project", json=bundle(*unnamed), headers=access)
+    text = text_of_pdf(base64.b64decode(answer.json()["content"][0]["attachment"]["data"]))
+    assert "Read with reservations, to be verified: course" in text
+
+
+def test_the_languages_of_the_document_say_the_same_things() -> None:
+    def shape(said: object) -> object:
+        if isinstance(said, dict):
+            return {key: shape(value) for key, value in said.items()}
+        if isinstance(said, list):
+            return [shape(value) for value in said]
+        return sorted(re.findall(r"{(\w+)}", str(said)))
+
+    assert shape(document_words("en")) == shape(document_words("fr"))
+    assert set(document_words("en")["caveats"]) >= set(CAVEATS)
 
 
 def test_the_reading_of_a_record_can_be_seen(client: TestClient, access: dict[str, str]) -> None:
