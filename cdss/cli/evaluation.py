@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from cdss.evaluation.conduct import Conduct
     from cdss.evaluation.simulation import Assumptions, PatientPool
+    from reference_db.class_effects import ClassEffects
+    from reference_db.release import Release
 
 app = typer.Typer()
 evaluation = typer.Typer(help="Evaluate what the use of the tool changes: a randomised trial.", no_args_is_help=True)
@@ -316,6 +318,7 @@ def _conduct(verb: str, subject: str = "") -> Iterator[Conduct]:
 
 
 def _pool(release: str | None, seed: int) -> PatientPool:
+    """Return patients of a release; their outcomes from its originals, where those are simulated and here."""
     import numpy as np
 
     from cdss.evaluation.simulation import patient_pool
@@ -326,7 +329,26 @@ def _pool(release: str | None, seed: int) -> PatientPool:
     path = releases / release if release else active_release(releases)
     if path is None:
         raise ReleaseNotFound(f"no release is active in {releases}: run `cdss build`")
-    return patient_pool(open_release(path).episodes, rng=np.random.default_rng(seed))
+    opened = open_release(path)
+    effects = _effects(opened)
+    source = (
+        "potential outcomes of the simulated originals" if effects else f"regressions in release {opened.version}"
+    )
+    typer.echo(f"outcomes under each class: {source}", err=True)
+    return patient_pool(opened.episodes, effects=effects, rng=np.random.default_rng(seed))
+
+
+def _effects(opened: Release) -> ClassEffects | None:
+    """Return what the classes do by the originals of a release; None where they are real, elsewhere or unreadable."""
+    from reference_db.class_effects import class_effects
+
+    manifest = opened.manifest
+    named = str(manifest.parameters.get("bkp", ""))
+    made = settings().bkp / f"simulated-{manifest.seed}-{manifest.parameters.get('scale', 1.0):g}"
+    try:
+        return class_effects(made if named == "simulated" else Path(named))
+    except InvalidInput:
+        return None
 
 
 def _assumptions(given: list[str] | None) -> Assumptions:

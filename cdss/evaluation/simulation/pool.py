@@ -1,12 +1,14 @@
 """Patients to recruit from a release, with what would become of them under each treatment class.
 
-The outcomes under every class (potential outcomes) are estimated in the release itself: one regression per class, of
-EDSS change, relapses and 24-week confirmed worsening on the features at baseline. A simulation only needs them to be
-plausible and to differ between patients and classes; it says nothing about which treatment is better for anybody.
+The outcomes under every class (potential outcomes) come from the truth of simulated originals where there are any
+(`reference_db.class_effects`, coefficients only). Otherwise they are estimated in the release itself: one regression
+per class, of EDSS change, relapses and 24-week confirmed worsening on the features at baseline, confounded by
+indication as the release is. Either way they say nothing about which treatment is better for anybody.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from projection import confirmed_worsening
+from reference_db.class_effects import ClassEffects, ExpectedOutcomes
 from reference_db.episodes import Episodes
 from reference_db.errors import InvalidInput
 from reference_db.schema import EDSS_MONTHS, RELAPSE_MONTHS
@@ -54,7 +57,9 @@ class PatientPool:
     practice : ndarray
         Probability of each class in present practice.
     edss_deviation : float
-        Standard deviation of individual EDSS changes around their expectation.
+        Standard deviation of individual EDSS changes around their expectation, in the release.
+    known : bool
+        Whether the outcomes come from potential outcomes and not from the release.
     """
 
     features: pd.DataFrame
@@ -64,17 +69,22 @@ class PatientPool:
     worsening_rate: Array
     practice: Array
     edss_deviation: float
+    known: bool = False
 
     def __len__(self) -> int:
         return len(self.features)
 
 
-def patient_pool(episodes: Episodes, *, size: int = 2000, rng: np.random.Generator) -> PatientPool:
-    """Return adult patients of a release with their estimated potential outcomes.
+def patient_pool(
+    episodes: Episodes, *, effects: ClassEffects | None = None, size: int = 2000, rng: np.random.Generator
+) -> PatientPool:
+    """Return adult patients of a release with their potential outcomes.
 
     Parameters
     ----------
     episodes : Episodes
+    effects : ClassEffects, optional
+        What the classes do, where it is known; without it, it is estimated in the release.
     size : int
         Patients to draw, without replacement.
     rng : Generator
@@ -84,7 +94,7 @@ def patient_pool(episodes: Episodes, *, size: int = 2000, rng: np.random.Generat
     InvalidInput
         If fewer than two active classes have enough episodes.
     """
-    from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
+    from sklearn.linear_model import LogisticRegression
 
     x = _design(episodes)
     treatment = episodes.table["treatment"].to_numpy()
@@ -93,8 +103,33 @@ def patient_pool(episodes: Episodes, *, size: int = 2000, rng: np.random.Generat
         raise InvalidInput.of(
             "release", "fewer than two treatment classes have enough patients", f"{FEWEST} episodes each"
         )
+    classes = tuple(rows)
     adults = np.flatnonzero((episodes.table["age"] >= 18).to_numpy())
     chosen = np.sort(rng.choice(adults, size=min(size, len(adults)), replace=False))
+    features = episodes.table.iloc[chosen].rename(columns={"edss_0": "edss"})[list(FEATURES)].reset_index(drop=True)
+    estimated, deviation = _estimated(episodes, x, rows, chosen)
+    expected = effects.expected(features, classes) if effects is not None else estimated
+    taken = np.isin(treatment, [t.value for t in rows])
+    habit = LogisticRegression(C=1.0, max_iter=500).fit(x[taken], treatment[taken])
+    order = [list(habit.classes_).index(t.value) for t in rows]
+    return PatientPool(
+        features=features,
+        classes=classes,
+        edss_change=expected.edss_change,
+        relapse_rate=expected.relapse_rate,
+        worsening_rate=expected.worsening_rate,
+        practice=habit.predict_proba(x[chosen])[:, order],
+        edss_deviation=deviation,
+        known=effects is not None,
+    )
+
+
+def _estimated(
+    episodes: Episodes, x: Array, rows: Mapping[Treatment, NDArray[np.intp]], chosen: NDArray[np.intp]
+) -> tuple[ExpectedOutcomes, float]:
+    """Return the outcomes that one regression per class expects, and how far single EDSS changes are from them."""
+    from sklearn.linear_model import PoissonRegressor, Ridge
+
     change, relapses, years, events, months = _outcomes(episodes)
     shape = (len(chosen), len(rows))
     expected, rate, hazard = np.empty(shape), np.empty(shape), np.empty(shape)
@@ -112,20 +147,7 @@ def patient_pool(episodes: Episodes, *, size: int = 2000, rng: np.random.Generat
         worse = PoissonRegressor(alpha=0.01, max_iter=500)
         worse.fit(x[followed], events[followed] / months[followed], sample_weight=months[followed])
         hazard[:, j] = np.clip(worse.predict(x[chosen]), 1e-4, 0.05)
-    taken = np.isin(treatment, [t.value for t in rows])
-    habit = LogisticRegression(C=1.0, max_iter=500).fit(x[taken], treatment[taken])
-    order = [list(habit.classes_).index(t.value) for t in rows]
-    return PatientPool(
-        features=episodes.table.iloc[chosen]
-        .rename(columns={"edss_0": "edss"})[list(FEATURES)]
-        .reset_index(drop=True),
-        classes=tuple(rows),
-        edss_change=expected,
-        relapse_rate=rate,
-        worsening_rate=hazard,
-        practice=habit.predict_proba(x[chosen])[:, order],
-        edss_deviation=float(np.std(np.concatenate(residuals))),
-    )
+    return ExpectedOutcomes(expected, rate, hazard), float(np.std(np.concatenate(residuals)))
 
 
 def _design(episodes: Episodes) -> Array:
