@@ -2,6 +2,7 @@
 
 CdssError
 ├── DatabaseUnavailable      what changes (audit, exports, trial) cannot be read or written now
+├── TrailBroken              a record of the audit trail cannot be read
 ├── NotFound                 there is nothing of that name
 └── NotAllowed               the caller may not do this, or not in this state
     └── NotAuthenticated     the caller has not said, or not proven, who they are
@@ -14,6 +15,10 @@ from reference_db.errors import CdssError
 
 class DatabaseUnavailable(CdssError):
     """The database of the service cannot be read or written now; the next attempt may succeed."""
+
+
+class TrailBroken(CdssError):
+    """A record of the audit trail cannot be read: it was altered."""
 
 
 class NotFound(CdssError):

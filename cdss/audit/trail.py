@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from cdss.audit.key import AuditKey, audit_key
 from cdss.audit.record import AuditRecord
 from cdss.audit.witness import WITNESS_FILE, Head, Witness, WitnessAltered
+from cdss.errors import DatabaseUnavailable, TrailBroken
 from cdss.persistence import Database
 from cdss.settings import Settings
 
@@ -22,7 +23,9 @@ WITNESS_BEGUN = "audit.witness-begun"
 
 _START = Head(0, "0" * 64)
 _LOCK = 4_702_111_936
-_BATCH = 1000
+_BATCH = 500
+_UNREADABLE = (ValueError, TypeError, OverflowError)
+"""What reading a value raises that its column could never have been given."""
 
 _log = structlog.get_logger()
 
@@ -131,16 +134,55 @@ class AuditTrail:
         return head
 
     def records(self) -> Iterator[AuditRecord]:
-        """Give every record in the order of the chain."""
+        """Give every record in the order of the chain.
+
+        Raises
+        ------
+        TrailBroken
+            At a record that cannot be read.
+        """
+        for number, record in self._found():
+            if record is None:
+                raise TrailBroken(f"record {number} of the audit trail cannot be read: run `cdss audit verify`")
+            yield record
+
+    def _found(self) -> Iterator[tuple[int, AuditRecord | None]]:
+        """Give the number of every record, and the record unless it was altered into something unreadable."""
         last = None
         while True:
+            numbers = select(AuditRecord.sequence).order_by(AuditRecord.sequence).limit(_BATCH)
             with self._database.reading() as session:
-                query = select(AuditRecord).order_by(AuditRecord.sequence).limit(_BATCH)
-                found = session.scalars(query if last is None else query.where(AuditRecord.sequence > last)).all()
-            yield from found
+                found = session.scalars(numbers if last is None else numbers.where(AuditRecord.sequence > last)).all()
+            yield from self._batch(found)
             if len(found) < _BATCH:
                 return
-            last = found[-1].sequence
+            last = found[-1]
+
+    def _batch(self, numbers: Sequence[int]) -> Iterator[tuple[int, AuditRecord | None]]:
+        if not numbers:
+            return
+        query = select(AuditRecord).order_by(AuditRecord.sequence)
+        try:
+            with self._database.reading() as session:
+                found = session.scalars(query.where(AuditRecord.sequence.in_(numbers))).all()
+        except (*_UNREADABLE, DatabaseUnavailable):
+            # One of them holds what its column cannot; which one, each tells by itself.
+            found = []
+        by_number = {record.sequence: record for record in found}
+        for number in numbers:
+            yield number, by_number.get(number) or self._alone(number)
+
+    def _alone(self, number: int) -> AuditRecord | None:
+        try:
+            with self._database.reading() as session:
+                return session.get(AuditRecord, number)
+        except _UNREADABLE:
+            return None
+        except DatabaseUnavailable:
+            # The record, or the whole database? In the latter case this raises.
+            with self._database.reading() as session:
+                session.scalar(select(AuditRecord.sequence).where(AuditRecord.sequence == number))
+            return None
 
     def verify(self, *, expected: Sequence[Head] = (), new_witness_allowed: bool = False) -> Verification:
         """Check every record, the chain, and its end against the witness.
@@ -166,11 +208,14 @@ class AuditTrail:
         if witnessed is not None:
             remembered.setdefault(witnessed.sequence, witnessed.digest)
         head, count = _START, 0
-        for record in self.records():
-            problem = self._problem(record, head, remembered, new_witness_allowed=new_witness_allowed)
-            if problem:
-                missing = record.sequence > head.sequence + 1
-                return Verification(count, head, head.sequence + 1 if missing else record.sequence, problem)
+        for number, record in self._found():
+            if record is None:
+                problem = "cannot be read: it was altered"
+            else:
+                problem = self._problem(record, head, remembered, new_witness_allowed=new_witness_allowed)
+            if problem or record is None:
+                missing = number > head.sequence + 1
+                return Verification(count, head, head.sequence + 1 if missing else number, problem)
             head = Head(record.sequence, record.digest)
             count += 1
         lost = [sequence for sequence in remembered if sequence > head.sequence]
@@ -187,7 +232,7 @@ class AuditTrail:
             return "is missing" if missing else "has a number that no record may have"
         if record.previous != head.digest:
             return "does not follow the record before it: removed, inserted or moved"
-        if record.digest != self._digest(record):
+        if not _has_its_types(record) or record.digest != self._digest(record):
             return "was altered, or was written with another key"
         if remembered.get(record.sequence, record.digest) != record.digest:
             return "is not the one that was witnessed: the chain was written anew"
@@ -245,6 +290,12 @@ def open_trail(settings: Settings, database: Database) -> AuditTrail:
     """Return the trail of an installation."""
     key = audit_key(settings)
     return AuditTrail(database, key, Witness(settings.home / WITNESS_FILE, key))
+
+
+def _has_its_types(record: AuditRecord) -> bool:
+    """Tell whether every value is of its column's kind: SQLite keeps whatever it is given."""
+    texts = (record.actor, record.role, record.action, record.session, record.release, record.subject, record.outcome)
+    return all(isinstance(value, str) for value in texts)
 
 
 def _last(session: Session) -> Head:

@@ -14,7 +14,7 @@ import pytest
 from cdss.audit import AuditEntry, AuditKey, AuditTrail, AuditWriter, Head, Outcome, Witness, open_trail
 from cdss.audit.fhir import audit_event
 from cdss.audit.trail import WITNESS_BEGUN
-from cdss.errors import DatabaseUnavailable
+from cdss.errors import DatabaseUnavailable, TrailBroken
 from cdss.persistence import Database
 from cdss.settings import Settings
 
@@ -141,6 +141,19 @@ TAMPERINGS: dict[str, tuple[list[str], int]] = {
         ],
         6,
     ),
+    "a time made unreadable": (["UPDATE audit_record SET at = 'never' WHERE sequence = 4"], 4),
+    "a time put in as bytes": (["UPDATE audit_record SET at = x'00ff' WHERE sequence = 4"], 4),
+    "a role put in as bytes": (["UPDATE audit_record SET role = x'ff' WHERE sequence = 8"], 8),
+    "a text of broken bytes": (["UPDATE audit_record SET actor = CAST(x'ff' AS TEXT) WHERE sequence = 8"], 8),
+    "a status that is no number": (["UPDATE audit_record SET status = 'fine' WHERE sequence = 5"], 5),
+    "a number below the first": (["UPDATE audit_record SET sequence = -3 WHERE sequence = 5"], -3),
+    "a view in the place of the table": (
+        [
+            "ALTER TABLE audit_record RENAME TO elsewhere",
+            "CREATE VIEW audit_record AS SELECT * FROM elsewhere WHERE sequence <> 5",
+        ],
+        5,
+    ),
     "a release put in": (["UPDATE audit_record SET release = 'r1-other' WHERE sequence = 2"], 2),
 }
 
@@ -175,6 +188,31 @@ def test_tampering_is_found_at_the_first_broken_record(
     found = trail.verify()
     assert not found.intact
     assert found.broken == broken, found
+
+
+def test_a_record_that_cannot_be_read_is_not_exported_in_silence(
+    file_trail: tuple[AuditTrail, Callable[..., None]],
+) -> None:
+    trail, tamper = file_trail
+    tamper("UPDATE audit_record SET at = 'never' WHERE sequence = 4")
+    given = trail.records()
+    assert [next(given).sequence for _ in range(3)] == [1, 2, 3]
+    with pytest.raises(TrailBroken, match="record 4"):
+        next(given)
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(b"junk" * 999), lambda path: path.unlink()])
+def test_a_spoiled_or_missing_file_is_found(
+    file_trail: tuple[AuditTrail, Callable[..., None]], tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    trail, tamper = file_trail
+    tamper()
+    spoil(tmp_path / "service.sqlite")
+    try:
+        found = trail.verify()
+    except DatabaseUnavailable:
+        return
+    assert found.broken == 1
 
 
 def test_a_chain_written_anew_with_another_key_is_found(tmp_path: Path) -> None:
