@@ -185,10 +185,12 @@ def head() -> None:
 def export_fhir() -> None:
     """Print the audit trail as FHIR R4 AuditEvent resources, one a line (NDJSON)."""
     from cdss.audit.fhir import audit_event
+    from cdss.ehr.configuration import ehr_configuration
 
+    server = ehr_configuration(settings()).public_url
     with _desk() as (_, trail):
         for record in trail.records():
-            typer.echo(json.dumps(audit_event(record)))
+            typer.echo(json.dumps(audit_event(record, server=server)))
 
 
 @audit.command()
