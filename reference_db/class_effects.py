@@ -124,7 +124,7 @@ def class_effects(bkp: Path) -> ClassEffects | None:
             model = PoissonRegressor(alpha=1e-4, solver="newton-cholesky", max_iter=1000)
             model.fit(x[:, 1:], np.maximum(rows[outcome].to_numpy(), 0.0))
             found.append(np.concatenate([[model.intercept_], model.coef_]))
-        fitted[Treatment(name)] = np.stack(found)
+        fitted[Treatment(str(name))] = np.stack(found)
     return ClassEffects(fitted, columns, centre, spread, len(table))
 
 
@@ -145,14 +145,14 @@ def _design(
         name: ((features[name].astype(np.float64) - centre[name]) / spread[name]).fillna(0.0).clip(-3.0, 3.0)
         for name in NUMBERS
     }
-    made = []
+    made: list[Array] = []
     for column in columns:
         name, _, level = column.partition("=")
         if column == "1":
             made.append(np.ones(len(features)))
         elif level:
-            made.append((features[name] == level).to_numpy(dtype=np.float64))
+            made.append((features[name] == level).to_numpy().astype(np.float64))
         else:
-            values = standard[column.removesuffix("^2")].to_numpy()
-            made.append(values**2 if column.endswith("^2") else values)
+            values: Array = standard[column.removesuffix("^2")].to_numpy(dtype=np.float64)
+            made.append(values * values if column.endswith("^2") else values)
     return np.column_stack(made)

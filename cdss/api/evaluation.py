@@ -6,6 +6,7 @@ trial goes to the audit trail with the guard's record of the request.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -101,6 +102,7 @@ class Recorded(BaseModel):
     """Events that were kept."""
 
     recorded: int
+    ignored: int = Field(description="Sent once more, or after the consultation had ended.")
     deviations: int = Field(description="Uses of the tool in a consultation allocated to usual.")
 
 
@@ -235,8 +237,7 @@ def submit_answers(participant: Participant, form: forms.Answers, conduct: Condu
 @router.post("/participants/{participant}/events", status_code=HTTPStatus.CREATED, dependencies=[_as("events")])
 def record_events(participant: Participant, form: forms.Events, conduct: Conducted) -> Recorded:
     """Keep consultation events."""
-    deviations = conduct.record_events(participant, form.events)
-    return Recorded(recorded=len(form.events), deviations=deviations)
+    return Recorded(**asdict(conduct.record_events(participant, form.events)))
 
 
 @router.get("/participants/{participant}/tool", status_code=HTTPStatus.NO_CONTENT, dependencies=[_as("read")])

@@ -88,6 +88,9 @@ TREATMENT_EVENTS = frozenset({"considered_before", "considered_after", "decided"
 TOOL_EVENTS = frozenset({"opened", "viewed", "reweighted", "closed"})
 """Events that only the tool makes: in a consultation as usual they are a deviation."""
 
+LATE_EVENTS = frozenset({"opened", "viewed", "reweighted", "considered_after"})
+"""Events that do not belong to the consultation once it has ended."""
+
 ONCE_EVENTS = frozenset({"considered_before", "decided", "ended"})
 """Events of which a consultation has one at most."""
 

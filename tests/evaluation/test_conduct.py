@@ -12,6 +12,7 @@ from cdss.evaluation import forms
 from cdss.evaluation.allocation import allocation_list
 from cdss.evaluation.collection import collect
 from cdss.evaluation.conduct import Conduct
+from cdss.evaluation.conduct.consultation import EventsKept
 from cdss.evaluation.monitoring import monitor
 from cdss.evaluation.protocol import Arm, Protocol
 from cdss.evaluation.records import AnswerRecord, EventRecord, IncidentRecord, OutcomeRecord, ParticipantRecord
@@ -153,7 +154,7 @@ def test_the_tool_in_a_usual_consultation_is_a_deviation(conduct: Conduct) -> No
     ]
     with pytest.raises(NotAllowed, match="allocated to usual"):
         conduct.require_tool(identifier)
-    assert conduct.record_events(identifier, events) == 2
+    assert conduct.record_events(identifier, events) == EventsKept(recorded=4, ignored=0, deviations=2)
     assert monitor(conduct, protocol.code).deviations == 1
     row = collect(conduct.database, protocol).table.iloc[0]
     assert (row["choice_after"], row["consultation_minutes"]) == ("natalizumab", 20.0)
@@ -174,9 +175,8 @@ BEFOREHAND = forms.Event(kind="considered_before", seconds=0, detail="cladribine
         ([[VIEWED]], "can only follow opened"),
         ([[CLOSED]], "can only follow opened"),
         ([[OPENED, BEFOREHAND]], "before the allocation"),
-        ([[OPENED, VIEWED, DECIDED], [DECIDED]], "decided is recorded already"),
-        ([[OPENED, ENDED], [REWEIGHTED]], "has ended"),
-        ([[OPENED, ENDED], [ENDED]], "ended is recorded already"),
+        ([[OPENED, VIEWED, DECIDED], [DECIDED.model_copy(update={"detail": "cladribine"})]], "recorded already"),
+        ([[OPENED, ENDED], [ENDED.model_copy(update={"seconds": 1000})]], "ended is recorded already"),
     ],
 )
 def test_events_come_in_an_order_that_a_consultation_can_have(
@@ -190,6 +190,22 @@ def test_events_come_in_an_order_that_a_consultation_can_have(
     with pytest.raises(NotAllowed, match=complaint):
         conduct.record_events(identifier, bad)
     assert rows(conduct.database, EventRecord) == kept
+
+
+def test_events_sent_once_more_are_kept_once(conduct: Conduct) -> None:
+    identifier, _ = allocated(conduct, opened(conduct))
+    batch = [OPENED, VIEWED, REWEIGHTED, DECIDED, CLOSED]
+    assert conduct.record_events(identifier, batch).recorded == 5
+    assert conduct.record_events(identifier, batch) == EventsKept(recorded=0, ignored=5, deviations=0)
+    assert conduct.record_events(identifier, [DECIDED.model_copy(update={"seconds": 650})]).ignored == 1
+    assert rows(conduct.database, EventRecord) == 5
+
+
+def test_what_the_tool_is_used_for_after_the_end_does_not_count(conduct: Conduct) -> None:
+    identifier, _ = allocated(conduct, opened(conduct))
+    conduct.record_events(identifier, [OPENED, DECIDED, ENDED])
+    late = [VIEWED.model_copy(update={"seconds": 950}), CLOSED.model_copy(update={"seconds": 960})]
+    assert conduct.record_events(identifier, late) == EventsKept(recorded=1, ignored=1, deviations=0)
 
 
 def test_events_do_not_go_back_in_time(conduct: Conduct) -> None:

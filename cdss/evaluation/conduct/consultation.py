@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from sqlalchemy import select
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from cdss.errors import NotAllowed
 from cdss.evaluation.conduct.trials import find_active, find_trial, now, protocol_of
-from cdss.evaluation.forms import ONCE_EVENTS, TOOL_EVENTS, Answer, Event
+from cdss.evaluation.forms import LATE_EVENTS, ONCE_EVENTS, TOOL_EVENTS, Answer, Event
 from cdss.evaluation.instruments import Score, instrument
 from cdss.evaluation.protocol import Arm, Protocol
 from cdss.evaluation.records import AnswerRecord, EventRecord, ParticipantRecord
@@ -73,23 +74,49 @@ def _require_scheduled(protocol: Protocol, participant: ParticipantRecord, form:
     )
 
 
-def record_events(session: Session, identifier: str, events: Sequence[Event]) -> int:
-    """Keep consultation events and count deviations; see `Conduct.record_events`."""
+@dataclass(frozen=True, slots=True)
+class EventsKept:
+    """What became of events that were sent.
+
+    Attributes
+    ----------
+    recorded : int
+        Kept.
+    ignored : int
+        Sent once more after a dropped connection, or after the consultation had ended.
+    deviations : int
+        Kept, and a use of the tool in a consultation allocated to usual.
+    """
+
+    recorded: int
+    ignored: int
+    deviations: int
+
+
+def record_events(session: Session, identifier: str, events: Sequence[Event]) -> EventsKept:
+    """Keep consultation events; see `Conduct.record_events`."""
     participant = find_active(session, identifier)
-    kept = set(session.scalars(select(EventRecord.kind).where(EventRecord.participant == identifier)))
+    known = session.scalars(select(EventRecord).where(EventRecord.participant == identifier)).all()
+    kept = [(record.kind, record.seconds, record.detail) for record in known]
     _require_order(events)
+    at, recorded, deviations = now(), 0, 0
     for event in events:
-        _require_possible(participant, event, kept)
-        kept.add(event.kind)
-    at = now()
-    session.add_all(
-        EventRecord(
-            participant=identifier, kind=event.kind, seconds=event.seconds, detail=event.detail, received_at=at
+        kinds = {kind for kind, _, _ in kept}
+        told = (event.kind, event.seconds, event.detail)
+        decided_so = event.kind == "decided" and any((k, d) == ("decided", event.detail) for k, _, d in kept)
+        late = event.kind in LATE_EVENTS and "ended" in kinds
+        if told in kept or decided_so or late:
+            continue
+        _require_possible(participant, event, kinds)
+        kept.append(told)
+        session.add(
+            EventRecord(
+                participant=identifier, kind=event.kind, seconds=event.seconds, detail=event.detail, received_at=at
+            )
         )
-        for event in events
-    )
-    usual = participant.arm == Arm.USUAL.value
-    return sum(usual and event.kind in TOOL_EVENTS for event in events)
+        recorded += 1
+        deviations += participant.arm == Arm.USUAL.value and event.kind in TOOL_EVENTS
+    return EventsKept(recorded=recorded, ignored=len(events) - recorded, deviations=deviations)
 
 
 def _require_order(events: Sequence[Event]) -> None:
@@ -114,5 +141,3 @@ def _require_possible(participant: ParticipantRecord, event: Event, kept: set[st
         raise NotAllowed(f"{event.kind} is recorded already")
     if event.kind in TOOL_EVENTS - {"opened"} and "opened" not in kept:
         raise NotAllowed(f"{event.kind} can only follow opened")
-    if "ended" in kept and event.kind != "closed":
-        raise NotAllowed(f"the consultation has ended: {event.kind} does not belong to it")

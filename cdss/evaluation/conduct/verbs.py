@@ -11,6 +11,7 @@ from sqlalchemy import select
 from cdss.errors import NotAllowed
 from cdss.evaluation.allocation import AllocationList
 from cdss.evaluation.conduct import consultation, enrolment, follow_up, trials
+from cdss.evaluation.conduct.consultation import EventsKept
 from cdss.evaluation.conduct.follow_up import VisitDue
 from cdss.evaluation.conduct.trials import CLOSED, TrialState, state_of
 from cdss.evaluation.forms import Answer, Enrolment, Event, Incident, NotRandomised, Outcome
@@ -182,11 +183,12 @@ class Conduct:
         with self.database.session() as session:
             return consultation.answer(session, identifier, sitting)
 
-    def record_events(self, identifier: str, events: Sequence[Event]) -> int:
-        """Keep consultation events and return how many of them deviate from the allocation.
+    def record_events(self, identifier: str, events: Sequence[Event]) -> EventsKept:
+        """Keep consultation events: all of those that can be kept, or none.
 
         The use of the tool in a consultation as usual is a deviation: kept, counted, and shown in the report, because
-        a trial that hides them would be analysed as if they had not happened.
+        a trial that hides them would be analysed as if they had not happened. Events sent once more, because the
+        answer got lost, and what the tool is used for after the end, are ignored.
 
         Raises
         ------

@@ -50,7 +50,8 @@ def participant_page(say: Words, known: ParticipantPage) -> str:
     if known.arm is not None:
         parts.append(f"<h2>{say(known.arm.value)}</h2>")
         if known.arm is Arm.USE:
-            parts.append(f'<p><a id="open-tool" href="{url}/tool?lang={say.language}">{say("open_viewer")}</a></p>')
+            tool = f'href="{url}/tool?lang={say.language}" target="_blank" rel="noopener"'
+            parts.append(f'<p><a id="open-tool" {tool}>{say("open_viewer")}</a> {say("in_new_tab")}</p>')
     parts += _consultation(say, known, url)
     if known.arm is not None and known.protocol.follow_up_months:
         parts.append(outcome_form(say, known.protocol, known.visits, url))

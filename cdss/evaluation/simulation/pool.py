@@ -98,7 +98,9 @@ def patient_pool(
 
     x = _design(episodes)
     treatment = episodes.table["treatment"].to_numpy()
-    rows = {t: r for t, r in episodes.rows_by_treatment.items() if len(r) >= FEWEST and t is not Treatment.UNTREATED}
+    rows: dict[Treatment, NDArray[np.intp]] = {
+        t: r for t, r in episodes.rows_by_treatment.items() if len(r) >= FEWEST and t is not Treatment.UNTREATED
+    }
     if len(rows) < 2:
         raise InvalidInput.of(
             "release", "fewer than two treatment classes have enough patients", f"{FEWEST} episodes each"
