@@ -1,9 +1,8 @@
-"""The page of stewards and managers: forms of plain HTML, no script."""
+"""The page of stewards and managers, ``/exports``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import parse_qs
@@ -14,47 +13,30 @@ from starlette.concurrency import run_in_threadpool
 
 from cdss.api.dependencies import caller, desk
 from cdss.api.exports import Decision, check_in_background, zipped
+from cdss.api.language import language_asked
 from cdss.api.session import declare
 from cdss.errors import NotAllowed, NotFound
-from cdss.exports import TRANSITIONS, ExportDesk, ExportRequest
-from cdss.exports.states import By
-from cdss.security.roles import Caller, Permission, Role
-from reference_db.errors import CdssError, InvalidInput
+from cdss.exports import ExportDesk, ExportRequest
+from cdss.exports import page as html
+from cdss.security.roles import Caller, Permission
+from reference_db.errors import CdssError, InvalidInput, ReleaseError
 from reference_db.release import active_release
-from reference_db.release.export import SHAPES, Purpose
+from reference_db.release.export import Purpose
 
 router = APIRouter(include_in_schema=False)
 
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Exports of anonymous data</title>
-<style>
-body{{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}}
-table{{border-collapse:collapse;width:100%}}
-th,td{{text-align:left;padding:.4rem .6rem;border-bottom:1px solid #ccd3da;vertical-align:top}}
-form{{display:inline}}fieldset{{border:1px solid #ccd3da;margin:1rem 0}}
-label{{display:block;margin:.4rem 0}}input,select{{font:inherit;padding:.2rem .4rem}}button{{font:inherit}}
-.quarantined{{background:#fff0e0}}.problem{{background:#fde8e8;padding:.6rem}}.failed{{font-weight:600}}
-</style><main><h1>Exports of anonymous data</h1>{body}
-<p>Only anonymous synthetic data leave. Every step is recorded. <a href="/">Back</a></p></main></html>"""
+Asking = Annotated[Caller, Depends(caller)]
+Desk = Annotated[ExportDesk, Depends(desk)]
 
 
-@router.get("/exports")
-def page(
-    request: Request, asking: Annotated[Caller, Depends(caller)], desk: Annotated[ExportDesk, Depends(desk)]
-) -> Response:
+@router.get(html.ADDRESS)
+def page(request: Request, asking: Asking, desk: Desk, lang: str = "") -> Response:
     """Show who is asking, what they may request, and the requests that they may see."""
-    return _shown(request, asking, desk)
+    return _shown(request, asking, desk, lang=lang)
 
 
-@router.post("/exports/{action}")
-async def act(
-    action: str,
-    request: Request,
-    later: BackgroundTasks,
-    asking: Annotated[Caller, Depends(caller)],
-    desk: Annotated[ExportDesk, Depends(desk)],
-) -> Response:
+@router.post(html.ADDRESS + "/{action}")
+async def act(action: str, request: Request, later: BackgroundTasks, asking: Asking, desk: Desk) -> Response:
     """Do what a form asks for, and show the page again."""
     try:
         fields = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
@@ -66,7 +48,8 @@ async def act(
 def _done(
     action: str, fields: Mapping[str, str], request: Request, later: BackgroundTasks, asking: Caller, desk: ExportDesk
 ) -> Response:
-    again = RedirectResponse("/exports", status_code=HTTPStatus.SEE_OTHER, background=later)
+    lang = html.words(fields.get("lang", "")).language
+    again = RedirectResponse(f"{html.ADDRESS}?lang={lang}", status_code=HTTPStatus.SEE_OTHER, background=later)
     identifier = fields.get("export", "")
     try:
         if action == "session":
@@ -87,7 +70,11 @@ def _done(
             later.add_task(check_in_background, desk, identifier, request.app.state.metrics)
     except (NotAllowed, NotFound, InvalidInput) as error:
         status = HTTPStatus.FORBIDDEN if isinstance(error, NotAllowed) else HTTPStatus.UNPROCESSABLE_ENTITY
-        return _shown(request, asking, desk, problem=str(error), status=status)
+        return _shown(request, asking, desk, lang=lang, problem=f"{error}.", status=status)
+    except ReleaseError:
+        problem = "This release may not be used now: its state is told by cdss release list."
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        return _shown(request, asking, desk, lang=lang, problem=problem, status=status)
     return again
 
 
@@ -114,95 +101,25 @@ def _requested(fields: Mapping[str, str], asking: Caller, desk: ExportDesk) -> E
 
 
 def _shown(
-    request: Request, asking: Caller, desk: ExportDesk, *, problem: str = "", status: HTTPStatus = HTTPStatus.OK
+    request: Request,
+    asking: Caller,
+    desk: ExportDesk,
+    *,
+    lang: str,
+    problem: str = "",
+    status: HTTPStatus = HTTPStatus.OK,
 ) -> Response:
     settings = request.app.state.settings
-    parts = [f'<p class="problem" role="alert">{escape(problem)}</p>'] if problem else []
-    if asking.identifier:
-        parts.append(f"<p>You are <strong>{escape(asking.identifier)}</strong>, {asking.role}.</p>")
-    if not settings.login_required:
-        parts.append(_declaration())
-    if asking.identifier and asking.may(Permission.REQUEST_EXPORT):
+    say = html.words(lang or language_asked(request.headers.get("accept-language")))
+    parts = [html.who(say, asking, declare=not settings.login_required)]
+    if html.permitted(asking, Permission.REQUEST_EXPORT):
         active = active_release(settings.releases)
-        parts.append(_wish(active.name if active else ""))
-    if asking.identifier and asking.may(Permission.SEE_EXPORTS):
+        parts.append(html.wish(say, active.name if active else ""))
+    if html.permitted(asking, Permission.SEE_EXPORTS):
         try:
-            rows = "".join(_row(filed, asking) for filed in desk.list_for(asking))
+            filed = desk.list_for(asking)
         except CdssError:
-            rows = '<tr><td colspan="6">The requests cannot be read now.</td></tr>'
-        parts.append(
-            "<table><thead><tr><th>Export<th>State<th>Purpose<th>Asked by, for<th>Checks<th></tr></thead>"
-            f"<tbody>{rows}</tbody></table>"
-        )
-    parts.append(_rules())
-    return HTMLResponse(_PAGE.format(body="".join(parts)), status_code=status)
-
-
-def _declaration() -> str:
-    roles = "".join(f"<option>{role}</option>" for role in (Role.STEWARD, Role.MANAGER))
-    return (
-        '<form method="post" action="/exports/session"><fieldset><legend>Who are you? (no login on this machine)'
-        '</legend><label>Name <input name="name" required maxlength="80"></label>'
-        f'<label>Role <select name="role">{roles}</select></label><button>That is me</button></fieldset></form>'
-    )
-
-
-def _wish(release: str) -> str:
-    purposes = "".join(f'<option value="{each}">{each} ({escape(SHAPES[each])})</option>' for each in Purpose)
-    return (
-        '<form method="post" action="/exports/request"><fieldset><legend>Request an export</legend>'
-        f'<label>Purpose <select name="purpose">{purposes}</select></label>'
-        f'<label>Release <input name="release" required value="{escape(release)}"></label>'
-        '<label>Size, where the purpose has one <input name="size" inputmode="numeric"></label>'
-        '<label>Recipient <input name="recipient" required maxlength="200"></label>'
-        '<label>Reason <input name="reason" required maxlength="1000" size="60"></label>'
-        "<button>Request</button></fieldset></form>"
-    )
-
-
-def _row(filed: ExportRequest, asking: Caller) -> str:
-    checks = "<br>".join(
-        f"{escape(check['name'])}: {escape(check['detail'])}"
-        if check["passed"]
-        else f'<span class="failed">{escape(check["name"])}: FAILED, {escape(check["detail"])}</span>'
-        for check in filed.checks
-    )
-    own = filed.requester == asking.identifier
-    buttons = "".join(
-        _button(move.verb, filed.identifier)
-        for move in TRANSITIONS
-        if move.permission is not None
-        and asking.may(move.permission)
-        and filed.state in {state.value for state in move.before}
-        and (move.by is By.REQUESTER) == own
-    )
-    size = "" if filed.size is None else f", {filed.size:,}"
-    cells = (
-        f"{escape(filed.identifier)}<br>{escape(filed.release)}",
-        escape(filed.state),
-        f"{escape(filed.purpose)}{size}",
-        f"{escape(filed.requester)}, {escape(filed.recipient)}: {escape(filed.reason)}",
-        checks,
-        buttons,
-    )
-    return f'<tr class="{escape(filed.state)}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
-
-
-def _button(verb: str, identifier: str) -> str:
-    why = '<input name="comment" placeholder="why" aria-label="why" required>' if verb == "reject" else ""
-    return (
-        f'<form method="post" action="/exports/{verb}">'
-        f'<input type="hidden" name="export" value="{escape(identifier)}">'
-        f"{why}<button>{verb}</button></form> "
-    )
-
-
-def _rules() -> str:
-    rows = "".join(
-        f"<tr><td>{move.verb}</td><td>{', '.join(move.before)}</td><td>{move.after}</td><td>{move.by}</td></tr>"
-        for move in TRANSITIONS
-    )
-    return (
-        "<details><summary>What happens to a request</summary><table><thead><tr><th>What<th>From<th>To<th>By whom"
-        f"</tr></thead><tbody>{rows}</tbody></table></details>"
-    )
+            filed = None
+        parts.append(html.requests(say, filed, asking))
+    parts.append(html.rules(say))
+    return HTMLResponse(html.page(say, "".join(parts), problem=problem), status_code=status)

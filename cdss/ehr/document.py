@@ -20,30 +20,9 @@ if TYPE_CHECKING:
 
     from viewer.text import Text
 
-LANGUAGES = ("en", "fr")
-
 _WIDTHS = (34, 14, 28, 28, 26)
 _DECIMALS = {"age": 0, "edss": 1, "years_since_onset": 0}
 _PLAIN = str.maketrans({"\u202f": "\u00a0", "’": "'", "–": "-", "−": "-", "≥": ">", "…": "..."})
-
-
-def language_asked(accept: str | None) -> str:
-    """Return the language of an ``Accept-Language`` header that a document can be had in; English otherwise.
-
-    >>> language_asked("de, fr-CH;q=0.9, en;q=0.8"), language_asked("fr;q=0, en"), language_asked(None)
-    ('fr', 'en', 'en')
-    """
-    wishes: list[tuple[float, str]] = []
-    for wish in (accept or "").split(",")[:20]:
-        name, _, rest = wish.strip().partition(";")
-        try:
-            quality = float(rest.strip().removeprefix("q=") or 1)
-        except ValueError:
-            continue
-        language = name[:2].lower()
-        if language in LANGUAGES and quality > 0:
-            wishes.append((-quality, language))
-    return min(wishes, key=lambda wish: wish[0])[1] if wishes else "en"
 
 
 @cache
@@ -65,7 +44,7 @@ def projection_pdf(projection: Projection, reading: RecordReading, *, now: datet
     now : datetime
         Printed, and the date of the file.
     language : str
-        One of `LANGUAGES`.
+        One of `cdss.api.language.LANGUAGES`.
     """
     from viewer.text import Language, catalogue
 

@@ -14,9 +14,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from cdss.api.dependencies import reference
+from cdss.api.language import language_asked
 from cdss.ehr.capability import READABLE, capability_statement, smart_configuration
 from cdss.ehr.configuration import LOOPBACK
-from cdss.ehr.document import language_asked, projection_pdf
+from cdss.ehr.document import projection_pdf
 from cdss.ehr.doors import Doors, bare_401, doors
 from cdss.ehr.elements import Json, first, objects
 from cdss.ehr.fhir_results import document_reference, outcome_of_error, risk_assessment

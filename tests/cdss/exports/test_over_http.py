@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from cdss.exports.states import State, table
+from cdss.exports.page import words
+from cdss.exports.states import TRANSITIONS, By, State, table
 from cdss.security.guard import COOKIE
+from cdss.security.roles import Role
 from reference_db.release import list_releases
+from reference_db.release.export import Purpose, Shape
 from tests.cdss.conftest import Serve
 from tests.client import TestClient
 
@@ -109,6 +113,38 @@ def test_the_page_shows_what_was_typed_as_text(client: TestClient, wish: dict[st
     shown = client.post("/exports/request", data={**wish, "reason": "<img src=x onerror=alert(1)>"}).text
     assert "<img" not in shown
     assert "&lt;img" in shown
+
+
+def test_the_page_is_whole_in_french(client: TestClient, wish: dict[str, object]) -> None:
+    french = {"Accept-Language": "fr-FR"}
+    first = client.get("/exports", headers=french).text
+    assert '<html lang="fr">' in first
+    assert "Qui êtes-vous" in first
+    client.post("/exports/session", data={"name": "alice", "role": "steward", "lang": "fr"})
+    asked = client.post("/exports/request", data={**wish, "lang": "fr"})
+    assert "Finalité" in asked.text
+    assert "contrôlé" in asked.text
+    assert "petits groupes: réussi" in asked.text
+    refused = client.post("/exports/request", data={**wish, "size": "7", "lang": "fr"})
+    assert refused.status_code == 422
+    assert "Cela n’a pas pu être fait." in refused.text
+    assert '<span lang="en">size:' in refused.text
+
+
+def test_the_languages_of_the_page_say_the_same_things() -> None:
+    english, french = words("en").texts, words("fr").texts
+    assert english.keys() == french.keys()
+    for key, text in english.items():
+        assert re.findall(r"{\w+}", text) == re.findall(r"{\w+}", french[key]), key
+    terms = {
+        *(f"state {one}" for one in State),
+        *(f"verb {one.verb}" for one in TRANSITIONS),
+        *(f"by {one}" for one in By),
+        *(f"purpose {one}" for one in Purpose),
+        *(f"shape {one}" for one in Shape),
+        *(f"role {one}" for one in Role),
+    }
+    assert terms <= english.keys()
 
 
 @pytest.mark.parametrize(
