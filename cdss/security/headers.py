@@ -8,7 +8,8 @@ from starlette.datastructures import MutableHeaders
 
 _SAFE = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Under "no-referrer" browsers send the forms of our own pages as from nowhere ("Origin: null"), which is refused.
+    "Referrer-Policy": "same-origin",
     "X-Frame-Options": "SAMEORIGIN",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -234,7 +234,7 @@ def test_a_bucket_fills_again_and_callers_are_forgotten() -> None:
 def test_answers_bear_the_headers(serve: Serve, path: str) -> None:
     answer = serve().get(path)
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["referrer-policy"] == "same-origin"
     assert answer.headers["cache-control"] == "no-store"
     if path in {"/", "/docs", "/viewer/"}:
         policy = answer.headers["content-security-policy"]
