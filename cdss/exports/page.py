@@ -24,8 +24,9 @@ ADDRESS = "/exports"
 _STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.4rem .6rem;border-bottom:1px solid #ccd3da;vertical-align:top}
-td form{display:inline}fieldset{border:1px solid #8893a0;margin:1rem 0}legend{font-weight:600}
-label{display:block;margin:.4rem 0}input,select,button{font:inherit;padding:.25rem .5rem}
+td form{display:inline}fieldset{border:1px solid #8893a0;margin:1rem 0;min-width:0}legend{font-weight:600}
+label{display:block;margin:.4rem 0}
+input,select,button{font:inherit;padding:.25rem .5rem;max-width:100%;box-sizing:border-box}
 button{background:#0b5cad;color:#fff;border:0;border-radius:4px}
 .quarantined{background:#fff0e0}.problem{background:#fde8e8;padding:.6rem}.failed{font-weight:600}
 .wide{overflow-x:auto}*:focus-visible{outline:3px solid #d55e00;outline-offset:2px}"""
