@@ -153,6 +153,6 @@ def _design(
         elif level:
             made.append((features[name] == level).to_numpy().astype(np.float64))
         else:
-            values: Array = standard[column.removesuffix("^2")].to_numpy(dtype=np.float64)
-            made.append(values * values if column.endswith("^2") else values)
+            values = standard[column.removesuffix("^2")] ** (2 if column.endswith("^2") else 1)
+            made.append(np.asarray(values, dtype=np.float64).reshape(-1))
     return np.column_stack(made)

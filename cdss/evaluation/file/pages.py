@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cdss import __version__
 from cdss.evaluation.file.soup import soup
-from cdss.evaluation.file.traceability import PROBABILITIES, SEVERITIES, acceptable, hazards, requirements
+from cdss.evaluation.file.traceability import PROBABILITIES, SEVERITIES, acceptable, hazards, items, requirements
 from cdss.evaluation.report.checklists import ALGORITHM
 from reference_db.privacy import TARGETS, TARGETS_VERSION
 from reference_db.schema import AGE_RANGE, DURATION_RANGE, EDSS_MONTHS, SCHEMA_VERSION
@@ -43,26 +43,64 @@ def _tests(names: Iterable[str]) -> str:
     return "<br>".join(f"`{name}`" for name in names)
 
 
+_PROCESSES = (
+    ("5.1 development plan", "[architecture](../architecture.md), decisions in `docs/decisions/`, `CONTRIBUTING.md`"),
+    ("5.2 requirements", "the table below, from `cdss/evaluation/file/requirements.yaml`"),
+    (
+        "5.3 architecture",
+        "items below; imports go one way only, and a contract checked at every change keeps them apart",
+    ),
+    (
+        "5.4, 5.5 design and units",
+        "types, docstrings with shapes, units and errors; strict type checking and linting",
+    ),
+    ("5.6, 5.7 integration and system testing", "the test suite; end-to-end tests against a real server and browser"),
+    ("5.8 release", "`CHANGELOG.md`; a release of data is named by the hash of its content"),
+    ("6 maintenance", "[post-market plan](post-market.md)"),
+    ("7 risk management", "[risks](risks.md): each control with its requirements and tests"),
+    (
+        "8 configuration management",
+        "version control; [software of unknown provenance](soup.md) from the lock, with hashes",
+    ),
+    ("9 problem resolution", "incident form of the evaluation; issue tracker; not yet tied to one quality system"),
+)
+"""Where each process of the standard is met."""
+
+
 def software_page() -> str:
     """Return the software description with traceability from requirement to test."""
-    items = [
-        ("`reference_db`", "A", "from source cohorts to a frozen, anonymous, versioned database"),
-        ("`selection`", "B", "from a patient of interest to the patients of reference"),
-        ("`projection`", "B", "from patients of reference to outcomes per treatment class"),
-        ("`viewer`", "B", "the application that neurologist and patient open"),
-        ("`validation`", "A", "how true and how safe; not used in a consultation"),
-        ("`cdss`", "A", "the service: interface, security, audit, exports, electronic health record, evaluation"),
+    parts = [(f"`{item.name}`", item.safety_class, item.does) for item in items()]
+    classes = {item.name: item.safety_class for item in items()}
+    controls: dict[str, list[str]] = {}
+    for hazard in hazards():
+        for name in sorted({name for control in hazard.controls for name in control.requirements}):
+            controls.setdefault(name, []).append(hazard.identifier)
+    traced = [
+        (
+            r.identifier,
+            f"`{r.item}`",
+            classes[r.item],
+            r.text,
+            ", ".join(controls.get(r.identifier, ())),
+            _tests(r.tests),
+        )
+        for r in requirements()
     ]
-    traced = [(r.identifier, r.safety_class, r.area, r.text, _tests(r.tests)) for r in requirements()]
     return (
-        f"# Software description\n\n{_STATUS}In the manner of IEC 62304. Version {__version__}. {ALGORITHM}\n\n"
-        "## Items\n\nImports go one way only; a contract checked at every change keeps the items apart (5.3.5).\n\n"
-        + _table(("item", "safety class", "does"), items)
-        + "\nClass B: a wrong figure could contribute to a non-serious injury, since a neurologist decides and "
-        "nothing is suggested. Class A: no injury is possible, or the failure shows nothing.\n\n"
-        "## Traceability\n\nEach requirement with the tests that verify it. A test fails when a requirement has "
-        "no test, or names one that does not exist; the suite runs at every change.\n\n"
-        + _table(("requirement", "class", "area", "text", "tests"), traced)
+        f"# Software description\n\n{_STATUS}In the manner of IEC 62304:2006+A1:2015. Version {__version__}. "
+        f"{ALGORITHM}\n\n"
+        "## Where the processes are\n\n"
+        + _table(("clause", "where"), _PROCESSES)
+        + "\n## Items\n\n"
+        + _table(("item", "safety class", "does"), parts)
+        + "\nClass B: a wrong figure could contribute to a less effective treatment. Harm from that can be serious; "
+        "the class rests on a control outside the software (4.3), the neurologist, who decides with everything else "
+        "that is known and to whom nothing is suggested. Whoever does not accept that control must take these items "
+        "as class C. Class A: a failure shows no wrong figure in a consultation.\n\n"
+        "## Traceability\n\nEach requirement with its item, the hazards that it controls, and the tests that verify "
+        "it. A test fails when a requirement has no test, names one that does not exist, or belongs to no item; the "
+        "suite runs at every change.\n\n"
+        + _table(("requirement", "item", "class", "text", "controls", "tests"), traced)
     )
 
 
@@ -74,7 +112,7 @@ def risk_page() -> str:
             h.hazard,
             f"{h.situation}: {h.harm[:1].lower()}{h.harm[1:]}",
             f"{h.severity}, {h.before}",
-            "<br>".join(control.text for control in h.controls),
+            "<br>".join(f"{control.text} ({', '.join(control.requirements)})" for control in h.controls),
             _tests(test for control in h.controls for test in control.tests),
             f"{h.severity}, {h.residual}",
         )
@@ -88,8 +126,8 @@ def risk_page() -> str:
         for probability in reversed(PROBABILITIES)
     ]
     return (
-        f"# Risks\n\n{_STATUS}In the manner of ISO 14971. Severity and probability are judgements of the developers; "
-        "a manufacturer must repeat them with clinicians.\n\n## What is acceptable\n\n"
+        f"# Risks\n\n{_STATUS}In the manner of ISO 14971:2019. Severity and probability are judgements of the "
+        "developers; a manufacturer must repeat them with clinicians.\n\n## What is acceptable\n\n"
         + _table(("probability", *SEVERITIES), matrix)
         + "\n## Hazards and their controls\n\n"
         + _table(("hazard", "what", "situation and harm", "risk before", "controls", "verified by", "residual"), rows)

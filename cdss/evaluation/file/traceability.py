@@ -19,29 +19,38 @@ import yaml
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """A part of the software with a safety class of its own (IEC 62304 4.3)."""
+
+    name: str
+    safety_class: str
+    does: str
+
+
+@dataclass(frozen=True, slots=True)
 class Requirement:
     """A software requirement.
 
     Attributes
     ----------
-    identifier, safety_class, area, text : str
-        The class is that of IEC 62304 4.3.
+    identifier, item, text : str
+        The item is the part of the software that meets it.
     tests : tuple of str
         ``file::function`` below ``tests``.
     """
 
     identifier: str
-    safety_class: str
-    area: str
+    item: str
     text: str
     tests: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A measure that controls a risk, and the tests that verify it."""
+    """A measure that controls a risk, the requirements that it became, and the tests that verify it."""
 
     text: str
+    requirements: tuple[str, ...]
     tests: tuple[str, ...]
 
 
@@ -76,11 +85,17 @@ def _read(name: str) -> Any:  # noqa: ANN401  # whatever the file holds
 
 
 @cache
+def items() -> tuple[Item, ...]:
+    """Return the items of the software."""
+    return tuple(Item(entry["name"], entry["class"], entry["does"]) for entry in _read("requirements.yaml")["items"])
+
+
+@cache
 def requirements() -> tuple[Requirement, ...]:
     """Return every requirement."""
     return tuple(
-        Requirement(entry["id"], entry["class"], entry["area"], entry["text"], tuple(entry.get("tests", ())))
-        for entry in _read("requirements.yaml")
+        Requirement(entry["id"], entry["item"], entry["text"], tuple(entry.get("tests", ())))
+        for entry in _read("requirements.yaml")["requirements"]
     )
 
 
@@ -97,7 +112,8 @@ def hazards() -> tuple[Hazard, ...]:
             before=entry["before"],
             residual=entry["residual"],
             controls=tuple(
-                Control(control["text"], tuple(control.get("tests", ()))) for control in entry.get("controls", ())
+                Control(control["text"], tuple(control.get("requirements", ())), tuple(control.get("tests", ())))
+                for control in entry.get("controls", ())
             ),
         )
         for entry in _read("hazards.yaml")["hazards"]
@@ -134,7 +150,7 @@ def _functions(tests: Path, path: Path) -> Iterator[str]:
 def faults(
     of_requirements: Sequence[Requirement], of_hazards: Sequence[Hazard], known: Collection[str]
 ) -> tuple[str, ...]:
-    """Return everything that is missing: tests of requirements, controls of hazards, tests of controls.
+    """Return everything that is missing: tests and items of requirements, controls of hazards, what controls need.
 
     Parameters
     ----------
@@ -146,16 +162,19 @@ def faults(
     found = []
     identifiers = Counter([r.identifier for r in of_requirements] + [h.identifier for h in of_hazards])
     found += [f"{name} is used {n} times" for name, n in identifiers.items() if n > 1]
+    parts = {item.name for item in items()}
     for requirement in of_requirements:
+        if requirement.item not in parts:
+            found.append(f"{requirement.identifier} belongs to no item: {requirement.item}")
         if not requirement.tests:
             found.append(f"{requirement.identifier} has no test")
         found += [f"{requirement.identifier}: there is no test {t}" for t in requirement.tests if t not in known]
     for hazard in of_hazards:
-        found += _faults_of_hazard(hazard, known)
+        found += _faults_of_hazard(hazard, known, {r.identifier for r in of_requirements})
     return tuple(found)
 
 
-def _faults_of_hazard(hazard: Hazard, known: Collection[str]) -> Iterator[str]:
+def _faults_of_hazard(hazard: Hazard, known: Collection[str], of_software: Collection[str]) -> Iterator[str]:
     if hazard.severity not in SEVERITIES or not {hazard.before, hazard.residual} <= set(PROBABILITIES):
         yield f"{hazard.identifier} has an unknown severity or probability"
         return
@@ -164,6 +183,11 @@ def _faults_of_hazard(hazard: Hazard, known: Collection[str]) -> Iterator[str]:
     for control in hazard.controls:
         if not control.tests:
             yield f"{hazard.identifier}: a control has no test: {control.text}"
+        if not control.requirements:
+            yield f"{hazard.identifier}: a control has no requirement: {control.text}"
+        for name in control.requirements:
+            if name not in of_software:
+                yield f"{hazard.identifier}: there is no requirement {name}"
         for test in control.tests:
             if test not in known:
                 yield f"{hazard.identifier}: there is no test {test}"
