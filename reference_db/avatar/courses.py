@@ -16,6 +16,7 @@ from reference_db.schema import (
     MRI_MONTHS,
     RELAPSE_MONTHS,
     edss_column,
+    gd_column,
     new_t2_column,
     relapse_column,
 )
@@ -42,16 +43,20 @@ def course_statistics(numbers: Floats, columns: Columns) -> Floats:
     edss = numbers[:, [place[edss_column(month)] for month in EDSS_MONTHS]]
     relapses = np.nan_to_num(numbers[:, [place[relapse_column(month)] for month in RELAPSE_MONTHS]])
     lesions = np.nan_to_num(numbers[:, [place[new_t2_column(month)] for month in MRI_MONTHS]])
+    enhancing = np.nan_to_num(numbers[:, [place[gd_column(month)] for month in MRI_MONTHS]])
     follow_up = numbers[:, place["follow_up_months"]]
+    visits = (~np.isnan(edss)).astype(np.float64)
     change = np.nan_to_num(np.diff(edss, axis=1))
     onsets = [held_worsening(edss, months=held) for held in HELD]
-    statistics = [np.nan_to_num(edss[:, [EDSS_MONTHS.index(24)]] - edss[:, :1])[:, 0]]
+    # The columns themselves, or exchanging avatars would cost them the distributions that they have.
+    statistics = [*relapses.T, *lesions.T, *enhancing.T, *visits.T, *np.nan_to_num(edss - edss[:, :1]).T]
     for horizon in HORIZONS:
         counted = np.asarray(RELAPSE_MONTHS) <= horizon
         scanned = np.asarray(MRI_MONTHS) <= horizon
         count, found = relapses[:, counted].sum(axis=1), lesions[:, scanned].sum(axis=1)
         statistics += [
             np.minimum(follow_up, horizon),
+            visits[:, np.asarray(EDSS_MONTHS) <= horizon].sum(axis=1) ** 2,
             count,
             (count > 0).astype(np.float64),
             (count > 1).astype(np.float64),

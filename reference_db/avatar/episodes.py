@@ -2,9 +2,9 @@
 
 The method mixes EDSS *changes* since baseline rather than EDSS, and the relapses of the earlier year rather than
 those of two years: what belongs together then stays together. The synthetic course is put back together afterwards
-and mended by the rules that the schema declares. The schedule of the stratum, and a dropout that exists in it, come
-with the missing pattern of one donor. Of a few avatars around each record one is taken, so that the totals on which
-endpoints rest are those of the stratum.
+and mended by the rules that the schema declares. What is missing is drawn from donors as well, within the schedule of
+the stratum and up to the end of follow-up of one of them. Of a few avatars around each record one is taken, so that
+the totals on which endpoints rest are those of the stratum.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from reference_db.avatar.calibration import calibrated
 from reference_db.avatar.columns import Columns, EncodedTable, read_columns
 from reference_db.avatar.courses import course_statistics
 from reference_db.avatar.method import EPISODES, Method
+from reference_db.avatar.missing import Together
 from reference_db.avatar.postprocess import mended
 from reference_db.avatar.projection import check_weights
 from reference_db.avatar.strata import check_sizes, stratum_rows
@@ -31,9 +32,12 @@ from reference_db.schema import (
     EDSS_HISTORY,
     EDSS_MONTHS,
     EPISODE_CONSTRAINTS,
+    MRI_MONTHS,
     OUTCOME_MONTHS,
     check_episodes,
     edss_column,
+    gd_column,
+    new_t2_column,
 )
 
 Floats = NDArray[np.float64]
@@ -171,23 +175,46 @@ def _avatars(
     mixable = EncodedTable(to_changes(originals.numbers, columns), originals.codes)
     place = {column.name: position for position, column in enumerate(columns.numeric)}
     course = tuple(place[edss_column(month)] for month in EDSS_MONTHS[1:])
-    stratum = Stratum.of(mixable, columns, ncp=ncp, weights=weights, steps=steps, series=course)
     follow_up = place["follow_up_months"]
+    stratum = Stratum.of(
+        mixable,
+        columns,
+        ncp=ncp,
+        weights=weights,
+        steps=steps,
+        series=course,
+        groups=_known_together(columns),
+        end=follow_up,
+    )
 
     def make(neighbours: int) -> EncodedTable:
         tables = [candidate(neighbours) for _ in range(method.candidates)]
         return calibrated(tables, [course_statistics(t.numbers, columns) for t in (originals, *tables)], rng)
 
     def candidate(neighbours: int) -> EncodedTable:
-        mixed, patterns = stratum.avatars(around, k=neighbours, method=method, rng=rng)
+        mixed, main = stratum.avatars(around, k=neighbours, method=method, rng=rng)
         numbers = from_changes(mixed.numbers, columns)
-        # The end of follow-up and the cells missing after it are those of the same donor.
-        numbers[:, follow_up] = originals.numbers[patterns, follow_up]
+        numbers[:, follow_up] = originals.numbers[main, follow_up]
         return mended(EncodedTable(numbers, mixed.codes), columns, constraints, rng)
 
     if k is not None:
         return make(k), k
     return fewest_neighbours(make, originals, columns, around, method=method)
+
+
+def _known_together(columns: Columns) -> tuple[Together, ...]:
+    """Return the cells of one scan, of one interval, of one visit: known together or not at all."""
+    names = [*(column.name for column in columns.numeric), *(column.name for column in columns.categorical)]
+    place = {name: position for position, name in enumerate(names)}
+    scans = [Together((place[gd_column(month)], place[new_t2_column(month)]), month) for month in MRI_MONTHS]
+    single = set(OUTCOME_MONTHS) - {name(month) for name in (gd_column, new_t2_column) for month in MRI_MONTHS}
+    others = [name for name in place if name not in OUTCOME_MONTHS and name not in ("gd_lesions", "t2_lesions")]
+    return (
+        *scans,
+        *(Together((place[name],), OUTCOME_MONTHS[name]) for name in OUTCOME_MONTHS if name in single),
+        Together((place["gd_lesions"], place["t2_lesions"])),
+        *(Together((place[name],)) for name in others),
+    )
 
 
 def to_changes(numbers: Floats, columns: Columns) -> Floats:

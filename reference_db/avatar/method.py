@@ -56,5 +56,5 @@ REFERENCE = Method()
 RELEASE = Method(donor_limit=0.07, residual=1.0, restored_margins=True, shared_levels=0.4)
 """The default."""
 
-EPISODES = Method(donor_limit=0.02, residual=1.0, restored_margins=True, candidates=4)
+EPISODES = Method(donor_limit=0.04, residual=1.0, restored_margins=True, candidates=4)
 """The default of episodes. Their few labels need no shared donor, who would betray membership."""

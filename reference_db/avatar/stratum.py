@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from reference_db.avatar.columns import Columns, EncodedTable
 from reference_db.avatar.margins import normal_scores, restore_margins
 from reference_db.avatar.method import Method
+from reference_db.avatar.missing import Together, draw_missing, known_together, missing_cells
 from reference_db.avatar.neighbours import nearest_records
 from reference_db.avatar.projection import fit_factor_space
 from reference_db.avatar.sampling import Donors, donor_weights, draw_donors, draw_levels, mix_numbers
@@ -44,12 +45,18 @@ class Stratum:
         Grid step of each numeric column; None is continuous.
     series : tuple of int
         Numeric columns that are one measure over time.
+    groups : tuple of Together
+        Columns that are known together.
+    end : int or None
+        Numeric column with the end of observation.
     """
 
     records: EncodedTable
     coordinates: NDArray[np.float64]
     steps: tuple[float | None, ...]
-    series: tuple[int, ...] = ()
+    series: tuple[int, ...]
+    groups: tuple[Together, ...]
+    end: int | None
 
     @classmethod
     def of(
@@ -61,12 +68,16 @@ class Stratum:
         weights: Mapping[str, float] | None,
         steps: tuple[float | None, ...] | None = None,
         series: tuple[int, ...] = (),
+        groups: tuple[Together, ...] | None = None,
+        end: int | None = None,
     ) -> Stratum:
         """Project the records of a stratum on the first `ncp` axes of their FAMD."""
         space = fit_factor_space(records, columns, weights=weights)
         if steps is None:
             steps = tuple(column.step for column in columns.numeric)
-        return cls(records, space.transform(records, axes=ncp), steps, series)
+        if groups is None:
+            groups = known_together(missing_cells(records))
+        return cls(records, space.transform(records, axes=ncp), steps, series, groups, end)
 
     def avatars(
         self,
@@ -77,13 +88,22 @@ class Stratum:
         rng: np.random.Generator,
         progress: Callable[[float, str], None] | None = None,
     ) -> tuple[EncodedTable, NDArray[np.intp]]:
-        """Return one avatar around each of the given records, and the record whose missing cells it took over."""
+        """Return one avatar around each of the given records, and its main donor, whose end of observation it has."""
         donors = draw_neighbours(self.coordinates, around, k=k, method=method, rng=rng, progress=progress)
-        patterns = draw_donors(donors, rng)
+        main = draw_donors(donors, rng)
+        end = None if self.end is None else self.records.numbers[:, self.end]
+        missing = draw_missing(missing_cells(self.records), donors, main, self.groups, end=end, rng=rng)
         made = mix(
-            self.records, donors, patterns=patterns, steps=self.steps, series=self.series, method=method, rng=rng
+            self.records,
+            donors,
+            main=main,
+            missing=missing,
+            steps=self.steps,
+            series=self.series,
+            method=method,
+            rng=rng,
         )
-        return made, patterns
+        return made, main
 
 
 def fewest_neighbours(
@@ -160,7 +180,8 @@ def mix(
     stratum: EncodedTable,
     donors: Donors,
     *,
-    patterns: NDArray[np.intp],
+    main: NDArray[np.intp],
+    missing: NDArray[np.bool_],
     steps: tuple[float | None, ...],
     series: tuple[int, ...],
     method: Method,
@@ -168,16 +189,15 @@ def mix(
 ) -> EncodedTable:
     """Mix the records of a stratum into avatars.
 
-    Which cells are missing is taken from one donor, so that the missing pattern of every avatar is one that exists;
-    that donor also lends the shared levels.
-
     Parameters
     ----------
     stratum : EncodedTable
     donors : Donors
         Rows of `stratum` and their weights, one line per avatar.
-    patterns : ndarray of int, shape (avatars,)
-        Row of the donor whose missing cells each avatar takes over (`draw_donors`).
+    main : ndarray of int, shape (avatars,)
+        Row of the donor who lends the shared levels (`draw_donors`).
+    missing : ndarray of bool, shape (avatars, columns)
+        Cells that are missing, numeric columns first (`draw_missing`).
     steps : tuple of float or None
         Grid step of each numeric column; None is continuous.
     series : tuple of int
@@ -190,20 +210,20 @@ def mix(
     EncodedTable
         As many rows as `donors`.
     """
-    missing = np.isnan(stratum.numbers)
     source = stratum.numbers
     if method.restored_margins:
         source = normal_scores(stratum.numbers, series=series, rng=rng)
     mixed = mix_numbers(source, donors, residual=method.residual, rng=rng)
-    numbers = np.where(missing[patterns], np.nan, mixed)
+    numeric = stratum.numbers.shape[1]
+    numbers = np.where(missing[:, :numeric], np.nan, mixed)
     if method.restored_margins:
         numbers = restore_margins(numbers, stratum.numbers, steps, rng)
     elif method.residual > 0:
-        known = ~missing.all(axis=0)
+        known = ~np.isnan(stratum.numbers).all(axis=0)
         low, high = np.nanmin(stratum.numbers[:, known], axis=0), np.nanmax(stratum.numbers[:, known], axis=0)
         numbers[:, known] = np.clip(numbers[:, known], low, high)
     levels = draw_levels(stratum.codes, donors, rng)
     if method.shared_levels > 0:
         shared = rng.random(levels.shape) < method.shared_levels
-        levels = np.where(shared, stratum.codes[patterns], levels)
-    return EncodedTable(numbers, np.where(stratum.codes[patterns] < 0, np.int32(-1), levels))
+        levels = np.where(shared & (stratum.codes[main] >= 0), stratum.codes[main], levels)
+    return EncodedTable(numbers, np.where(missing[:, numeric:], np.int32(-1), levels))

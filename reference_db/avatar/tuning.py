@@ -231,7 +231,7 @@ def _trial(table: pd.DataFrame, setting: Setting, seed: int, strata: tuple[str, 
         name: min(metric.value for metric in metrics if metric.name == name and metric.value is not None)
         for name in ("hidden_rate", "local_cloaking")
     }
-    attack = by_distance(Scene.of(columns, records, avatars, columns.encode(left_out), rng))
+    attack = by_distance([Scene.of(columns, records, avatars, columns.encode(left_out), rng)])
     kept = utility(used, made)
     return Trial(
         setting,

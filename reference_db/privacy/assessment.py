@@ -25,6 +25,9 @@ Rehearsal = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
 REHEARSED_SHARE = 0.7
 """Share of the originals that a rehearsal makes avatars of, as in the published membership attacks."""
 
+REHEARSALS = 3
+"""Splits that are rehearsed: who is held out in a small stratum is a matter of luck."""
+
 
 @dataclass(frozen=True, slots=True)
 class StratumAssessment:
@@ -142,7 +145,7 @@ def assess_privacy(
         Numeric columns whose values are labels.
     rehearse : callable, optional
         Makes a synthetic table in the way `synthetic` was made, of a table with the same columns. Without held-out
-        records, membership is then tested on a rehearsal: avatars of a random 70 % of the originals, with the others
+        records, membership is then tested on rehearsals: avatars of a random 70 % of the originals, with the others
         as control.
     progress : callable, optional
         Called with the share done and what is being measured.
@@ -163,18 +166,19 @@ def assess_privacy(
         origin = np.arange(len(original))
     material = _Material.of(original, synthetic, holdout, columns, kept_apart)
     judged = _metrics_of_strata(material, origin, rng, _part(progress, 0.0, 0.2))
-    rehearsal = None
+    rehearsals: list[_Material] = []
     if holdout is None and rehearse is not None:
-        rehearsal = _rehearsed(original, columns, kept_apart, rehearse, rng)
-    attacks = _attacks(
-        material.whole(rng), None if rehearsal is None else rehearsal.whole(rng), rng, _part(progress, 0.3, 0.3)
-    )
+        for done in range(REHEARSALS):
+            _part(progress, 0.2, 0.3)(done / REHEARSALS, "rehearsing with held-out records")
+            rehearsals.append(_rehearsed(original, columns, kept_apart, rehearse, rng))
+    whole = [rehearsal.whole(rng) for rehearsal in rehearsals]
+    attacks = _attacks(material.whole(rng), whole, rng, _part(progress, 0.5, 0.2))
     if len(judged) > 1:
-        attacked = _attacks_on_strata(material, rehearsal, rng, _part(progress, 0.6, 0.4))
+        attacked = _attacks_on_strata(material, rehearsals, rng, _part(progress, 0.7, 0.3))
         judged = tuple(replace(stratum, attacks=attacked[stratum.name]) for stratum in judged)
     control = "other originals in the place of the avatars" if holdout is None else "held-out records"
-    if rehearsal is not None:
-        control += "; for membership, a rehearsal with held-out records"
+    if rehearsals:
+        control += f"; for membership, {REHEARSALS} rehearsals with held-out records"
     if progress is not None:
         progress(1.0, "assessed")
     return PrivacyAssessment(
@@ -275,22 +279,20 @@ def _rehearsed(
 
 
 def _attacks(
-    scene: Scene, rehearsal: Scene | None, rng: np.random.Generator, progress: Progress
+    scene: Scene, rehearsals: Sequence[Scene], rng: np.random.Generator, progress: Progress
 ) -> tuple[Attack, ...]:
-    """Attack; membership is tested on the rehearsal, where there is one."""
-    attacks = run_attacks(scene, rng, progress=progress, membership=rehearsal is None)
-    if rehearsal is not None:
-        attacks += run_membership(rehearsal, rng)
-    return attacks
+    """Attack; membership is tested on the rehearsals, where there are any."""
+    attacks = run_attacks(scene, rng, progress=progress, membership=not rehearsals)
+    return attacks + run_membership(rehearsals, rng) if rehearsals else attacks
 
 
 def _attacks_on_strata(
-    material: _Material, rehearsal: _Material | None, rng: np.random.Generator, progress: Progress
+    material: _Material, rehearsals: Sequence[_Material], rng: np.random.Generator, progress: Progress
 ) -> dict[str, tuple[Attack, ...]]:
     found: dict[str, tuple[Attack, ...]] = {}
     for name in material.made:
         begun = _part(progress, len(found) / len(material.made), 0.0)
-        rehearsed = rehearsal.stratum(name, rng) if rehearsal is not None and name in rehearsal.made else None
+        rehearsed = [rehearsal.stratum(name, rng) for rehearsal in rehearsals if name in rehearsal.made]
         found[name] = _attacks(material.stratum(name, rng), rehearsed, rng, begun)
     return found
 

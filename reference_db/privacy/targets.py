@@ -221,7 +221,8 @@ ATTACK_TARGETS: dict[str, AttackTarget] = {
             "membership_distance",
             "Membership by distance",
             "membership",
-            "area under the ROC curve of the distance to the nearest avatar; best of 2, 5, 10 and all axes",
+            "area under the ROC curve of the distance to the nearest avatar; best of 2, 5, 10 and all axes, and of "
+            "what is missing alone",
             MOST_RISK,
         ),
         AttackTarget(

@@ -69,11 +69,27 @@ def test_same_seed_same_bytes_and_other_seed_other_bytes() -> None:
     assert first != other
 
 
-def test_missing_patterns_are_those_of_the_table() -> None:
-    table = mixed_table(300)
+def test_cells_are_missing_as_often_and_together_as_in_the_table() -> None:
+    table = mixed_table(600)
+    gone = np.arange(600) % 4 == 0
+    table.loc[gone, "age"] = np.nan
+    table["second age"] = table["age"] + 1
     synthetic = avatarize(table, k=10, ncp=5, rng=np.random.default_rng(1))
-    known = set(map(tuple, table.isna().to_numpy()))
-    assert set(map(tuple, synthetic.isna().to_numpy())) <= known
+    assert (synthetic["age"].isna() == synthetic["second age"].isna()).all()
+    assert synthetic.isna().mean().to_numpy() == pytest.approx(table.isna().mean().to_numpy(), abs=0.05)
+
+
+def test_a_pattern_that_many_share_comes_whole_and_one_of_its_own_does_not() -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(400, 12)), columns=list("abcdefghijkl"))
+    table.iloc[:200, 6:] = np.nan
+    table = table.mask(rng.random(table.shape) < np.where(np.arange(400) < 200, 0.0, 0.4)[:, None])
+    synthetic = avatarize(table, k=20, ncp=5, rng=np.random.default_rng(1))
+    own, made = (list(map(tuple, one.isna().to_numpy())) for one in (table, synthetic))
+    shared = own[0]
+    assert made.count(shared) == pytest.approx(200, rel=0.2)
+    alone = {pattern for pattern in own if own.count(pattern) == 1}
+    assert sum(pattern in alone for pattern in made) < 0.2 * len(alone)
 
 
 def test_restored_margins_keep_means_and_spread_where_the_reference_shrinks_it() -> None:

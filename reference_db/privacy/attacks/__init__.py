@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def run_attacks(
         lambda: linkability.linkability(scene, rng),
         lambda: inference.inference(scene, rng),
         lambda: reconstruction.reconstruction(scene, rng),
-        *(_membership(scene, rng) if membership else ()),
+        *(_membership([scene], rng) if membership else ()),
     )
     results = []
     for done, attack in enumerate(attacks, start=1):
@@ -52,10 +52,10 @@ def run_attacks(
     return tuple(results)
 
 
-def run_membership(scene: Scene, rng: np.random.Generator) -> tuple[Attack, ...]:
-    """Run the membership attacks only."""
-    return tuple(attack() for attack in _membership(scene, rng))
+def run_membership(scenes: Sequence[Scene], rng: np.random.Generator) -> tuple[Attack, ...]:
+    """Run the membership attacks only, on one scene or on several rehearsals of it."""
+    return tuple(attack() for attack in _membership(scenes, rng))
 
 
-def _membership(scene: Scene, rng: np.random.Generator) -> tuple[Callable[[], Attack], ...]:
-    return (lambda: membership_attack.by_distance(scene), lambda: membership_attack.by_classifier(scene, rng))
+def _membership(scenes: Sequence[Scene], rng: np.random.Generator) -> tuple[Callable[[], Attack], ...]:
+    return (lambda: membership_attack.by_distance(scenes), lambda: membership_attack.by_classifier(scenes, rng))

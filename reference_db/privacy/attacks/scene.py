@@ -43,6 +43,8 @@ class Scene:
     own : ndarray of int, shape (control targets,), or None
         Row of the control's source that each control target itself is, and that the control may not use; None when
         the control targets are held-out records.
+    members, others : EncodedTable
+        Everybody behind the table, and every held-out record.
     crowd, control_crowd : EncodedTable
         The people among whom one is singled out: not a sample, because being unique depends on how many there are.
     asking : EncodedTable
@@ -59,6 +61,8 @@ class Scene:
     control_source: EncodedTable
     control_targets: EncodedTable
     own: NDArray[np.intp] | None
+    members: EncodedTable
+    others: EncodedTable
     crowd: EncodedTable
     control_crowd: EncodedTable
     asking: EncodedTable
@@ -98,6 +102,8 @@ class Scene:
             control_source,
             control_targets,
             own,
+            originals,
+            originals if holdout is None else holdout,
             crowd,
             control_crowd,
             asking,
