@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from projection.local_regression import LocalRegression
+from projection.local_regression import Weighing
 from projection.survival import Z95
 from reference_db.small_cells import SMALL_CELL
 
@@ -34,18 +34,31 @@ class Rates:
     number: Floats
 
 
-def relapse_rates(relapses: Floats, years: Floats, regression: LocalRegression, between: float) -> Rates:
+def relapse_rates(
+    relapses: Floats,
+    years: Floats,
+    regression: Weighing,
+    between: float,
+    *,
+    shift: Floats | None = None,
+    unsure: Floats | None = None,
+    sampling: float = 1.0,
+) -> Rates:
     """Estimate relapses per patient-year.
 
     Parameters
     ----------
     relapses, years : ndarray, shape (groups, k)
         Relapses and the patient-years over which they were counted; 0 years where nothing was observed.
-    regression : LocalRegression
+    regression : Weighing
         Of the same groups; corrects the contribution of each patient to the ratio.
-
     between : float
         Variance between sources, relative to the rate.
+    shift, unsure : ndarray, shape (groups,), optional
+        What features are worth over the gap between a group and its patient of interest, in relapses a year, and its
+        variance for outcomes of variance 1.
+    sampling : float
+        Factor on the sampling variance.
 
     Returns
     -------
@@ -66,13 +79,17 @@ def relapse_rates(relapses: Floats, years: Floats, regression: LocalRegression, 
     spread = between * rate**2 * regression.concentration(smoother)[:, 0]
     smoother = smoother[:, 0]
     estimate = (smoother * contribution).sum(axis=1)
+    variance_of_one = (smoother * (contribution - estimate[:, None]) ** 2).sum(axis=1)
+    deviation = (contribution - estimate[:, None]) * observed
+    if shift is not None and unsure is not None:
+        estimate = np.maximum(estimate + shift, 0.0)
+        spread = spread + unsure * variance_of_one
     positive = rate > 0
     # Downwards the correction is a factor, so that a rate stays above 0.
     shift = np.divide(estimate - rate, rate, out=np.zeros_like(rate), where=positive)
     corrected = np.where(positive, np.where(shift < 0, rate * np.exp(np.minimum(shift, 0.0)), estimate), 0.0)
     taken = regression.degrees_of_freedom(number[:, None])[:, 0]
-    deviation = (contribution - estimate[:, None]) * observed
-    variance = (smoother**2 * deviation**2).sum(axis=1) * number / np.maximum(number - taken, 1.0) + spread
+    variance = sampling * (smoother**2 * deviation**2).sum(axis=1) * number / np.maximum(number - taken, 1.0) + spread
     relative = np.divide(np.sqrt(variance), rate, out=np.zeros_like(rate), where=positive)
     error = relative * corrected
     half = np.exp(np.minimum(Z95 * relative, _LARGEST))

@@ -11,9 +11,9 @@ from scipy.special import expit
 
 from projection.cox import log_hazard_ratio
 from projection.endpoints import ENDPOINTS, GRID, HORIZON
-from projection.estimates import RIDGE, Estimates, Outcomes
+from projection.estimates import Estimates, Outcomes
 from projection.result import Contrast, Estimate
-from projection.survival import Z95, restricted_mean
+from projection.survival import Z95, restricted_mean, slope_of_log_log
 from reference_db.errors import InvalidInput
 from reference_db.vocabulary import Treatment
 from selection.selector import ClassSelection
@@ -66,8 +66,9 @@ def contrasts(
     Returns
     -------
     tuple of Contrast
-        One per class but the reference. Groups are different patients, so variances add. Hazard ratios are Cox
-        regressions for the plain estimator, and ratios of cumulative hazards at 24 months for the others.
+        One per class but the reference. Groups are different patients, so their sampling variances add; what they
+        take over from the same sources cancels. Hazard ratios are Cox regressions for the plain estimator, and
+        ratios of cumulative hazards at 24 months for the others.
     """
     if estimator not in CONTRAST_ESTIMATORS:
         raise InvalidInput.of("estimator", f"{estimator!r} is not known", ", ".join(CONTRAST_ESTIMATORS))
@@ -87,7 +88,7 @@ def contrasts(
             np.broadcast_to(poi, (len(sides), len(poi))),
             rows,
             weights,
-            ridge=RIDGE if estimator == "corrected" else np.inf,
+            estimator="corrected" if estimator == "corrected" else "plain",
             restricted_to=_AT,
         )
         for number, part in enumerate(usable):
@@ -99,6 +100,7 @@ def contrasts(
 def _contrast(outcomes: Outcomes, part: ClassSelection, first: _Group, second: _Group, *, cox: bool) -> Contrast:
     n = len(first.rows) + len(second.rows)
     courses, events = first.estimates.courses, first.estimates.probabilities
+    between, common = outcomes.model.heterogeneity, first.estimates.covariance_between(first.at, second.at)
     survival = 1.0 - events.value
     free = restricted_mean(np.nan_to_num(survival), GRID, HORIZON)
     risks, months, ratios = {}, {}, {}
@@ -110,8 +112,12 @@ def _contrast(outcomes: Outcomes, part: ClassSelection, first: _Group, second: _
         risk = pair(events.value[:, :, _AT])
         if np.isnan(risk).any():
             continue
-        risks[name] = _difference(risk, pair(events.error[:, :, _AT]), n)
-        months[name] = _difference(pair(free), pair(events.restricted_error), n)
+        # What the two groups take over from the same sources cancels in their difference.
+        units = np.prod([1.0 / steep if steep > 0 else 0.0 for steep in slope_of_log_log(1.0 - np.array(risk))])
+        together = common * between.shared_events[e] * between.events[e, _AT] * float(units)
+        risks[name] = _difference(risk, pair(events.error[:, :, _AT]), n, together)
+        together = common * between.shared_event_free[e] * between.event_free[e]
+        months[name] = _difference(pair(free), pair(events.restricted_error), n, together)
         ratio = (
             log_hazard_ratio(*(outcomes.tally(group.rows, e) for group in (first, second)))
             if cox
@@ -121,7 +127,8 @@ def _contrast(outcomes: Outcomes, part: ClassSelection, first: _Group, second: _
             ratios[name] = _of_logarithm(*ratio, n)
     value = (float(courses.value[first.at, _AT]), float(courses.value[second.at, _AT]))
     error = (float(courses.error[first.at, _AT]), float(courses.error[second.at, _AT]))
-    edss = None if np.isnan(value).any() else _difference(value, error, n)
+    together = common * between.shared_edss * between.edss[_AT]
+    edss = None if np.isnan(value).any() else _difference(value, error, n, together)
     return Contrast(part.treatment.value, None, len(first.rows), edss, risks, months, ratios)
 
 
@@ -129,8 +136,11 @@ def _refused(part: ClassSelection) -> Contrast:
     return Contrast(part.treatment.value, part.refusal, 0, None, {}, {}, {})
 
 
-def _difference(values: tuple[float, float], errors: tuple[float, float], n: int) -> Estimate:
-    value, half = values[0] - values[1], Z95 * float(np.hypot(*errors))
+def _difference(values: tuple[float, float], errors: tuple[float, float], n: int, together: float) -> Estimate:
+    """Return the difference of two estimates with the covariance `together`."""
+    # Never below what one of the two alone is uncertain by.
+    variance = max(errors[0] ** 2 + errors[1] ** 2 - 2.0 * together, max(errors) ** 2)
+    value, half = values[0] - values[1], Z95 * float(np.sqrt(variance))
     return Estimate(value, value - half, value + half, n)
 
 

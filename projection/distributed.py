@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projection.endpoints import GRID, endpoints_of
-from projection.estimates import REGRESSED, RIDGE
+from projection.estimates import RIDGE
 from projection.survival import code, kaplan_meier, pseudo_values, shifted
+from projection.within_sources import REGRESSED
 from reference_db.episodes import Episodes
 from reference_db.schema import EDSS_SCALE
 from reference_db.small_cells import SMALL_CELL

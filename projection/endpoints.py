@@ -75,9 +75,11 @@ class Endpoints:
 def endpoints_of(episodes: Episodes) -> Endpoints:
     """Compute every endpoint of every patient.
 
-    Worsening and improvement are counted from the EDSS at baseline and confirmed as `projection.worsening` says. An
-    observation ends at the last EDSS for these, at the last counted interval for relapses, at the last scan for
-    lesions, and at the earliest of the three for NEDA-3.
+    Worsening and improvement are counted from the EDSS at baseline and confirmed as `projection.worsening` says. They
+    are observed until the last visit that a later one can confirm: an onset after it could not be seen, and counting
+    the patient as free of worsening until the last visit would flatten the curve towards the end of every trial.
+    Relapses are observed until the last counted interval, lesions until the last scan, NEDA-3 until the earliest of
+    the last EDSS, interval and scan.
     """
     edss = episodes.edss
     unit = episodes.days_per_month
@@ -85,18 +87,22 @@ def endpoints_of(episodes: Episodes) -> Endpoints:
     relapse_days = np.where(episodes.relapses > 0, days[:, 1:] - RELAPSE_TO_VISIT_DAYS, np.nan)
     last_edss = _last_step(~np.isnan(edss))
     columns: dict[str, tuple[Steps, NDArray[np.bool_]]] = {}
-    for name, day in (
-        ("worsening_24w", confirmed_worsening(edss, days, weeks=24, relapse_days=relapse_days).day),
-        ("worsening_12w", confirmed_worsening(edss, days, weeks=12, relapse_days=relapse_days).day),
-        ("pira", confirmed_worsening(edss, days, relapse_days=relapse_days, kind="PIRA").day),
-        ("raw", confirmed_worsening(edss, days, relapse_days=relapse_days, kind="RAW").day),
-        ("improvement", confirmed_improvement(edss, days, relapse_days=relapse_days).day),
+    for name, weeks, day in (
+        ("worsening_24w", 24, confirmed_worsening(edss, days, weeks=24, relapse_days=relapse_days).day),
+        ("worsening_12w", 12, confirmed_worsening(edss, days, weeks=12, relapse_days=relapse_days).day),
+        ("pira", 24, confirmed_worsening(edss, days, relapse_days=relapse_days, kind="PIRA").day),
+        ("raw", 24, confirmed_worsening(edss, days, relapse_days=relapse_days, kind="RAW").day),
+        ("improvement", 24, confirmed_improvement(edss, days, relapse_days=relapse_days).day),
     ):
-        columns[name] = _event_or_end(_step_of(day / unit), last_edss)
+        columns[name] = _event_or_end(_step_of(day / unit), _last_confirmable(edss, days, weeks))
     counted = ~np.isnan(episodes.relapses)
     columns["relapse"] = _event_or_end(_first_step(episodes.relapses > 0), _unbroken(counted))
     columns["new_lesions"] = _new_lesions(episodes)
-    columns["loss_of_neda3"] = _earliest([columns[name] for name in ("worsening_24w", "relapse", "new_lesions")])
+    # As trials count it: no evidence of disease activity needs no proof that none was about to be confirmed.
+    worsening = _event_or_end(
+        np.where(columns["worsening_24w"][1], columns["worsening_24w"][0], 0).astype(np.int8), last_edss
+    )
+    columns["loss_of_neda3"] = _earliest([worsening, columns["relapse"], columns["new_lesions"]])
     to_horizon = RELAPSE_MONTHS.index(HORIZON) + 1
     lengths = np.diff([0.0, *RELAPSE_MONTHS])[:to_horizon]
     observed = counted[:, :to_horizon]
@@ -118,6 +124,13 @@ def _step_of(months: Floats) -> Steps:
 def _last_step(seen: NDArray[np.bool_]) -> Steps:
     last: Steps = (seen.shape[1] - 1 - seen[:, ::-1].argmax(axis=1)).astype(np.int8)
     return last
+
+
+def _last_confirmable(edss: Floats, days: Floats, weeks: int) -> Steps:
+    """Return the last visit that a later one can confirm: an onset after it could not have been seen."""
+    seen = ~np.isnan(edss)
+    last = np.where(seen, days, -np.inf).max(axis=1)
+    return _last_step(seen & (days + 7.0 * weeks <= last[:, None] + _ROUNDING))
 
 
 def _first_step(happened: NDArray[np.bool_]) -> Steps:

@@ -8,29 +8,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projection.activity import Rates, relapse_rates
-from projection.endpoints import GRID, Endpoints
-from projection.heterogeneity import NONE, heterogeneity_of
+from projection.endpoints import ENDPOINTS, GRID, Endpoints
+from projection.heterogeneity import NONE
 from projection.local_regression import LocalRegression
+from projection.outcome_model import fit_outcome_model
 from projection.probabilities import Probabilities, probabilities
+from projection.standardised import Standardised, source_weights
 from projection.survival import code, tally
-from projection.trajectories import Courses, edss_courses
+from projection.trajectories import Courses, edss_courses, standardised_courses
+from projection.within_sources import PHENOTYPES, REGRESSED, not_known, terms
 from reference_db.episodes import Episodes
-from selection.features import FEATURES
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
+ESTIMATORS = ("corrected", "local", "plain")
+"""Corrected for the features and sources in which patients of reference differ from the patient of interest and from
+the population, by what the whole class tells; corrected for features by a regression among the patients of reference
+alone, which needs nothing but sums over them; or their plain means and Kaplan-Meier curves."""
+
 RIDGE = 100.0
-"""Penalty of the regression correction, in patients (decision 0009)."""
+"""Penalty of the regression among patients of reference, in patients (decision 0009)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """Outcomes of groups: one group is the patients of reference of one patient of interest under one class."""
+    """Outcomes of groups: one group is the patients of reference of one patient of interest under one class.
+
+    Attributes
+    ----------
+    courses : Courses
+    probabilities : Probabilities
+    rates : Rates
+    away : ndarray, shape (groups, sources), optional
+        How far the share of each source in a group is from its share in the population; where the estimator looks at
+        it.
+    """
 
     courses: Courses
     probabilities: Probabilities
     rates: Rates
+    away: Floats | None = None
+
+    def covariance_between(self, first: int, second: int) -> float:
+        """Return the covariance of two groups' estimates for sources of variance 1: what they take over from both.
+
+        Groups are different patients; what they have in common are sources that stand away from their mix.
+        """
+        return 0.0 if self.away is None else float(self.away[first] @ self.away[second])
 
 
 class Outcomes:
@@ -43,9 +68,11 @@ class Outcomes:
         Standardised features, NaN where unknown.
     episodes : Episodes
         Whose outcomes these are; tells sources and classes apart.
+    synthetic : bool
+        Whether the patients are synthetic; their estimates are less certain than those of as many patients.
     """
 
-    def __init__(self, endpoints: Endpoints, columns: Floats, episodes: Episodes) -> None:
+    def __init__(self, endpoints: Endpoints, columns: Floats, episodes: Episodes, *, synthetic: bool) -> None:
         self._change = endpoints.change
         self._codes = code(endpoints.step, endpoints.event)
         self._relapses, self._years = endpoints.relapses, endpoints.years
@@ -54,7 +81,16 @@ class Outcomes:
         self._features = np.nan_to_num(features)
         names, source = np.unique(episodes.table["source"].to_numpy().astype(str), return_inverse=True)
         self._sources = np.eye(len(names))[source]
-        self.heterogeneity = heterogeneity_of(endpoints, self._features, source, episodes.rows_by_treatment)
+        phenotype = columns[:, PHENOTYPES].argmax(axis=1)
+        counts = np.stack([self._sources[phenotype == level].sum(axis=0) for level in range(len(PHENOTYPES))])
+        self._mix = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+        treatment = np.zeros(len(columns), dtype=np.intp)
+        for number, rows in enumerate(episodes.rows_by_treatment.values()):
+            treatment[rows] = number
+        predictors = terms(columns, episodes.edss[:, 0])
+        self.model = fit_outcome_model(
+            endpoints, predictors, source, treatment, len(episodes.rows_by_treatment), synthetic=synthetic
+        )
 
     def regression(self, pois: Floats, rows: Indices, weights: Floats, ridge: float) -> LocalRegression:
         """Prepare the regressions of groups.
@@ -102,7 +138,7 @@ class Outcomes:
         rows: Indices,
         weights: Floats,
         *,
-        ridge: float = RIDGE,
+        estimator: str = "corrected",
         restricted_to: int | None = None,
     ) -> Estimates:
         """Estimate every outcome of groups.
@@ -111,14 +147,18 @@ class Outcomes:
         ----------
         own : ndarray, shape (groups,)
             EDSS of the patient of interest of each group.
-        pois, rows, weights, ridge
-            As `regression` takes them.
+        pois, rows, weights
+            As `regression` takes them; the patients of one group are of one class.
+        estimator : {"corrected", "local", "plain"}
+            See `ESTIMATORS`.
         restricted_to : int, optional
             Step of the grid up to which the error of restricted mean times is wanted.
         """
-        regression = self.regression(pois, rows, weights, ridge)
-        plain = not np.isfinite(ridge) and bool(np.isin(weights, (0.0, 1.0)).all())
-        between = NONE if plain else self.heterogeneity
+        if estimator == "corrected":
+            return self._standardised(own, pois, rows, weights, restricted_to)
+        regression = self.regression(pois, rows, weights, RIDGE if estimator == "local" else np.inf)
+        local = estimator == "local"
+        between = NONE if not local and bool(np.isin(weights, (0.0, 1.0)).all()) else self.model.heterogeneity
         change = self._change[rows].transpose(0, 2, 1)
         return Estimates(
             courses=edss_courses(own, change, regression, between.edss),
@@ -128,21 +168,50 @@ class Outcomes:
                 GRID,
                 between=between.events,
                 between_event_free=between.event_free,
-                corrected=bool(np.isfinite(ridge)),
+                corrected=local,
                 restricted_to=restricted_to,
             ),
             rates=relapse_rates(self._relapses[rows], self._years[rows], regression, between.rate),
         )
 
-
-def _regressed() -> Indices:
-    """Columns of the regression: numbers, and all levels but the first of each category."""
-    chosen, at = [], 0
-    for feature in FEATURES:
-        chosen += [at] if not feature.levels else list(range(at + 1, at + feature.width))
-        at += feature.width
-    return np.array(chosen)
-
-
-REGRESSED: Indices = _regressed()
-"""Columns of the features that enter the regression correction."""
+    def _standardised(
+        self, own: Floats, pois: Floats, rows: Indices, weights: Floats, restricted_to: int | None
+    ) -> Estimates:
+        model, sources = self.model, self._sources[rows]
+        mix = self._mix[pois[:, PHENOTYPES].argmax(axis=1)]
+        balanced = source_weights((weights > 0).astype(np.float64), sources, mix, model.ratio)
+        share = balanced / np.maximum(balanced.sum(axis=1), 1e-12)[:, None]
+        mean = np.matmul(share[:, None, :], model.predictors[rows])[:, 0]
+        # A feature that is not known of the patient of interest is what it is in the patients of reference.
+        gap = np.where(not_known(pois), 0.0, terms(pois, own) - mean)
+        group = Standardised(balanced, sources, mix)
+        treatment = model.treatment[rows[:, 0]]
+        unsure = np.einsum("gt,gtu,gu->g", gap, model.uncertainty[treatment], gap)
+        predicted = np.matmul((mean + gap)[:, None, :], model.change.coefficients[treatment])[:, 0]
+        shift = np.matmul(gap[:, None, :], model.events[treatment]).reshape(-1, len(ENDPOINTS), len(GRID))
+        between = model.heterogeneity
+        return Estimates(
+            courses=standardised_courses(own, predicted, rows, group, unsure, model),
+            probabilities=probabilities(
+                self._codes[rows],
+                group,
+                GRID,
+                between=between.events,
+                between_event_free=between.event_free,
+                corrected=True,
+                shift=shift,
+                unsure=unsure,
+                sampling=model.sampling,
+                restricted_to=restricted_to,
+            ),
+            rates=relapse_rates(
+                self._relapses[rows],
+                self._years[rows],
+                group,
+                between.rate,
+                shift=(gap * model.rate[treatment]).sum(axis=1),
+                unsure=unsure,
+                sampling=model.sampling,
+            ),
+            away=np.matmul(share[:, None, :], sources)[:, 0] - mix,
+        )

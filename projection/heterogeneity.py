@@ -3,9 +3,9 @@
 Two trials of one treatment do not agree within their sampling error, even between patients alike in every recorded
 feature: inclusion, rating habits, care and what nobody recorded differ. An interval that counts patients only is too
 narrow. The variance between sources is estimated once for a release, for every outcome, by the method of moments
-(Hedges and Olkin's, in which a small source counts as much as a large one) on what is left of the outcome after
-regression on the features within each class. It is added to the variance of every corrected estimate in proportion to
-how much that estimate rests on few sources.
+(Hedges and Olkin's, in which a small source counts as much as a large one) on the level that each source has left
+when the effects of features, learned within sources, are taken out. It is added to the variance of every corrected
+estimate in proportion to how far the sources that the estimate rests on are from their mix in the population.
 
 References
 ----------
@@ -15,23 +15,18 @@ Kacker, Contemp Clin Trials 2007, doi 10.1016/j.cct.2006.04.004.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from projection.endpoints import ENDPOINTS, GRID, HORIZON, Endpoints
-from projection.survival import code, kaplan_meier, pseudo_values, slope_of_log_log, tally
-from reference_db.vocabulary import Treatment
+from projection.endpoints import ENDPOINTS, GRID, HORIZON
+from projection.survival import slope_of_log_log
+from projection.within_sources import FEWEST_PER_SOURCE, Slopes
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-FEWEST_PER_SOURCE = 40
-"""Patients of a source under a class from which its deviation is taken."""
-
-_RIDGE = 5.0
 _RAREST = 0.01
 """Probability of an event in the class below which sources cannot be compared."""
 
@@ -51,110 +46,125 @@ class Heterogeneity:
         Of the restricted mean time without the event to 24 months, in squared months.
     rate : float
         Of the relapse rate, relative to the rate.
+    shared_edss : float
+    shared_events, shared_event_free : ndarray, shape (endpoints,)
+        Share of the variance that a source has in common under all classes: it cancels between two classes that rest
+        on the same sources.
     """
 
     edss: Floats
     events: Floats
     event_free: Floats
     rate: float
+    shared_edss: float
+    shared_events: Floats
+    shared_event_free: Floats
 
 
-NONE = Heterogeneity(np.zeros(len(GRID)), np.zeros((len(ENDPOINTS), len(GRID))), np.zeros(len(ENDPOINTS)), 0.0)
+_NOTHING = np.zeros(len(ENDPOINTS))
+NONE = Heterogeneity(
+    np.zeros(len(GRID)), np.zeros((len(ENDPOINTS), len(GRID))), _NOTHING, 0.0, 0.0, _NOTHING, _NOTHING
+)
 """No variance between sources: intervals then count patients only."""
 
 
 def heterogeneity_of(
-    endpoints: Endpoints, features: Floats, source: Indices, rows_by_treatment: Mapping[Treatment, Indices]
+    change: Slopes, events: Slopes, rate: Slopes, survival: Floats, rates: Floats, treatment: Indices
 ) -> Heterogeneity:
     """Estimate the variance between sources for every outcome.
 
     Parameters
     ----------
-    endpoints : Endpoints
-    features : ndarray, shape (patients, features)
-        Standardised, without NaN; the phenotype among them.
-    source : ndarray of int, shape (patients,)
-        Number of each patient's source.
-    rows_by_treatment : mapping of Treatment to ndarray of int
-        Patients of each class.
+    change, events, rate : Slopes
+        Of the changes at each month, of the pseudo-values of each endpoint and month laid side by side, of the
+        contributions to the relapse rate; groups are the sources of each class.
+    survival : ndarray, shape (classes, endpoints, grid)
+        Curves of the classes.
+    rates : ndarray, shape (classes,)
+        Relapses a year of the classes.
+    treatment : ndarray of int, shape (patients,)
+        Class of each patient.
     """
     until = int(np.searchsorted(GRID, HORIZON))
-    deviations = [
-        _deviations(_outcomes(endpoints, rows, until), features[rows], source[rows])
-        for rows in rows_by_treatment.values()
-        if len(rows) >= 2 * FEWEST_PER_SOURCE
-    ]
-    variance = _between(deviations) if deviations else np.zeros(len(GRID) + len(ENDPOINTS) * (len(GRID) + 1) + 1)
-    edss, events, event_free, rate = np.split(
-        variance, np.cumsum([len(GRID), len(ENDPOINTS) * len(GRID), len(ENDPOINTS)])
-    )
+    shape = (len(events.residual), len(ENDPOINTS), len(GRID))
+    pseudo = events.residual.reshape(shape)
+    # Relative to how far one step on the log(-log) scale moves the curve of the class.
+    slope = np.where(survival < 1.0 - _RAREST, slope_of_log_log(survival), 0.0)[:, :, until]
+    scale = np.where(slope > 0, slope, np.nan)[treatment]
+    event_free = -(pseudo[:, :, :until] * np.diff(GRID[: until + 1])).sum(axis=2)
+    relative_rate = rate.residual / np.maximum(rates, 1e-9)[treatment][:, None]
+    change_levels = _levels(change.residual, change, treatment)
+    event_levels = _levels(pseudo[:, :, until] * scale, change, treatment)
+    free_levels = _levels(event_free, change, treatment)
+    edss = _between(change_levels)
     edss[until + 1 :] = np.maximum(edss[until + 1 :], edss[until])
     # Early months carry the schedules of the sources (who is scanned when) more than their patients; the cumulative
     # hazards of two sources are taken to keep the ratio that they have at 24 months.
-    at_horizon = events.reshape(len(ENDPOINTS), len(GRID))[:, until]
-    proportional = np.where(GRID > 0, at_horizon[:, None], 0.0)
-    return Heterogeneity(edss, proportional, event_free, float(rate[0]))
-
-
-def _outcomes(endpoints: Endpoints, rows: Indices, until: int) -> Floats:
-    """Lay every outcome of the patients of a class side by side: changes, pseudo-values, event-free time, rates."""
-    codes = code(endpoints.step[rows], endpoints.event[rows])
-    place = np.broadcast_to(np.arange(len(ENDPOINTS)), codes.shape)
-    curve = kaplan_meier(tally(codes.ravel(), place.ravel(), (len(ENDPOINTS),), len(GRID), None))
-    table = pseudo_values(curve)
-    values = table[place, codes // 2, codes % 2]
-    # Relative to how far one step on the log(-log) scale moves the curve of the class.
-    slope = slope_of_log_log(curve.survival)
-    relative = np.where((curve.survival < 1.0 - _RAREST) & (slope > 0), values * slope, np.nan)
-    event_free = ((1.0 - values[:, :, :until]) * np.diff(GRID[: until + 1])).sum(axis=2)
-    years = endpoints.years[rows]
-    rate = endpoints.relapses[rows].sum() / max(years.sum(), 1e-9)
-    contribution = rate + (endpoints.relapses[rows] - rate * years) / max(years.mean(), 1e-9)
-    return np.concatenate(
-        [
-            endpoints.change[rows],
-            relative.reshape(len(rows), -1),
-            event_free,
-            contribution[:, None] / max(rate, 1e-9),
-        ],
-        axis=1,
+    proportional = np.where(GRID > 0, _between(event_levels)[:, None], 0.0)
+    return Heterogeneity(
+        edss,
+        proportional,
+        _between(free_levels),
+        float(_between(_levels(relative_rate, change, treatment))[0]),
+        float(_shared(change_levels)[until]),
+        _shared(event_levels),
+        _shared(free_levels),
     )
 
 
-def _deviations(outcomes: Floats, features: Floats, source: Indices) -> tuple[Floats, Floats]:
-    """Return the mean residual of each source and its sampling variance, (sources, outcomes); NaN where too few."""
-    design = np.column_stack([np.ones(len(features)), features])
-    penalty = np.diag([0.0, *[_RIDGE] * features.shape[1]])
-    known = ~np.isnan(outcomes)
-    residual = np.full(outcomes.shape, np.nan)
-    for pattern in np.unique(known, axis=1).T:
-        columns = (known == pattern[:, None]).all(axis=0)
-        if pattern.sum() < 2 * FEWEST_PER_SOURCE:
-            continue
-        seen = design[pattern]
-        target = outcomes[np.ix_(pattern, columns)]
-        residual[np.ix_(pattern, columns)] = target - seen @ np.linalg.solve(seen.T @ seen + penalty, seen.T @ target)
-    means, variances = [], []
-    for one in np.unique(source):
-        part = residual[source == one]
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    """Mean residual of every source under every class and its sampling variance, (classes, sources, outcomes).
+
+    NaN where too few patients are observed.
+    """
+
+    mean: Floats
+    variance: Floats
+
+
+def _levels(residual: Floats, slopes: Slopes, treatment: Indices) -> _Levels:
+    classes, sources = treatment.max(initial=0) + 1, slopes.source.max(initial=0) + 1
+    mean = np.full((classes, sources, residual.shape[1]), np.nan)
+    variance = mean.copy()
+    for one in np.unique(slopes.group):
+        rows = np.flatnonzero(slopes.group == one)
+        part = residual[rows]
         count = (~np.isnan(part)).sum(axis=0)
-        enough = count >= FEWEST_PER_SOURCE
-        mean = np.where(enough, np.nan_to_num(part).sum(axis=0) / np.maximum(count, 1), np.nan)
-        spread = np.nan_to_num((part - mean) ** 2).sum(axis=0) / np.maximum(count - 1, 1)
-        means.append(mean)
-        variances.append(np.where(enough, spread / np.maximum(count, 1), np.nan))
-    return np.stack(means), np.stack(variances)
+        level = np.where(count >= FEWEST_PER_SOURCE, np.nan_to_num(part).sum(axis=0) / np.maximum(count, 1), np.nan)
+        squares = np.nan_to_num((part - level) ** 2).sum(axis=0)
+        at = treatment[rows[0]], slopes.source[rows[0]]
+        mean[at] = level
+        variance[at] = np.where(np.isnan(level), np.nan, squares / np.maximum(count * (count - 1), 1))
+    return _Levels(mean, variance)
 
 
-def _between(deviations: list[tuple[Floats, Floats]]) -> Floats:
-    """Pool over classes the spread of the sources beyond their sampling error, every source counting the same."""
-    excess = freedom = np.zeros(deviations[0][0].shape[1])
-    for mean, variance in deviations:
-        usable = ~np.isnan(mean)
-        number = usable.sum(axis=0)
-        centre = np.nansum(mean, axis=0) / np.maximum(number, 1)
-        squares = np.nansum((mean - centre) ** 2, axis=0)
-        several = np.maximum(number - 1, 0)
-        excess = excess + squares - several / np.maximum(number, 1) * np.nansum(variance, axis=0)
-        freedom = freedom + several
-    return np.divide(np.maximum(excess, 0.0), freedom, out=np.zeros_like(excess), where=freedom > 0)
+def _between(levels: _Levels) -> Floats:
+    """Return the variance of the sources of a class beyond sampling, over classes; every source counts the same."""
+    usable = ~np.isnan(levels.mean)
+    number = np.maximum(usable.sum(axis=1), 1)
+    centre = np.nansum(levels.mean, axis=1) / number
+    squares = np.nansum((levels.mean - centre[:, None]) ** 2, axis=1)
+    several = number - 1.0
+    excess: Floats = (squares - several / number * np.nansum(levels.variance, axis=1)).sum(axis=0)
+    freedom: Floats = several.sum(axis=0)
+    variance: Floats = np.divide(np.maximum(excess, 0.0), freedom, out=np.zeros_like(excess), where=freedom > 0)
+    return variance
+
+
+def _shared(levels: _Levels) -> Floats:
+    """Return the correlation of the levels of one source under two classes, from the sources that have both."""
+    usable = ~np.isnan(levels.mean)
+    product = freedom = np.zeros(levels.mean.shape[2])
+    for first in range(len(usable)):
+        for second in range(first):
+            both = usable[first] & usable[second]
+            number = np.maximum(both.sum(axis=0), 1)
+            pair = [np.where(both, levels.mean[at], 0.0) for at in (first, second)]
+            centred = [np.where(both, side - side.sum(axis=0) / number, 0.0) for side in pair]
+            product = product + (centred[0] * centred[1]).sum(axis=0)
+            freedom = freedom + number - 1
+    covariance = np.divide(product, freedom, out=np.zeros_like(product), where=freedom > 0)
+    between = _between(levels)
+    share = np.divide(covariance, between, out=np.zeros_like(between), where=between > 0)
+    return np.asarray(np.clip(share, 0.0, 1.0), dtype=np.float64)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from projection.local_regression import LocalRegression
+from projection.local_regression import Weighing
 from projection.survival import kaplan_meier, log_log_interval, pseudo_values, shifted, slope_of_log_log, tally
 from reference_db.small_cells import SMALL_CELL
 
@@ -37,12 +37,15 @@ class Probabilities:
 
 def probabilities(
     codes: NDArray[np.intp],
-    regression: LocalRegression,
+    regression: Weighing,
     months: Floats,
     *,
     between: Floats,
     between_event_free: Floats,
     corrected: bool,
+    shift: Floats | None = None,
+    unsure: Floats | None = None,
+    sampling: float = 1.0,
     restricted_to: int | None = None,
 ) -> Probabilities:
     """Estimate probabilities for groups of patients of reference.
@@ -51,7 +54,7 @@ def probabilities(
     ----------
     codes : ndarray of int, shape (groups, k, endpoints)
         Step and event of each patient as `survival.code` joins them.
-    regression : LocalRegression
+    regression : Weighing
         Its weights say who is in the group; weights other than 0 and 1 weigh the curves.
     months : ndarray, shape (grid,)
         Months of the steps.
@@ -62,6 +65,13 @@ def probabilities(
     corrected : bool
         Whether to correct by regression of the pseudo-values on the features that still differ. Without it, and with
         weights of 0 and 1, this is the Kaplan-Meier estimate with Greenwood's variance.
+    shift : ndarray, shape (groups, endpoints, grid), optional
+        What features are worth over the gap between a group and its patient of interest; instead of the correction
+        by regression.
+    unsure : ndarray, shape (groups,), optional
+        Variance of that, for outcomes of variance 1.
+    sampling : float
+        Factor on the sampling variance of corrected curves.
     restricted_to : int, optional
         Step up to which the error of the restricted mean time is wanted.
     """
@@ -88,11 +98,14 @@ def probabilities(
         concentration = regression.concentration(smoother)
         smoother = smoother[:, 0, :, None]
         spread = np.broadcast_to(smoother, codes.shape).reshape(-1)[inside]
-        value = np.einsum("gesx,gesxt->get", tally(flat, place, shape, grid, spread), contribution)
+        if shift is None:
+            value = np.einsum("gesx,gesxt->get", tally(flat, place, shape, grid, spread), contribution)
+        else:
+            value = 1.0 - survival
         squares = tally(flat, place, shape, grid, spread**2)
         deviation = contribution - value[:, :, None, None, :]
         taken = regression.degrees_of_freedom(numbers[:, :1, 0])[:, :, None]
-        widened = numbers[:, :, :1] / np.maximum(numbers[:, :, :1] - taken, 1.0)
+        widened = sampling * numbers[:, :, :1] / np.maximum(numbers[:, :, :1] - taken, 1.0)
         if restricted_to is not None:
             lengths = np.diff(months[: restricted_to + 1])
             area = np.einsum("gesxt,t->gesx", deviation[..., :restricted_to], lengths)
@@ -101,6 +114,9 @@ def probabilities(
             )
     if corrected or not plain:
         variance = np.einsum("gesx,gesxt->get", squares, deviation**2) * widened
+        if shift is not None and unsure is not None:
+            variance = variance + unsure[:, None, None] * value * (1.0 - value)
+            value = value + shift
         slope = slope_of_log_log(survival)
         unit = np.divide(1.0, slope, out=np.zeros_like(slope), where=slope > 0)
         error = np.sqrt(variance + between * unit**2 * concentration[:, :, None])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from projection.contrast import contrasts
 from projection.endpoints import ENDPOINTS, GRID, endpoints_of
-from projection.estimates import RIDGE, Estimates, Outcomes
+from projection.estimates import ESTIMATORS, Estimates, Outcomes
 from projection.result import ClassProjection, Contrasts, Curve, EdssCourse, Estimate, Projection
 from reference_db.errors import InvalidInput
 from reference_db.vocabulary import Treatment
@@ -38,9 +38,6 @@ CAVEATS: tuple[str, ...] = (
     "Computed from an anonymous synthetic replica of the reference patients, not from the patients themselves.",
 )
 
-ESTIMATORS = ("corrected", "plain")
-"""Bias-corrected by regression on the features that still differ, or the plain mean and Kaplan-Meier curve."""
-
 DEFAULT_ESTIMATOR = "corrected"
 
 _TOGETHER = 16
@@ -56,6 +53,9 @@ class Projector:
         Anything with ``version``, ``episodes`` and ``attachment(name)``.
     every_visit : bool
         Whether every informative visit is a baseline, or only the start of the treatment.
+    synthetic : bool
+        Whether the patients of the release are synthetic, as those of every release that is served are. Intervals
+        of corrected estimates are then wider than those of as many patients.
 
     Attributes
     ----------
@@ -63,12 +63,12 @@ class Projector:
     selector : Selector
     """
 
-    def __init__(self, release: ReferenceRelease, *, every_visit: bool = False) -> None:
+    def __init__(self, release: ReferenceRelease, *, every_visit: bool = False, synthetic: bool = True) -> None:
         self.release = release
         self.selector = Selector(release, every_visit=every_visit)
         episodes = self.selector.episodes
         self.endpoints = endpoints_of(episodes)
-        self.outcomes = Outcomes(self.endpoints, self.selector.columns, episodes)
+        self.outcomes = Outcomes(self.endpoints, self.selector.columns, episodes, synthetic=synthetic)
         names, codes = np.unique(episodes.table["source"].to_numpy().astype(str), return_inverse=True)
         self._source_names: list[str] = names.tolist()
         self._source = codes
@@ -102,8 +102,9 @@ class Projector:
             Classes, molecules, brands or ATC codes; all nine classes by default.
         criteria : Criteria, optional
             Hard criteria and calipers; by default the same phenotype.
-        estimator : {"corrected", "plain"}
-            Whether outcomes are corrected for what the patients of reference still differ in.
+        estimator : {"corrected", "local", "plain"}
+            How outcomes are corrected for what the patients of reference still differ in; see
+            `projection.estimates.ESTIMATORS`.
 
         Raises
         ------
@@ -222,7 +223,7 @@ class _Question:
         self.weights = checked_weights(weights or {}, projector.selector.default_weights)
         self.classes = checked_classes(classes)
         self.criteria = criteria or Criteria()
-        self.ridge = RIDGE if estimator == "corrected" else np.inf
+        self.estimator = estimator
 
     def match_patients(self, pois: Sequence[PatientOfInterest]) -> Matches:
         return self.projector.selector.matches(
@@ -242,7 +243,7 @@ class _Question:
         poi, position = np.nonzero(enough)
         rows = np.where(member, matches.rows, 0)[enough]
         estimates = self.projector.outcomes.estimate(
-            own[poi], matches.columns[poi], rows, member[enough].astype(np.float64), ridge=self.ridge
+            own[poi], matches.columns[poi], rows, member[enough].astype(np.float64), estimator=self.estimator
         )
         group_of = {(int(p), int(c)): group for group, (p, c) in enumerate(zip(poi, position, strict=True))}
         reader = _Reader(estimates)

@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projection.local_regression import LocalRegression
+from projection.outcome_model import OutcomeModel
+from projection.standardised import Standardised
 from projection.survival import Z95
 from reference_db.schema import EDSS_SCALE
 from reference_db.small_cells import SMALL_CELL
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 QUANTILES: Floats = np.array([0.10, 0.25, 0.50, 0.75, 0.90])
 """Quantiles of the individual courses that are shown."""
@@ -42,6 +45,69 @@ class Courses:
 
 
 _ENDS = (EDSS_SCALE[0], EDSS_SCALE[-1])
+
+
+def standardised_courses(
+    own: Floats, predicted: Floats, rows: Indices, group: Standardised, unsure: Floats, model: OutcomeModel
+) -> Courses:
+    """Project the EDSS: own state, the change that features predict, and what the patients of reference add to it.
+
+    Parameters
+    ----------
+    own : ndarray, shape (groups,)
+        EDSS of the patient of interest of each group.
+    predicted : ndarray, shape (groups, grid)
+        Change that the features of the patient of interest predict under the class.
+    rows : ndarray of int, shape (groups, k)
+        Patients of reference.
+    group : Standardised
+        Their weights.
+    unsure : ndarray, shape (groups,)
+        Variance of what features are worth over the gap between the group and its patient of interest, for residuals
+        of variance 1.
+    model : OutcomeModel
+
+    Returns
+    -------
+    Courses
+        The standard error is that of a weighted mean of residuals, with each patient's own residual as its error, of
+        what features are worth, and of the sources. Missing residuals are expected from the others (see
+        `projection.change_model`), with the mean residual of the group as the solution of ``mean(expected) = mean``.
+    """
+    residual, change = model.change.residual[rows], model.change
+    grid = residual.shape[2]
+    observed = (~np.isnan(residual) & (group.weights[:, :, None] > 0)).astype(np.float64)
+    number = observed.sum(axis=1)
+    shown = number >= SMALL_CELL
+    smoother = group.weights / np.maximum(group.weights.sum(axis=1), 1e-12)[:, None]
+    completed = change.completed[rows]
+    patterns, place = np.unique(change.pattern[rows], return_inverse=True)
+    place = place.reshape(rows.shape)
+    operators = change.operators[patterns]
+    at = np.arange(len(rows))[:, None] * len(patterns) + place
+    share = np.bincount(at.ravel(), weights=smoother.ravel(), minlength=len(rows) * len(patterns))
+    system = share.reshape(len(rows), len(patterns)) @ operators.reshape(len(patterns), grid * grid)
+    system = system.reshape(len(rows), grid, grid)
+    # Months that too few were observed at are not estimated, and tell the others nothing.
+    inverse = np.linalg.inv(np.where(shown[:, :, None], system, np.eye(grid)))
+    level = np.matmul(smoother[:, None, :], completed) * shown[:, None, :]
+    level = np.matmul(level, inverse.transpose(0, 2, 1))[:, 0]
+    expected = np.matmul(operators.reshape(-1, grid), level.T).reshape(len(patterns), grid, len(rows))
+    deviation = completed - expected.transpose(2, 0, 1)[np.arange(len(rows))[:, None], place]
+    influence = np.matmul(deviation * smoother[:, :, None], inverse.transpose(0, 2, 1))
+    members = (group.weights > 0).sum(axis=1)[:, None]
+    variance = model.sampling * (influence**2).sum(axis=1) * members / np.maximum(members - 1.0, 1.0)
+    variance += unsure[:, None] * change.variance
+    variance += model.heterogeneity.edss * group.concentration(group.smoother(observed.transpose(0, 2, 1)))
+    individual = np.clip((own[:, None] + predicted)[:, None, :] + np.nan_to_num(residual), *_ENDS)
+    return Courses(
+        value=np.where(shown, np.clip(own[:, None] + predicted + level, *_ENDS), np.nan),
+        error=np.where(shown, np.sqrt(variance), np.nan),
+        number=np.where(shown, number, np.nan),
+        quantiles=np.where(
+            shown, masked_quantiles(individual.transpose(0, 2, 1), observed.transpose(0, 2, 1) > 0, QUANTILES), np.nan
+        ),
+    )
 
 
 def edss_courses(own: Floats, change: Floats, regression: LocalRegression, between: Floats) -> Courses:

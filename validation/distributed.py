@@ -65,7 +65,7 @@ def distributed(material: Material, *, progress: Callable[[float, str], None] | 
             progress(at / len(hubs), name)
         found[name] = _over_silos(DistributedProjector(hub, weights), patients)
     for name, episodes in ((ORIGINALS, material.original), (SYNTHETIC, material.synthetic)):
-        found[name] = _centralised(project(Task(name, episodes, patients)))
+        found[name] = _centralised(project(Task(name, episodes, patients, estimator="local")))
     records = Records()
     for first, second in PAIRS:
         for outcome in OUTCOMES:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from projection.projector import ESTIMATORS
+from projection.estimates import ESTIMATORS
 from reference_db.avatar.episodes import anonymise_episodes
 from reference_db.episodes import Episodes
 from reference_db.schema import EDSS_SCALE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -124,6 +124,8 @@ class Task:
     k : int or None
         Patients of reference per class.
     estimator : str
+    synthetic : bool
+        Whether the patients of the database are synthetic.
     """
 
     label: str
@@ -131,11 +133,12 @@ class Task:
     patients: list[PatientOfInterest]
     k: int | None = None
     estimator: str = "corrected"
+    synthetic: bool = False
 
 
 def project(task: Task) -> Projected:
     """Project the patients of a task under every class."""
-    projector = Projector(Database(task.label, task.database))
+    projector = Projector(Database(task.label, task.database), synthetic=task.synthetic)
     n, months = len(task.patients), len(MONTHS)
     edss = np.full((3, n, len(CLASSES), months), np.nan, dtype=np.float32)
     band = np.full((5, n, len(CLASSES), months), np.nan, dtype=np.float32)
@@ -181,7 +184,7 @@ def project_all(
     from joblib import Parallel, delayed
 
     asked = [
-        (name, start, Task(task.label, task.database, task.patients[start : start + CHUNK], task.k, task.estimator))
+        (name, start, replace(task, patients=task.patients[start : start + CHUNK]))
         for name, task in databases.items()
         for start in range(0, len(task.patients), CHUNK)
     ]

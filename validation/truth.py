@@ -53,7 +53,7 @@ def truth(
     chosen = np.sort(rng.permutation(len(table))[: 200 if material.quick else 6000])
     patients = patients_of_interest(table.iloc[chosen])
     tasks = {
-        "synthetic": Task("synthetic", material.synthetic, patients),
+        "synthetic": Task("synthetic", material.synthetic, patients, synthetic=True),
         "originals": Task("originals", material.original, patients),
         "synthetic, unadjusted": Task("synthetic", material.synthetic, patients, estimator="plain"),
     }

@@ -1,56 +1,82 @@
-"""Variance between sources: found when there is some, near nothing when there is none."""
+"""Variance between sources: found when there is some, near nothing when there is none, and cancelled where shared."""
 
 # ruff: noqa: ANN001, ANN201 - called by pytest, which knows no types
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from projection.endpoints import ENDPOINTS, Endpoints
-from projection.estimates import Outcomes
-from projection.heterogeneity import heterogeneity_of
-from projection.local_regression import LocalRegression
-from reference_db.vocabulary import Treatment
+from projection.endpoints import ENDPOINTS, GRID, Endpoints
+from projection.outcome_model import fit_outcome_model
+from projection.standardised import Standardised, source_weights
 
-ROWS, SOURCES = 6000, 20
+ROWS, SOURCES, CLASSES = 12_000, 20, 2
 
 
-def made_up(deviation, seed=0):
-    """Endpoints of one class from 20 sources, whose change of EDSS and relapse rate deviate by given spreads."""
+def made_up(deviation, *, common=True, seed=0):
+    """A model of two classes from 20 sources, whose change of EDSS and relapse rate deviate by given spreads."""
     rng = np.random.default_rng(seed)
-    source = rng.integers(0, SOURCES, ROWS)
-    drawn = rng.normal(0, 1, SOURCES)
-    shift = ((drawn - drawn.mean()) / drawn.std())[source]
-    features = rng.normal(size=(ROWS, 3))
-    change = np.repeat(
-        (features[:, :1] * 0.2 + deviation * shift[:, None] + rng.normal(0, 0.5, (ROWS, 1))), 13, axis=1
-    )
+    source, treatment = rng.integers(0, SOURCES, ROWS), rng.integers(0, CLASSES, ROWS)
+    drawn = rng.normal(0, 1, (CLASSES, SOURCES))
+    if common:
+        drawn[1] = drawn[0]
+    drawn = (drawn - drawn.mean(axis=1, keepdims=True)) / drawn.std(axis=1, keepdims=True)
+    shift = drawn[treatment, source]
+    # Sources differ in what they enrol: the third feature tells them apart and is worth nothing.
+    features = np.column_stack([rng.normal(size=(ROWS, 2)), drawn[0][source] + rng.normal(0, 0.3, ROWS)])
+    noise = rng.normal(0, 0.5, (ROWS, 1))
+    change = np.repeat(features[:, :1] * 0.2 + deviation * shift[:, None] + noise, len(GRID), axis=1)
+    change[:, 0] = 0.0
     years = np.full(ROWS, 2.0)
     relapses = rng.poisson(0.5 * 2 * np.exp(deviation * shift)).astype(float)
     step = np.full((ROWS, len(ENDPOINTS)), 8, dtype=np.int8)
     event = rng.random((ROWS, len(ENDPOINTS))) < 0.3
-    return Endpoints(step, event, change, relapses, years), features, source, {Treatment.NATALIZUMAB: np.arange(ROWS)}
+    endpoints = Endpoints(step, event, change, relapses, years)
+    return fit_outcome_model(endpoints, features, source, treatment, CLASSES, synthetic=False)
 
 
 def test_nothing_is_found_where_sources_agree():
-    found = heterogeneity_of(*made_up(0.0))
-    assert found.edss[8] < 0.02**2
+    found = made_up(0.0).heterogeneity
+    assert found.edss[8] < 0.03**2
     assert found.rate < 0.08**2
-    assert found.events[:, 8].max() < 0.1**2
+    assert found.events[:, 8].max() < 0.15**2
 
 
-def test_what_is_between_sources_is_found():
-    found = heterogeneity_of(*made_up(0.3))
+def test_what_is_between_sources_is_found_though_a_feature_tells_them_apart():
+    model = made_up(0.3)
+    found = model.heterogeneity
     assert np.sqrt(found.edss[8]) == pytest.approx(0.3, rel=0.2)
     assert np.sqrt(found.rate) == pytest.approx(0.3, rel=0.25)
+    assert np.allclose(model.change.coefficients[:, :, 8], [0.2, 0.0, 0.0], atol=0.03)
 
 
-def test_an_estimate_from_one_source_takes_the_whole_variance():
+def test_what_sources_have_in_common_under_all_classes_is_told_apart():
+    assert made_up(0.3).heterogeneity.shared_edss > 0.9
+    assert made_up(0.3, common=False).heterogeneity.shared_edss < 0.5
+
+
+def test_sources_are_weighed_towards_their_mix_the_more_they_differ():
+    member = np.ones((1, 40))
+    sources = np.zeros((1, 40, 2))
+    sources[0, :30, 0] = sources[0, 30:, 1] = 1
+    mix = np.array([[0.2, 0.8]])
+    shares = [
+        float(source_weights(member, sources, mix, ratio)[0, :30].sum() / 40) for ratio in (0.0, 0.05, 1.0, 1e6)
+    ]
+    assert shares[0] == pytest.approx(30 / 40)
+    assert shares[-1] == pytest.approx(0.2, abs=1e-4)
+    assert shares == sorted(shares, reverse=True)
+    assert source_weights(member, sources, mix, 0.05).sum() == pytest.approx(40)
+
+
+def test_an_estimate_whose_sources_are_those_of_the_population_takes_none_of_the_variance():
     sources = np.zeros((2, 40, 4))
     sources[0, :, 0] = 1
     sources[1, np.arange(40), np.arange(40) % 4] = 1
-    regression = LocalRegression.around(np.zeros((2, 40, 1)), sources, np.ones((2, 40)), np.inf)
-    concentration = regression.concentration(regression.smoother(np.ones((2, 1, 40))))
-    assert np.allclose(concentration[:, 0], [1, 1 / 4])
+    group = Standardised(np.ones((2, 40)), sources, np.full((2, 4), 0.25))
+    concentration = group.concentration(group.smoother(np.ones((2, 1, 40))))
+    assert np.allclose(concentration[:, 0], [0.75**2 + 3 * 0.25**2, 0.0])
 
 
 def test_corrected_intervals_widen_and_plain_ones_count_patients_only(small_release):
@@ -60,9 +86,22 @@ def test_corrected_intervals_widen_and_plain_ones_count_patients_only(small_rele
     projector = Projector(small_release)
     poi = parse_patient({"age": 40, "phenotype": "RRMS", "edss": 3.0})
     before = {e: projector.project(poi, estimator=e).classes[0].edss.expected for e in ("corrected", "plain")}
-    outcomes: Outcomes = projector.outcomes
-    between = outcomes.heterogeneity
-    outcomes.heterogeneity = type(between)(between.edss + 0.2, between.events, between.event_free, between.rate)
+    model = projector.outcomes.model
+    between = replace(model.heterogeneity, edss=model.heterogeneity.edss + 4.0)
+    projector.outcomes.model = replace(model, heterogeneity=between)
     after = {e: projector.project(poi, estimator=e).classes[0].edss.expected for e in ("corrected", "plain")}
-    assert after["corrected"].upper[8] > before["corrected"].upper[8] + 0.2
+    assert after["corrected"].upper[8] > before["corrected"].upper[8] + 0.02
     assert after["plain"].upper[8] == before["plain"].upper[8]
+
+
+def test_synthetic_patients_are_worth_less_than_patients(small_release):
+    from projection import Projector
+    from selection import parse_patient
+
+    poi = parse_patient({"age": 40, "phenotype": "RRMS", "edss": 3.0})
+    widths = []
+    for synthetic in (False, True):
+        part = Projector(small_release, synthetic=synthetic).project(poi).classes[0]
+        curves = (part.edss.expected, part.probabilities["relapse"])
+        widths.append([(curve.upper - curve.lower)[8] for curve in curves])
+    assert (np.array(widths[1]) > 1.1 * np.array(widths[0])).all()

@@ -74,7 +74,7 @@ def test_sums_give_what_the_projector_of_the_service_gives(originals: Episodes, 
         n = int(found.number[position])
         if n < 30:
             continue
-        (answer,) = central.project(poi, k=n, weights=weights, classes=[treatment]).classes
+        (answer,) = central.project(poi, k=n, weights=weights, classes=[treatment], estimator="local").classes
         assert answer.edss is not None
         assert answer.n == n
         np.testing.assert_allclose(found.edss[position], answer.edss.expected.value, rtol=1e-8)

@@ -1,0 +1,129 @@
+"""Everything that is learned once of a release to correct the outcomes of any group of its patients.
+
+Per class: what features are worth for the change of the EDSS, for the probability of each event and for the relapse
+rate; over all: how residuals hang together over months, and how far sources differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from projection.change_model import ChangeModel, change_model_of
+from projection.endpoints import ENDPOINTS, GRID, HORIZON, Endpoints
+from projection.heterogeneity import Heterogeneity, heterogeneity_of
+from projection.survival import code, kaplan_meier, pseudo_values, tally
+from projection.within_sources import FEWEST_PER_SOURCE, Slopes, slopes_within_sources
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+_AT = int(np.searchsorted(GRID, HORIZON))
+
+
+@dataclass(frozen=True)
+class OutcomeModel:
+    """What is learned of a release.
+
+    Attributes
+    ----------
+    treatment : ndarray of int, shape (patients,)
+        Class of each patient.
+    predictors : ndarray, shape (patients, terms)
+        As `within_sources.terms` returns them.
+    change : ChangeModel
+    events : ndarray, shape (classes, terms, endpoints * grid)
+        Effects on the probability of each event by each month.
+    rate : ndarray, shape (classes, terms)
+        Effects on relapses a year.
+    uncertainty : ndarray, shape (classes, terms, terms)
+        Covariance of coefficients for residuals of variance 1.
+    heterogeneity : Heterogeneity
+    sampling : float
+        Factor on sampling variances: 1 for patients, 2 for synthetic ones.
+    """
+
+    treatment: Indices
+    predictors: Floats
+    change: ChangeModel
+    events: Floats
+    rate: Floats
+    uncertainty: Floats
+    heterogeneity: Heterogeneity
+    sampling: float
+
+    @property
+    def ratio(self) -> float:
+        """Variance of the change of EDSS between sources, as a share of that within them, at 24 months."""
+        within = self.change.variance[_AT]
+        return float(self.heterogeneity.edss[_AT] / within) if within > 0 else 0.0
+
+
+def fit_outcome_model(
+    endpoints: Endpoints,
+    predictors: Floats,
+    source: Indices,
+    treatment: Indices,
+    classes: int,
+    *,
+    synthetic: bool,
+) -> OutcomeModel:
+    """Learn the model from the patients of a database.
+
+    Parameters
+    ----------
+    endpoints : Endpoints
+    predictors : ndarray, shape (patients, terms)
+    source, treatment : ndarray of int, shape (patients,)
+        Numbers of the source and of the class.
+    classes : int
+    synthetic : bool
+        Whether the patients are synthetic, one for each original. Their means then scatter about those of the
+        originals as those do about the population: sampling counts twice (Raab, Nowok and Dibben, J Priv Confid
+        2016, doi 10.29012/jpc.v7i3.407).
+    """
+    codes = code(endpoints.step, endpoints.event)
+    pseudo = _pseudo_values(codes, source * classes + treatment)
+    years = endpoints.years
+    each = [treatment == one for one in range(classes)]
+    rates = np.array([endpoints.relapses[of].sum() / max(years[of].sum(), 1e-9) for of in each])
+    mean_years = np.array([years[of].mean() if of.any() else 1.0 for of in each])
+    contribution = (endpoints.relapses - rates[treatment] * years) / np.maximum(mean_years, 1e-9)[treatment]
+
+    def slopes(outcomes: Floats, judged_by: int) -> Slopes:
+        return slopes_within_sources(outcomes, predictors, source, treatment, classes=classes, judged_by=judged_by)
+
+    change = slopes(endpoints.change, _AT)
+    events = slopes(pseudo, _AT)
+    rate = slopes(np.where(years > 0, contribution, np.nan)[:, None], 0)
+    shape = (classes, len(ENDPOINTS))
+    place = treatment[:, None] * len(ENDPOINTS) + np.arange(len(ENDPOINTS))
+    survival = kaplan_meier(tally(codes.ravel(), place.ravel(), shape, len(GRID), None)).survival
+    return OutcomeModel(
+        treatment,
+        predictors,
+        change_model_of(change),
+        events.coefficients,
+        rate.coefficients[:, :, 0],
+        change.uncertainty,
+        heterogeneity_of(change, events, rate, survival, rates, treatment),
+        2.0 if synthetic else 1.0,
+    )
+
+
+def _pseudo_values(codes: Indices, group: Indices) -> Floats:
+    """Return pseudo-values of every endpoint and month side by side, each patient's from the curve of their group.
+
+    They are NaN from where too few of the group are at risk: there the curve of a source tells nothing.
+    """
+    found = np.full((*codes.shape, len(GRID)), np.nan)
+    place = np.arange(len(ENDPOINTS))
+    for one in np.unique(group):
+        rows = np.flatnonzero(group == one)
+        own = codes[rows]
+        curve = kaplan_meier(tally(own.ravel(), np.tile(place, len(rows)), (len(ENDPOINTS),), len(GRID), None))
+        values = pseudo_values(curve)[place, own // 2, own % 2]
+        found[rows] = np.where(curve.at_risk >= FEWEST_PER_SOURCE, values, np.nan)
+    return found.reshape(len(codes), -1)
