@@ -15,6 +15,7 @@ from reference_db.sources.simulated import SimulatedSources, simulate
 from reference_db.sources.simulated.designs import arms
 from reference_db.sources.simulated.parameters import Calibration
 from reference_db.sources.simulated.published import PUBLISHED, Figure, published_baseline, published_outcomes
+from reference_db.sources.simulated.simulation import CANDIDATES
 from validation.calibration.measures import MEASURES, NOT_COMPARABLE, Arms
 from validation.calibration.outcomes import Outcomes, arm_outcomes
 
@@ -199,7 +200,11 @@ def _t2(outcomes: Outcomes, latent: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def compare(
-    *, seeds: Sequence[int], calibration: Calibration | None = None, scale: float = 1.0
+    *,
+    seeds: Sequence[int],
+    calibration: Calibration | None = None,
+    scale: float = 1.0,
+    candidates: int = CANDIDATES,
 ) -> tuple[Comparison, ...]:
     """Compare every published figure with the mean over simulations of several seeds.
 
@@ -210,6 +215,8 @@ def compare(
         Parameters to judge; those that the project ships when left out.
     scale : float
         Size of the simulations.
+    candidates : int
+        Drawn for each place in a trial arm; with 1, the spread between seeds is that between real trials.
 
     Returns
     -------
@@ -221,7 +228,7 @@ def compare(
     figures = [figure for figure in figures if figure.arm in codes]
     values = np.full((len(seeds), len(figures)), np.nan)
     for row, seed in enumerate(seeds):
-        simulated = simulate(seed=seed, scale=scale, calibration=calibration)
+        simulated = simulate(seed=seed, scale=scale, calibration=calibration, candidates=candidates)
         by_arm = outcomes_by_arm(simulated)
         latent = simulated.latent.set_index("patient_id")
         for column, figure in enumerate(figures):

@@ -18,6 +18,7 @@ from validation.calibration.report import calibration_report
 
 Progress = Callable[[float, str], None]
 _FITTING_SHARE = 0.6
+_COMPARED_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,12 @@ def recalibrate(
     progress(_FITTING_SHARE if rounds else 0.0, f"comparing over {len(seeds)} simulations")
     comparisons = compare(seeds=seeds, calibration=values, scale=scale)
     if report is not None:
+        progress(_COMPARED_SHARE, "comparing what chance alone does between trials")
+        by_chance = compare(seeds=seeds, calibration=values, scale=scale, candidates=1)
         simulated = simulate(seed=seeds[0], scale=scale, calibration=values)
         text = calibration_report(
             comparisons,
+            by_chance=by_chance,
             seeds=seeds,
             calibration=values,
             class_table=class_table(simulated),

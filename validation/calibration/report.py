@@ -19,7 +19,8 @@ Written by `cdss calibrate`; do not edit.
 The original patients are personal data and are not part of this project. What stands in for them is simulated, and
 every arm is calibrated on what its publication prints. This page shows each published figure beside its simulated
 counterpart: the mean over {seeds} simulations of the full size (seeds {first} to {last}), each of them the size of
-the real arm.
+the real arm. A simulated arm stands for one whose results are known, so its patients are chosen to add up to what its
+parameters let expect (`decisions/0012-totals-of-an-arm.md`).
 
 **{met} of {counted} figures read in a publication are met** ({share:.1f} %). A figure is met when the simulated mean
 lies in the published 95 % interval, or within 10 % (relative) where none was published. Figures that were not read in
@@ -38,6 +39,7 @@ The arm of REFLEX (173 patients) is neither of the trial's dosing groups and is 
 def calibration_report(
     comparisons: Sequence[Comparison],
     *,
+    by_chance: Sequence[Comparison],
     seeds: Sequence[int],
     calibration: Calibration,
     class_table: pd.DataFrame,
@@ -48,13 +50,17 @@ def calibration_report(
     Parameters
     ----------
     comparisons : sequence of Comparison
+    by_chance : sequence of Comparison
+        The same figures of arms whose totals are left to chance, as those of real trials are.
     seeds : sequence of int
         Seeds behind the means.
     calibration : mapping
         Parameters behind the simulations.
     class_table : DataFrame
         Patients with active disease per class: ``treatment``, ``published``, ``simulated`` and the same ``with
-        mother``. yields : DataFrame As `reference_db.informative.yield_by_source` returns it.
+        mother``.
+    yields : DataFrame
+        As `reference_db.informative.yield_by_source` returns it.
     """
     counted = [c for c in comparisons if c.verdict in ("met", "missed")]
     met = sum(c.verdict == "met" for c in counted)
@@ -68,7 +74,7 @@ def calibration_report(
             share=100.0 * met / len(counted),
         ),
         _section("Figures that are missed", _figures([c for c in counted if c.verdict == "missed"], len(seeds))),
-        _section("Between arms", _contrasts(comparisons)),
+        _section("Between arms", _contrasts(comparisons, by_chance)),
     ]
     for arm in arms():
         rows = [c for c in comparisons if c.figure.arm == arm.code and c.verdict != "not comparable"]
@@ -157,13 +163,13 @@ def _figures(comparisons: Iterable[Comparison], seeds: int) -> str:
     return _table(pd.DataFrame(rows)) if rows else "None.\n"
 
 
-def _contrasts(comparisons: Iterable[Comparison]) -> str:
+def _contrasts(comparisons: Iterable[Comparison], by_chance: Iterable[Comparison]) -> str:
     """Direction and significance of ratios: a ratio is significant where 1 is outside its 95 % interval."""
     rows = []
-    for c in comparisons:
+    for c, free in zip(comparisons, by_chance, strict=True):
         if not c.figure.comparator or c.verdict == "not comparable":
             continue
-        log_spread = c.spread / c.simulated
+        log_spread = free.spread / free.simulated
         significant = abs(np.log(c.simulated)) > 1.96 * log_spread
         published = ""
         if c.figure.lower is not None and c.figure.upper is not None:
@@ -181,7 +187,7 @@ def _contrasts(comparisons: Iterable[Comparison]) -> str:
         )
     text = (
         "Direction and significance of the ratios between arms. Simulated: whether a single trial of this size finds "
-        "the ratio different from 1, by the spread between seeds.\n\n"
+        "the ratio different from 1, by the spread between seeds when the totals of an arm are left to chance.\n\n"
     )
     return text + _table(pd.DataFrame(rows))
 

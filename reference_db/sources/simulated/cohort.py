@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,17 @@ class Cohort:
 
     def __len__(self) -> int:
         return len(self.patients)
+
+    def rows(self, chosen: NDArray[np.intp], patients: pd.DataFrame) -> Cohort:
+        """Return some of the patients, in that order, with their rows of the table."""
+        traits = {field.name: getattr(self.traits, field.name)[chosen] for field in fields(Traits)}
+        return Cohort(
+            patients=patients,
+            edss=self.edss[chosen],
+            gd=self.gd[chosen],
+            t2_count=self.t2_count[chosen],
+            traits=Traits(**traits),
+        )
 
 
 def fluctuation_at_baseline(edss: Array, sd: float, rng: np.random.Generator) -> Array:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,9 @@ from reference_db.sources.simulated.registry import Frailties, class_regime, sim
 from reference_db.sources.simulated.trials import arm_regime, simulate_arm
 from reference_db.vocabulary import SourceKind, Treatment
 
+CANDIDATES = 32
+"""Patients drawn for each place in a trial arm, to enrol the one that makes the arm as expected."""
+
 
 @dataclass(frozen=True)
 class SimulatedSources:
@@ -29,21 +33,31 @@ class SimulatedSources:
     tables : LongTables
         The long tables of all sources, as real sources would deliver them.
     sources : tuple of Source
-    potential_outcomes : DataFrame
-        Expected course and risks of every patient under every class: ``patient_id``, ``treatment``, then the columns
-        of `potential_outcomes.expected_outcomes`. Never part of a release.
     latent : DataFrame
         What no source records, per patient: lasting disability, frailty ranks, T2 lesion count at baseline. Never
         part of a release.
+    truths : tuple of callable
+        Each gives the potential outcomes of the patients of an arm or a registry.
     """
 
     tables: LongTables
     sources: tuple[Source, ...]
-    potential_outcomes: pd.DataFrame
     latent: pd.DataFrame
+    truths: tuple[Callable[[], pd.DataFrame], ...]
+
+    @cached_property
+    def potential_outcomes(self) -> pd.DataFrame:
+        """Expected course and risks of every patient under every class, computed when first asked for.
+
+        ``patient_id``, ``treatment``, then the columns of `potential_outcomes.expected_outcomes`. Never part of a
+        release.
+        """
+        return pd.concat([truth() for truth in self.truths], ignore_index=True)
 
 
-def simulate(*, seed: int, scale: float = 1.0, calibration: Calibration | None = None) -> SimulatedSources:
+def simulate(
+    *, seed: int, scale: float = 1.0, calibration: Calibration | None = None, candidates: int = CANDIDATES
+) -> SimulatedSources:
     """Simulate the nine trials and two registry cohorts: 25,726 patients at scale 1.
 
     Parameters
@@ -54,6 +68,8 @@ def simulate(*, seed: int, scale: float = 1.0, calibration: Calibration | None =
         Share of the full size, in (0, 1]; no trial arm and no class of a registry falls below 60 patients.
     calibration : mapping, optional
         Parameters of trials and arms; those that the project ships when left out.
+    candidates : int
+        Drawn for each place in a trial arm, a power of two; 1 leaves the arm's results to chance.
 
     Raises
     ------
@@ -65,17 +81,20 @@ def simulate(*, seed: int, scale: float = 1.0, calibration: Calibration | None =
     values = calibrated() if calibration is None else calibration
     registries = [source for source in sources() if source.kind is SourceKind.REGISTRY]
     streams = iter(np.random.default_rng(seed).spawn(len(arms()) + len(registries)))
-    parts: list[tuple[LongTables, Cohort, pd.DataFrame]] = []
+    parts: list[tuple[LongTables, Cohort, Callable[[], pd.DataFrame]]] = []
     enrolled: dict[str, int] = {}
     for arm in arms():
         n = max(round(arm.n * scale), min(SMALLEST_ARM, arm.n))
         before = enrolled.get(arm.source, 0)
         enrolled[arm.source] = before + n
-        trial = simulate_arm(arm, n=n, first_number=before + 1, calibration=values, rng=next(streams))
-        parts.append((trial.tables, trial.cohort, _trial_truth(arm, trial.cohort, values)))
+        trial = simulate_arm(
+            arm, n=n, first_number=before + 1, calibration=values, rng=next(streams), candidates=candidates
+        )
+        parts.append((trial.tables, trial.cohort, partial(_trial_truth, arm, trial.cohort, values)))
     for source in registries:
         registry = simulate_registry(source.name, scale=scale, rng=next(streams))
-        parts.append((registry.tables, registry.cohort, _registry_truth(registry.cohort, source.days_per_month)))
+        truth = partial(_registry_truth, registry.cohort, source.days_per_month)
+        parts.append((registry.tables, registry.cohort, truth))
     return SimulatedSources(
         tables=LongTables(
             **{
@@ -84,8 +103,8 @@ def simulate(*, seed: int, scale: float = 1.0, calibration: Calibration | None =
             }
         ),
         sources=sources(),
-        potential_outcomes=pd.concat([truth for _, _, truth in parts], ignore_index=True),
         latent=pd.concat([_latent(cohort) for _, cohort, _ in parts], ignore_index=True),
+        truths=tuple(truth for _, _, truth in parts),
     )
 
 
