@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 ReadBundle = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """From a FHIR bundle to what it says of a patient of interest."""
 
+Evidence = Callable[[], Mapping[str, Any]]
+"""Gives what is known of the served release beyond its manifest."""
+
 KEPT = 4
 """Answers held in memory, so that the parts of one page share one; a restart or four other patients forget them."""
 
@@ -56,11 +59,19 @@ class Answers:
     projector : DisclosedProjector
     read_bundle : callable, optional
         Reads a FHIR bundle as a patient of interest in its exchange form, as far as the bundle goes.
+    evidence : callable, optional
+        Says what is known of the release beyond its manifest, as `viewer.create_viewer` takes it.
     """
 
-    def __init__(self, projector: DisclosedProjector, read_bundle: ReadBundle | None = None) -> None:
+    def __init__(
+        self,
+        projector: DisclosedProjector,
+        read_bundle: ReadBundle | None = None,
+        evidence: Evidence = dict,
+    ) -> None:
         self.projector = projector
         self.read_bundle = read_bundle
+        self.evidence = evidence
         self._kept: OrderedDict[str, Answer] = OrderedDict()
         self._computing = Lock()
 

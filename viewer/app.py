@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from viewer.added_page import AddedPage
-from viewer.answers import Answers, ReadBundle
+from viewer.answers import Answers, Evidence, ReadBundle
 from viewer.components import study_strip
 from viewer.components.frame import PAGES, frame
 from viewer.components.study_strip import PARTICIPANT
@@ -63,6 +63,7 @@ def create_viewer(
     pages: Sequence[AddedPage] = (),
     open_patient: OpenPatient | None = None,
     events: str | None = None,
+    evidence: Evidence = dict,
 ) -> dash.Dash:
     """Return the viewer as a Dash application on FastAPI.
 
@@ -87,6 +88,11 @@ def create_viewer(
         ``{"events": [{"kind", "seconds", "detail"}, ...]}``: a path on the same host with ``{participant}`` in it.
         Kinds are ``opened``, ``viewed`` (a page or tab), ``reweighted`` (a feature, ``k`` or ``source_kind``),
         ``considered_after`` and ``decided`` (a treatment class) and ``closed``. Nothing of the patient is in them.
+    evidence : callable, optional
+        Asked whenever "About this evidence" is opened, for what is known of the release beyond its manifest:
+        ``validation``, the summary of its last validation in the shape of the manifest's ``utility``, and
+        ``calibration``, how many ``published`` figures the simulation of its sources aims at and how many are
+        ``met``. What is not known is left out.
 
     Returns
     -------
@@ -121,7 +127,7 @@ def create_viewer(
     )
     meta = f'<meta name="viewer-events" content="{escape(events)}">' if events else ""
     app.index_string = INDEX.replace("{%metas%}", f"{{%metas%}}{meta}")
-    answers = Answers(projector, read_bundle)
+    answers = Answers(projector, read_bundle, evidence)
     app.layout = _shell()
     paths = [*PAGES.values(), *(page.path for page in pages)]
     if len(set(paths)) < len(paths):

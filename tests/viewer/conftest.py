@@ -1,14 +1,31 @@
-"""Projections to draw: plausible values, made here, so that figures are tested without a database."""
+"""Projections to draw, made here, so that figures are tested without a database; and a viewer in a real Chromium."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
+import uvicorn
+from fastapi import Request, Response
 
+from projection.disclosure import DisclosedProjector
 from projection.result import ClassProjection, Curve, EdssCourse, Estimate, Projection
 from reference_db.vocabulary import Treatment
+from selection.patient import PatientOfInterest, parse_patient
+from tests.episodes import MemoryRelease, random_episodes
+from viewer import create_viewer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+Scheme = Literal["light", "dark"]
 
 MONTHS = np.array([0.0, 3, 6, 9, 12, 15, 18, 21, 24, 30, 36])
 OUTCOMES = (
@@ -66,3 +83,138 @@ def make_projection() -> Callable[..., Projection]:
         )
 
     return make
+
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+TIMEOUT = 15_000
+SEALED = parse_patient({"age": 61, "phenotype": "RRMS", "edss": 5.5, "sex": "male"})
+
+
+class Served:
+    """A viewer that is served, and the events that were reported to it."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.events: list[dict[str, object]] = []
+        self.failing = False
+
+    def opened(self, token: str) -> PatientOfInterest | None:
+        """Return the patient behind the one token that is good."""
+        return {"a-good-token": SEALED}.get(token)
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    """The viewer, served on a free port of this machine with somewhere to report events to."""
+    served = Served()
+    viewer = create_viewer(
+        DisclosedProjector(MemoryRelease(random_episodes(2400))),
+        prefix="/viewer/",
+        open_patient=served.opened,
+        events="/events/{participant}",
+    )
+
+    @viewer.server.post("/events/{participant}")
+    async def keep(request: Request, participant: str) -> Response:
+        if served.failing:
+            return Response(status_code=503)
+        body = await request.json()
+        served.events += [{"participant": participant, **event} for event in body["events"]]
+        return Response(status_code=201)
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(viewer.server, port=port, log_level="error", ws="none"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    served.address = f"http://127.0.0.1:{port}/viewer/"
+    yield served
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def address(served: Served) -> str:
+    return served.address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def _context(browser: Browser, locale: str, scheme: Scheme) -> BrowserContext:
+    return browser.new_context(locale=locale, color_scheme=scheme, viewport={"width": 1280, "height": 800})
+
+
+@pytest.fixture(scope="module")
+def english(browser: Browser) -> BrowserContext:
+    return _context(browser, "en-GB", "light")
+
+
+@pytest.fixture(scope="module")
+def french(browser: Browser) -> BrowserContext:
+    return _context(browser, "fr-FR", "dark")
+
+
+@pytest.fixture(scope="module")
+def english_dark(browser: Browser) -> BrowserContext:
+    return _context(browser, "en-GB", "dark")
+
+
+@pytest.fixture(scope="module")
+def french_light(browser: Browser) -> BrowserContext:
+    return _context(browser, "fr-FR", "light")
+
+
+@pytest.fixture(params=["english", "french"])
+def page(request: pytest.FixtureRequest, address: str) -> Iterator[Page]:
+    """A page whose script faults, and requests to anywhere else, fail the test."""
+    page = request.getfixturevalue(request.param).new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    host = address.removesuffix("viewer/")
+    page.on("request", lambda one: None if one.url.startswith((host, "data:", "blob:")) else faults.append(one.url))
+    yield page
+    page.close()
+    assert faults == []
+
+
+@pytest.fixture
+def consultation(page: Page, address: str) -> Page:
+    """The consultation, drawn."""
+    page.goto(address)
+    drawn(page)
+    return page
+
+
+def drawn(page: Page, sign: str = "#figure-edss .scatterlayer .trace") -> None:
+    """Wait until something is drawn."""
+    from playwright.sync_api import expect
+
+    expect(page.locator(sign).first).to_be_visible(timeout=TIMEOUT)
+
+
+def accessibility_faults(page: Page) -> list[str]:
+    """Return what axe finds against WCAG 2.2 AA and its own good practice."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    violations = page.evaluate("rules => axe.run(document, {runOnly: rules}).then(found => found.violations)", RULES)
+    return [f"{one['id']}: {node['target']}" for one in violations for node in one["nodes"]]

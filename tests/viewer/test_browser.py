@@ -1,106 +1,21 @@
-"""The viewer in a real Chromium on a small database: every page, in both languages and themes."""
+"""The viewer in a real Chromium on a small database: what a consultation does."""
 
 from __future__ import annotations
 
-import shutil
-import socket
-import threading
-import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pytest
-import uvicorn
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-from projection.disclosure import DisclosedProjector
-from tests.episodes import MemoryRelease, random_episodes
-from viewer import create_viewer
+from tests.viewer.conftest import TIMEOUT, accessibility_faults, drawn
 from viewer.session import EXAMPLES, Session
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import BrowserContext, Page
+
+    from tests.viewer.conftest import Served
 
 pytestmark = pytest.mark.e2e
-
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-AXE = Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-TIMEOUT = 15_000
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """The viewer, served on a free port of this machine."""
-    viewer = create_viewer(DisclosedProjector(MemoryRelease(random_episodes(2400))), prefix="/viewer/")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(viewer.server, port=port, log_level="error", ws="none"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}/viewer/"
-    server.should_exit = True
-    thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-def _context(browser: Browser, locale: str, scheme: Literal["light", "dark"]) -> BrowserContext:
-    return browser.new_context(locale=locale, color_scheme=scheme, viewport={"width": 1280, "height": 800})
-
-
-@pytest.fixture(scope="module")
-def english(browser: Browser) -> BrowserContext:
-    return _context(browser, "en-GB", "light")
-
-
-@pytest.fixture(scope="module")
-def french(browser: Browser) -> BrowserContext:
-    return _context(browser, "fr-FR", "dark")
-
-
-@pytest.fixture(params=["english", "french"])
-def page(request: pytest.FixtureRequest, address: str) -> Iterator[Page]:
-    """A page whose script faults, and requests to anywhere else, fail the test."""
-    page = request.getfixturevalue(request.param).new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    host = address.removesuffix("viewer/")
-    page.on("request", lambda one: None if one.url.startswith((host, "data:", "blob:")) else faults.append(one.url))
-    yield page
-    page.close()
-    assert faults == []
-
-
-@pytest.fixture
-def consultation(page: Page, address: str) -> Page:
-    page.goto(address)
-    expect(page.locator("#figure-edss .scatterlayer .trace").first).to_be_visible(timeout=TIMEOUT)
-    return page
-
-
-def accessibility_faults(page: Page) -> list[str]:
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    violations = page.evaluate("rules => axe.run(document, {runOnly: rules}).then(found => found.violations)", RULES)
-    return [f"{one['id']}: {node['target']}" for one in violations for node in one["nodes"]]
 
 
 def give_age(page: Page, age: str) -> None:
@@ -112,17 +27,6 @@ def give_age(page: Page, age: str) -> None:
 
 
 only_english = pytest.mark.parametrize("page", ["english"], indirect=True)
-
-
-def test_no_page_has_an_accessibility_fault(consultation: Page) -> None:
-    assert accessibility_faults(consultation) == []
-    for tab, sign in (("outcomes", "#outcome-relapse .trace"), ("who", "#who table")):
-        consultation.locator(f"#tabs input[value='{tab}'] + label").click()
-        expect(consultation.locator(sign).first).to_be_visible(timeout=TIMEOUT)
-        assert accessibility_faults(consultation) == []
-    consultation.locator("#nav-about").click()
-    expect(consultation.locator(".about")).to_be_visible(timeout=TIMEOUT)
-    assert accessibility_faults(consultation) == []
 
 
 def test_the_page_to_take_home_prints_on_one_sheet(page: Page, address: str) -> None:
@@ -197,3 +101,91 @@ def test_the_legend_chooses_the_curves_everywhere(consultation: Page) -> None:
     consultation.wait_for_function(f"({curves})() === 9", timeout=TIMEOUT)
     consultation.locator("#nav-take-home").click()
     expect(consultation.locator("#sheet tbody tr")).to_have_count(8, timeout=TIMEOUT)
+
+
+@only_english
+def test_a_changed_field_is_one_journey_and_moves_nothing(consultation: Page) -> None:
+    """The answer comes with the first request after a change; a refusal takes a place that was kept for it."""
+    asked: list[str] = []
+    consultation.on("request", lambda one: asked.append(one.url) if "_dash-update" in one.url else None)
+    places = "() => ['tabs', 'figures', 'outcome-table'].map(id => document.getElementById(id).offsetTop)"
+    before = consultation.evaluate(places)
+    consultation.locator("#poi-sex input[value='male'] + label").click()
+    consultation.wait_for_load_state("networkidle")
+    assert len(asked) == 2  # the state of the form and legend, and the open tab: side by side
+    consultation.locator("#poi-phenotype input[value='SPMS'] + label").click()
+    expect(consultation.locator("#refusals li").first).to_be_attached(timeout=TIMEOUT)
+    assert consultation.evaluate(places) == before
+    consultation.locator("#poi-edss").fill("2.3")
+    expect(consultation.locator("#correct")).not_to_be_empty(timeout=TIMEOUT)
+    assert consultation.evaluate(places) == before
+
+
+@only_english
+def test_single_patients_are_drawn_on_demand(consultation: Page) -> None:
+    consultation.locator("#band input[value='single'] + label").click()
+    expect(consultation.locator("#figures.apart")).to_be_visible(timeout=TIMEOUT)
+    gaps = """() => document.querySelector('#figure-edss .js-plotly-plot').data
+        .filter(one => one.mode === 'lines').map(one => one.x.filter(month => month === null).length)"""
+    consultation.wait_for_function(f"({gaps})().length === 9", timeout=TIMEOUT)
+    assert set(consultation.evaluate(gaps)) == {30}
+
+
+@only_english
+def test_a_sealed_link_opens_its_patient_and_leaves_the_address_bar(page: Page, address: str) -> None:
+    page.goto(f"{address}#patient=a-good-token")
+    drawn(page)
+    expect(page.locator("#poi-age")).to_have_value("61")
+    assert page.url == address
+    page.goto("about:blank")
+    page.goto(f"{address}#patient=an-old-token")
+    expect(page.locator(".page-notice")).to_contain_text("too old", timeout=TIMEOUT)
+    expect(page.locator("#poi-age")).to_have_value("")
+    expect(page.locator("#panel-disability")).to_be_hidden()
+
+
+def test_a_study_hears_what_was_looked_at_and_nothing_of_the_patient(served: Served, english: BrowserContext) -> None:
+    page = english.new_page()
+    served.events.clear()
+    page.goto(f"{served.address}?participant=0123456789abcdef")
+    drawn(page)
+    assert "participant" not in page.url
+    page.locator("#tabs input[value='who'] + label").click()
+    drawn(page, "#who table")
+    served.failing = True
+    page.locator(".slider [role='slider']").last.press("ArrowRight")
+    expect(page.locator("#study-state")).to_contain_text("Not recorded yet", timeout=TIMEOUT)
+    served.failing = False
+    page.locator("#nav-patient").click()
+    expect(page.locator("#patient-show")).to_be_visible(timeout=TIMEOUT)
+    page.locator("#study-considered").fill("Nata")
+    page.keyboard.press("Enter")
+    page.locator("#study-decided").fill("Anti")
+    page.keyboard.press("Enter")
+    page.locator("#study-end").press("Enter")
+    expect(page.locator("#study-state")).to_contain_text("The consultation has ended", timeout=TIMEOUT)
+    page.wait_for_load_state("networkidle")
+    assert [(event["kind"], event["detail"]) for event in served.events] == [
+        ("opened", ""),
+        ("viewed", "disability"),
+        ("viewed", "who"),
+        ("reweighted", "prior_treatment"),
+        ("viewed", "patient"),
+        ("considered_after", "natalizumab"),
+        ("decided", "anti-CD20"),
+        ("closed", ""),
+    ]
+    assert {frozenset(event) for event in served.events} == {frozenset(("participant", "kind", "seconds", "detail"))}
+    page.close()
+
+
+def test_without_a_study_nothing_is_reported(served: Served, english: BrowserContext) -> None:
+    served.events.clear()
+    page = english.new_page()
+    page.goto(served.address)
+    drawn(page)
+    page.locator("#tabs input[value='compare'] + label").click()
+    drawn(page, "#compare-relapse .trace")
+    assert page.locator("#study").count() == 0
+    assert served.events == []
+    page.close()

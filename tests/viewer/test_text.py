@@ -91,7 +91,8 @@ def test_numbers_and_signs() -> None:
 
 
 def test_every_sentence_is_used() -> None:
-    asked = [r"feature\..+"]
+    # Asked for by names that releases bring.
+    asked = [r"feature\..+", r"attack\..+", r"validation\..+", r"privacy_metric\..+", r"verdict\..+"]
     for path in Path(viewer.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

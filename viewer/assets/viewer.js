@@ -126,6 +126,13 @@
     print: function (clicks) { if (clicks) { window.print(); } return none(); },
   });
 
+  /* The file field that Dash hides behind a button is found by screen readers all the same. */
+  document.addEventListener("toggle", function (event) {
+    const field = event.target.querySelector("input[type=file]");
+    const button = document.getElementById("record-choose");
+    if (field && button) { field.setAttribute("aria-label", button.textContent); }
+  }, true);
+
   /* A pasted number keeps its decimals whichever mark it was written with: 2.5 must not become 25 on a French page. */
   document.addEventListener("paste", function (event) {
     const field = event.target;

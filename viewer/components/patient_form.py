@@ -151,7 +151,9 @@ def _record(text: Text) -> Component:
                 [
                     html.Button(text("record.read"), id="record-read", type="button", n_clicks=0),
                     dcc.Upload(
-                        html.Button(text("record.file"), type="button"), id="record-file", className="record-file"
+                        html.Button(text("record.file"), id="record-choose", type="button"),
+                        id="record-file",
+                        className="record-file",
                     ),
                 ],
                 className="record-actions",
@@ -206,7 +208,6 @@ def _number_input(
             placeholder="" if field in (AGE, EDSS, HISTORY, HISTORY_EDSS) else text("form.unknown"),
             required=field.required,
             withAsterisk=False,
-            debounce=120,
             size="sm",
             **(aria(label=name) if name else {}),
         ),

@@ -33,7 +33,8 @@ def study_strip(text: Text) -> Component:
         "data": choices,
         "size": "xs",
         "searchable": True,
-        "comboboxProps": {"transitionProps": {"duration": 0}},
+        "selectFirstOptionOnChange": True,
+        "comboboxProps": {"transitionProps": {"duration": 0}, "withinPortal": False},
         # Every page has a strip of its own; what was chosen on one stands on the next.
         "persistence": True,
         "persistence_type": "memory",

@@ -19,7 +19,7 @@ def layout(answers: Answers, text: Text) -> Component:
     release = answers.projector.release
     if not isinstance(release, Release):
         return html.Div(html.P(text("about.none"), className="panel"), className="about")
-    manifest = release.manifest
+    manifest, known = release.manifest, answers.evidence()
     counts = {str(name): int(n) for name, n in release.episodes.table["source"].value_counts().items()}
     left = [
         _section(
@@ -31,6 +31,7 @@ def layout(answers: Answers, text: Text) -> Component:
             text,
         ),
         _section("sources", [html.P(text("about.sources.words")), _sources(manifest, counts, text)], text),
+        *_calibration(manifest, known.get("calibration") or {}, text),
         _section("method", [html.P(text(f"about.method.{part}")) for part in ("similar", "change", "two")], text),
     ]
     right = [
@@ -50,8 +51,17 @@ def layout(answers: Answers, text: Text) -> Component:
             ],
             text,
         ),
-        _section("privacy", [html.P(text("about.privacy.words")), _privacy(manifest.privacy, text)], text),
-        _section("utility", [_utility(manifest.utility, text)], text),
+        _section(
+            "privacy",
+            [
+                html.P(text("about.privacy.words")),
+                _privacy(manifest.privacy, text),
+                html.P(text("about.attacks.words")),
+                _attacks(manifest.privacy, text),
+            ],
+            text,
+        ),
+        _section("utility", _validated(manifest.utility, known.get("validation") or {}, text), text),
     ]
     return html.Div([html.Div(left), html.Div(right)], className="about")
 
@@ -119,8 +129,56 @@ def _unit(unit: str, text: Text) -> str:
     return f" {text('about.privacy.records')}" if unit == "records" else ""
 
 
-def _utility(utility: Mapping[str, Any], text: Text) -> Component:
-    numbers = {str(key): value for key, value in utility.items() if isinstance(value, int | float)}
-    if not numbers:
-        return html.P(text("about.utility.none"))
-    return _pairs({key.replace("_", " "): text.number(float(value), 2) for key, value in numbers.items()})
+def _attacks(privacy: Mapping[str, Any], text: Text) -> Component:
+    heads = [text(f"about.attacks.{head}") for head in ("attack", "risk", "limit", "verdict")]
+    rows = []
+    for attack in privacy.get("attacks", ()):
+        name, risk, limit = f"attack.{attack['name']}", attack.get("risk") or {}, attack.get("target")
+        shares = [text.percent(risk[bound]) for bound in ("value", "lower", "upper") if bound in risk]
+        rows.append(
+            [
+                text(name) if name in text.words else str(attack["label"]),
+                f"{shares[0]} {text.interval(*shares[1:])}" if len(shares) == 3 else NOT_SHOWN,
+                NOT_SHOWN if limit is None else text.percent(limit),
+                text(f"verdict.{attack['verdict']}"),
+            ]
+        )
+    return _table(heads, rows) if rows else html.P(text("about.none"))
+
+
+def _calibration(manifest: Manifest, calibration: Mapping[str, Any], text: Text) -> list[Component]:
+    """Return what the sources were simulated after, where they say that they were."""
+    if not any("simulated" in source.label for source in manifest.sources):
+        return []
+    words: list[Component] = [html.P(text("about.calibration.words"))]
+    if calibration:
+        met, published = (text.number(calibration[key]) for key in ("met", "published"))
+        words.append(html.P(html.Strong(text("about.calibration.met", met=met, published=published))))
+    return [_section("calibration", words, text)]
+
+
+def _validated(at_release: Mapping[str, Any], since: Mapping[str, Any], text: Text) -> list[Component]:
+    """Return what was compared when the release was made, and what a validation found since."""
+    parts: list[Component] = []
+    for name, summary in (("at_release", at_release), ("since", since)):
+        if summary.get("sections"):
+            parts += [html.P(text(f"about.utility.{name}")), _verdicts(summary["sections"], text)]
+    return parts or [html.P(text("about.utility.none"))]
+
+
+def _verdicts(sections: Mapping[str, Mapping[str, Any]], text: Text) -> Component:
+    """Return a row per section of a validation: how many of its figures reach their target, and what missed."""
+    heads = [text(f"about.utility.{head}") for head in ("section", "reached", "verdict")]
+    rows = []
+    for name, section in sections.items():
+        verdicts = [str(figure["verdict"]) for figure in section["figures"].values()]
+        reached, missed = verdicts.count("passed"), verdicts.count("failed") + verdicts.count("consequence")
+        key = f"validation.{name}"
+        rows.append(
+            [
+                text(key) if key in text.words else str(section["title"]),
+                text("about.utility.of", reached=reached, judged=reached + missed),
+                text(f"verdict.{section['verdict']}"),
+            ]
+        )
+    return _table(heads, rows)

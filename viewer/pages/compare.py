@@ -46,7 +46,7 @@ def reference_choice(element: str, label: str, value: str, text: Text) -> Compon
                 value=value,
                 allowDeselect=False,
                 size="xs",
-                comboboxProps={"transitionProps": {"duration": 0}},
+                comboboxProps={"transitionProps": {"duration": 0}, "withinPortal": False},
                 **aria(label=label),
             ),
         ],

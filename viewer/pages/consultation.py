@@ -40,9 +40,12 @@ def layout(session: Session, text: Text, *, prefix: str, tab: str) -> Component:
             patient_form(session.form, text),
             html.Div(
                 [
-                    html.Div(id="correct", className="correct stay", role="alert"),
                     legend(session.shown, text),
-                    html.Div(id="refusals", role="status"),
+                    # One line for what keeps results away, always there, so that nothing below moves.
+                    html.Div(
+                        [html.P(id="correct", role="alert"), html.Div(id="refusals", role="status")],
+                        className="state-line",
+                    ),
                     html.Div([_tabs(tab, text), _second_screen(session, prefix, text)], className="tab-row"),
                     *[
                         html.Div(
@@ -162,8 +165,7 @@ def _wire_summary(app: dash.Dash, answers: Answers, prefix: str) -> None:
             example_note(session.form, text),
         )
         if answer.projection is None:
-            unchanged = [no_update] * len(Treatment), no_update
-            return *unchanged, text("form.correct"), "results stale", no_update, *at_fields
+            return [""] * len(Treatment), None, text("form.correct"), "results stale", no_update, *at_fields
         link = f"{prefix}patient{session.as_fragment()}"
         said = class_counts(answer.projection, text), refusals(answer.projection, text)
         return *said, None, "results", link, *at_fields
@@ -195,11 +197,11 @@ def refusals(projection: Projection, text: Text) -> list[Component]:
             reasons.setdefault(refusal_in_words(one, text), []).append(text(f"treatment.{one.treatment}"))
     if not reasons:
         return [html.P(text("refusal.none"), className="hint")]
-    names = [text(f"treatment.{one.treatment}") for one in projection.classes if one.refusal is not None]
+    number = sum(len(names) for names in reasons.values())
     return [
         html.Details(
             [
-                html.Summary([html.Strong(text("refusal.title")), f" {', '.join(names)}"]),
+                html.Summary(text("refusal.some" if number > 1 else "refusal.one", n=number)),
                 html.Ul([html.Li([html.Strong(", ".join(each)), ": ", reason]) for reason, each in reasons.items()]),
             ]
         )
