@@ -9,8 +9,6 @@ from enum import Enum
 from cdss.security.roles import Permission
 
 API = "/api/v1/"
-VIEWER = "/viewer/"
-EXPORTS = "/exports"
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -55,12 +53,23 @@ _EXACT: dict[str, Access] = {
     "/metrics": Access(Door.LOGIN, Permission.OBSERVE, ""),
     "/api/v1/session": Access(Door.OPEN, None, "session.open"),
 }
-_CLIENTS = {"/cds-services": "cds-hooks", "/smart": "smart", "/fhir": "fhir"}
+_BELOW: dict[str, tuple[Door, str]] = {
+    "/cds-services": (Door.CLIENT, "cds-hooks"),
+    "/smart": (Door.CLIENT, "smart"),
+    "/fhir": (Door.CLIENT, "fhir"),
+    "/viewer": (Door.LOGIN, "viewer"),
+    "/exports": (Door.LOGIN, "exports"),
+    "/evaluation": (Door.LOGIN, "evaluation"),
+}
+"""A path and everything below it. Who has a login may see the page; what it shows and does asks for more."""
+
 _STATIC = ("/viewer/assets/", "/viewer/_dash-component-suites/", "/viewer/_favicon.ico")
+_NOT_RECORDED = frozenset({"/cds-services"})
+"""Discovery: it is the same for everybody."""
 
 
 def access(method: str, path: str, resources: Collection[str]) -> Access:
-    """Return what a request needs; what is not known needs a login.
+    """Return what a request needs; what is in none of the tables needs a login and is recorded as unknown.
 
     Parameters
     ----------
@@ -71,19 +80,13 @@ def access(method: str, path: str, resources: Collection[str]) -> Access:
     """
     if path in _EXACT:
         return _EXACT[path]
-    verb = "read" if method in _READING else "write"
-    for prefix, name in _CLIENTS.items():
-        if path == prefix or path.startswith(prefix + "/"):
-            discovery = prefix == "/cds-services" and path == prefix
-            return Access(Door.CLIENT, None, "" if discovery else f"{name}.{verb}")
     if path.startswith(_STATIC):
         return _OPEN
-    if path.startswith(VIEWER):
-        return Access(Door.LOGIN, Permission.CONSULT, "viewer.read" if method in _READING else "viewer.update")
-    if path == EXPORTS or path.startswith(EXPORTS + "/"):
-        return Access(Door.LOGIN, Permission.CONSULT, f"exports.{verb}")
-    if path.startswith(API):
-        resource = path.removeprefix(API).partition("/")[0]
-        name = resource if resource in resources else "unknown"
-        return Access(Door.LOGIN, Permission.CONSULT, f"{name}.{verb}")
-    return Access(Door.LOGIN, Permission.CONSULT, f"unknown.{verb}")
+    verb = "read" if method in _READING else "write"
+    for prefix, (door, name) in _BELOW.items():
+        if path == prefix or path.startswith(f"{prefix}/"):
+            action = "" if path in _NOT_RECORDED else f"{name}.{verb}"
+            return Access(door, None if door is Door.CLIENT else Permission.CONSULT, action)
+    resource = path.removeprefix(API).partition("/")[0] if path.startswith(API) else ""
+    name = resource if resource in resources else "unknown"
+    return Access(Door.LOGIN, Permission.CONSULT, f"{name}.{verb}")

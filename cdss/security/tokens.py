@@ -39,6 +39,9 @@ _WAIT_SECONDS = 5.0
 
 _log = structlog.get_logger()
 
+UNREADABLE = (jwt.PyJWTError, ValueError, TypeError, KeyError, OverflowError, RecursionError)
+"""What reading a token raises that somebody made to be read wrongly."""
+
 
 class Provider:
     """The identity provider of an installation.
@@ -76,7 +79,7 @@ class Provider:
                 session=str(claims.get("sid") or claims.get("jti") or token),
                 proven=True,
             )
-        except (jwt.PyJWTError, httpx.HTTPError, KeyError, ValueError) as error:
+        except (*UNREADABLE, httpx.HTTPError) as error:
             _log.warning("token_refused", kind=type(error).__name__)
             raise NotAuthenticated("the token cannot be used") from error
 
@@ -200,7 +203,7 @@ class Sessions:
         """Return the content that was sealed; None when it was altered or is too old."""
         try:
             content: dict[str, str] = jwt.decode(token, self._secret, algorithms=["HS256"], issuer=_SEAL)
-        except jwt.PyJWTError:
+        except UNREADABLE:
             return None
         return content
 
@@ -214,6 +217,6 @@ class Sessions:
             claims: dict[str, Any] = jwt.decode(
                 token, self._secret, algorithms=["HS256"], issuer=_OURS, options={"require": ["exp", "sub"]}
             )
-        except jwt.PyJWTError:
+        except UNREADABLE:
             return None
         return claims

@@ -56,7 +56,7 @@ ACTIONS = {
     "viewer.read": "Read",
     "projections.write": "Query",
     "patients-of-reference.write": "Query",
-    "viewer.update": "Query",
+    "viewer.write": "Query",
     "cds-hooks.write": "Query",
     "fhir.write": "Query",
     "exports.request": "Create",
