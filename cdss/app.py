@@ -36,6 +36,7 @@ from cdss.ehr.configuration import ehr_configuration
 from cdss.ehr.doors import install_doors
 from cdss.ehr.handover import handover_key
 from cdss.ehr.patient_record import read_bundle
+from cdss.evidence import known_evidence
 from cdss.exports import ExportDesk
 from cdss.metrics import Metrics
 from cdss.persistence import Database, open_database
@@ -260,6 +261,7 @@ class Service:
                 read_bundle=read_bundle,
                 open_patient=handover.open,
                 events=evaluation.EVENTS,
+                evidence=partial(known_evidence, self.settings.home, projector.release.version),
             )
             self._script_hashes = tuple(f"'{digest.strip(chr(39))}'" for digest in viewer.csp_hashes())
             self._viewer = viewer.server

@@ -78,6 +78,12 @@ def last_validation(home: Path, version: str) -> Mapping[str, Any] | None:
     return summary if usable else None
 
 
+def known_evidence(home: Path, version: str) -> Mapping[str, Any]:
+    """Return what is known of a release beyond its manifest, as `viewer.create_viewer` shows it."""
+    validation = last_validation(home, version)
+    return {} if validation is None else {"validation": validation}
+
+
 def keep_score(folder: Path, score: Score, *, seed: int) -> None:
     """Add the score of an expert; the seed deals the same records again, to whoever has the originals."""
     kept = [*expert_scores(folder), asdict(score) | {"seed": seed, "made": _today()}]
