@@ -67,6 +67,3 @@ def test_scores_of_experts_add_up_and_say_with_which_seed_they_were_dealt(tmp_pa
     keep_score(tmp_path, scored(38, 19), seed=6)
     kept = [(one["called"], one["right"], one["seed"]) for one in expert_scores(tmp_path)]
     assert kept == [(40, 21, 5), (38, 19, 6)]
-        (40, 21, 5),
-        (38, 19, 6),
-    ]
