@@ -176,7 +176,7 @@ def rate_ratio(counts: Floats, treated: Floats, exposure: Floats) -> tuple[float
         In years; patients without any are left out.
     """
     # statsmodels publishes no type information.
-    from statsmodels.discrete.discrete_model import (  # type: ignore[import-untyped]
+    from statsmodels.discrete.discrete_model import (
         NegativeBinomial,
         Poisson,
     )

@@ -323,7 +323,7 @@ def acro_check(groups: pd.Series) -> ExportCheck:
     """
     import logging
 
-    from acro import ACRO  # type: ignore[import-untyped]  # it publishes no types
+    from acro import ACRO
 
     logging.getLogger("acro").setLevel(logging.ERROR)
     checker = ACRO(suppress=False)

@@ -153,8 +153,8 @@ def gee_effect(design: Design, *, scale: str) -> Effect:
     scale : str
         ``mean difference`` and ``risk difference`` (identity link) or ``rate ratio`` (Poisson, log link, exposure).
     """
-    import statsmodels.api as sm  # type: ignore[import-untyped]  # no types are published
-    from statsmodels.tools.sm_exceptions import (  # type: ignore[import-untyped]  # no types are published
+    import statsmodels.api as sm
+    from statsmodels.tools.sm_exceptions import (
         ConvergenceWarning,
         DomainWarning,
         IterationLimitWarning,

@@ -147,7 +147,7 @@ def _identity(protocol: Protocol, monitoring: Monitoring) -> str:
 
 def baseline_table(data: TrialData) -> str:
     """Return the patients at baseline per arm, with standardised mean differences (no p-values), as HTML."""
-    from tableone import TableOne  # type: ignore[import-untyped]  # no types are published
+    from tableone import TableOne
 
     names = [name for name in BASELINE_COLUMNS if data.table[name].notna().any()]
     if data.table["arm"].nunique() < 2 or len(data) < 4:
