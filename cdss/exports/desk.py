@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import structlog
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from cdss.errors import NotAllowed, NotFound
@@ -38,6 +38,9 @@ LONGEST_TEXT = 1000
 
 _COUNTED = (State.CHECKED.value, State.APPROVED.value, State.DELIVERED.value)
 """States in which an export has left or may leave, so that later ones are compared with it."""
+
+_LOCK = 4_702_111_937
+"""Number that names the lock under which checks end, one at a time, among those of a PostgreSQL server."""
 
 _log = structlog.get_logger()
 
@@ -111,7 +114,18 @@ class ExportDesk:
         filed = self.find(identifier)
         if filed.state != State.REQUESTED:
             return filed
-        prepared = self._prepared(filed)
+        while True:
+            counted = self._counted(filed)
+            checked = self._checked(filed, counted)
+            if checked is not None:
+                return checked
+            # Another export passed its checks meanwhile: this one was not compared with it.
+            self._remove_data(identifier)
+
+    def _checked(self, filed: ExportRequest, counted: Sequence[ExportRequest]) -> ExportRequest | None:
+        """Check a request against others; None when these are not all any more that it must be compared with."""
+        identifier = filed.identifier
+        prepared = self._prepared(filed, counted)
         description = {
             "identifier": identifier,
             "purpose": filed.purpose,
@@ -121,9 +135,13 @@ class ExportDesk:
         }
         digest = write_export(self._folder, identifier, prepared, description)
         with self._database.session() as session:
+            if session.get_bind().dialect.name == "postgresql":
+                session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             current = self._locked(session, identifier)
             if current.state != State.REQUESTED:
                 return current
+            if {other.identifier for other in self._counted_in(session, filed)} - {one.identifier for one in counted}:
+                return None
             current.checks = [asdict(check) for check in prepared.checks]
             current.sha256 = digest
             verb = transition("pass" if prepared.passed else "quarantine")
@@ -260,10 +278,10 @@ class ExportDesk:
             raise InvalidInput.of("release", "is not a release here", "a version that `cdss release list` prints")
         return releases / version
 
-    def _prepared(self, filed: ExportRequest) -> Prepared:
+    def _prepared(self, filed: ExportRequest, counted: Sequence[ExportRequest]) -> Prepared:
         """Make the data set; a release that may not be used any more is a failed check, not an accident."""
         if filed.purpose == Purpose.TRIAL:
-            of_trial = [other for other in self._counted(filed) if other.release == filed.release]
+            of_trial = [other for other in counted if other.release == filed.release]
             earlier = {other.identifier: other.sha256 for other in of_trial}
             return prepare_trial_export(self._database, filed.release, earlier=earlier)
         try:
@@ -274,7 +292,7 @@ class ExportDesk:
                 size=filed.size,
                 earlier=[
                     EarlierExport(other.identifier, other.release, Purpose(other.purpose), other.size)
-                    for other in self._counted(filed)
+                    for other in counted
                 ],
             )
         except (ReleaseError, InvalidInput) as error:
@@ -283,13 +301,16 @@ class ExportDesk:
 
     def _counted(self, filed: ExportRequest) -> Sequence[ExportRequest]:
         """Return the exports, of a trial for a trial and of releases for a release, that have left or may leave."""
+        with self._database.reading() as session:
+            return self._counted_in(session, filed)
+
+    def _counted_in(self, session: Session, filed: ExportRequest) -> Sequence[ExportRequest]:
         query = select(ExportRequest).where(
             ExportRequest.state.in_(_COUNTED),
             ExportRequest.identifier != filed.identifier,
             (ExportRequest.purpose == Purpose.TRIAL.value) == (filed.purpose == Purpose.TRIAL.value),
         )
-        with self._database.reading() as session:
-            return session.scalars(query.order_by(ExportRequest.created)).all()
+        return session.scalars(query.order_by(ExportRequest.created)).all()
 
     def _locked(self, session: Session, identifier: str) -> ExportRequest:
         return _found(session.get(ExportRequest, identifier, with_for_update=True))

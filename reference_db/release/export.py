@@ -180,7 +180,7 @@ def prepare_export(
     """
     check_size(purpose, size, len(release.episodes))
     if SHAPES[purpose] is Shape.MORE:
-        return _augmented(home, release, copies=size or 2)
+        return _augmented(home, release, copies=size or 2, earlier=earlier)
     rows = exported_rows(release, size)
     table = release.episodes.table.iloc[rows].reset_index(drop=True)
     checks = (
@@ -273,12 +273,7 @@ def _differencing(
     for other in earlier:
         if SHAPES[other.purpose] is Shape.MORE or other.release != release.version:
             if _same_originals(home, release, other.release):
-                return ExportCheck(
-                    name,
-                    False,
-                    f"export {other.identifier} holds other avatars of the same originals: both together "
-                    "tell more than one of them, and were not assessed together",
-                )
+                return _other_avatars(other)
             continue
         apart = np.setxor1d(rows, exported_rows(release, other.size))
         counts = np.bincount(groups[apart], minlength=groups.max() + 1)
@@ -290,6 +285,24 @@ def _differencing(
                 "would be told apart: ask for the same size, or for one that differs more",
             )
     return ExportCheck(name, True, f"compared with {len(earlier)} earlier export(s)")
+
+
+def _other_avatars(other: EarlierExport) -> ExportCheck:
+    return ExportCheck(
+        "differencing",
+        False,
+        f"export {other.identifier} holds other avatars of the same originals: both together tell more than one of "
+        "them, and were not assessed together",
+    )
+
+
+def compared_avatars(home: Path, release: Release, copies: int, earlier: Sequence[EarlierExport]) -> ExportCheck:
+    """Look for avatars of the same originals that left before, unless they were these same ones."""
+    for other in earlier:
+        same = (other.release, other.purpose, other.size) == (release.version, Purpose.AUGMENTATION, copies)
+        if not same and _same_originals(home, release, other.release):
+            return _other_avatars(other)
+    return ExportCheck("differencing", True, f"compared with {len(earlier)} earlier export(s)")
 
 
 def _same_originals(home: Path, release: Release, version: str) -> bool:
@@ -333,7 +346,7 @@ def acro_check(groups: pd.Series) -> ExportCheck:
     return ExportCheck("acro", not failed, "a group is too small to be shown" if failed else "nothing to suppress")
 
 
-def _augmented(home: Path, release: Release, *, copies: int) -> Prepared:
+def _augmented(home: Path, release: Release, *, copies: int, earlier: Sequence[EarlierExport]) -> Prepared:
     parameters = release.manifest.parameters
     seed = release.manifest.seed
     named = parameters.get("bkp", "simulated")
@@ -363,6 +376,7 @@ def _augmented(home: Path, release: Release, *, copies: int) -> Prepared:
     checks = (
         ExportCheck("release assessment", not failures, verdict),
         _small_cells(made.table),
+        compared_avatars(home, release, copies, earlier),
         _acro(made.table),
     )
     return Prepared(made.table, None, checks)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pandas as pd
@@ -26,6 +28,7 @@ from reference_db.release.export import (
     Purpose,
     Shape,
     check_size,
+    compared_avatars,
     exported_rows,
     prepare_export,
 )
@@ -238,6 +241,37 @@ def test_other_avatars_of_the_same_originals_are_not_let_out_twice(home: Path, v
     assert not prepared.passed
     again = EarlierExport("x1", version, Purpose.SHARING, None)
     assert prepare_export(home, release, purpose=Purpose.SHARING, size=None, earlier=[again]).passed
+
+
+def test_more_avatars_do_not_leave_after_others_of_the_same_originals(home: Path, version: str) -> None:
+    release = open_release(home / "releases" / version)
+    for other in (
+        EarlierExport("x1", version, Purpose.SHARING, None),
+        EarlierExport("x1", version, Purpose.TEACHING, 500),
+        EarlierExport("x1", version, Purpose.AUGMENTATION, 3),
+        EarlierExport("x1", "r1-another", Purpose.AUGMENTATION, 2),
+    ):
+        found = compared_avatars(home, release, 2, [other])
+        assert not found.passed
+        assert "other avatars of the same originals" in found.detail
+    again = EarlierExport("x1", version, Purpose.AUGMENTATION, 2)
+    assert compared_avatars(home, release, 2, [again]).passed
+
+
+def test_exports_that_are_checked_together_are_compared_with_each_other(desk: ExportDesk, version: str) -> None:
+    filed = [_filed(desk, version, Purpose.TEACHING, size=size) for size in (1000, 1003, 1006)]
+    ready = Barrier(len(filed))
+
+    def check(one: ExportRequest) -> str:
+        ready.wait()
+        return desk.check(one.identifier).state
+
+    with ThreadPoolExecutor(len(filed)) as pool:
+        states = sorted(pool.map(check, filed))
+    assert states == [State.CHECKED, State.QUARANTINED, State.QUARANTINED]
+    for one in filed:
+        kept = json.loads((desk._folder / one.identifier / "export.json").read_text())
+        assert all(check["passed"] for check in kept["checks"]) == (desk.find(one.identifier).state == State.CHECKED)
 
 
 def test_augmentation_without_the_originals_is_quarantined(desk: ExportDesk, version: str) -> None:
