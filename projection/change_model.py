@@ -43,21 +43,21 @@ class ChangeModel:
     coefficients : ndarray, shape (classes, terms, grid)
     variance : ndarray, shape (grid,)
         Of the residuals.
-    residual : ndarray, shape (patients, grid)
-        NaN where not observed.
     completed : ndarray, shape (patients, grid)
         Residuals, those not observed expected from those that were, in a group whose mean residual is 0.
     pattern : ndarray of int, shape (patients,)
         Which months each patient was observed at.
+    seen : ndarray of bool, shape (patterns, grid)
+        The months of each pattern.
     operators : ndarray, shape (patterns, grid, grid)
         What expects the residuals of all months from those of the months of the pattern.
     """
 
     coefficients: Floats
     variance: Floats
-    residual: Floats
     completed: Floats
     pattern: Indices
+    seen: NDArray[np.bool_]
     operators: Floats
 
 
@@ -69,7 +69,7 @@ def change_model_of(slopes: Slopes) -> ChangeModel:
     covariance = _covariance(residual, slopes.group, patterns, pattern)
     operators = _completing(patterns, covariance)
     completed = _completed(np.nan_to_num(residual), operators, pattern)
-    return ChangeModel(slopes.coefficients, np.diag(covariance).copy(), residual, completed, pattern, operators)
+    return ChangeModel(slopes.coefficients, np.diag(covariance).copy(), completed, pattern, patterns, operators)
 
 
 def _covariance(residual: Floats, group: Indices, patterns: NDArray[np.bool_], pattern: Indices) -> Floats:

@@ -34,7 +34,6 @@ class _Group:
     """One side of a comparison, read from the arrays of all groups."""
 
     rows: Indices
-    weights: Floats
     estimates: Estimates
     at: int
 
@@ -74,26 +73,31 @@ def contrasts(
         raise InvalidInput.of("estimator", f"{estimator!r} is not known", ", ".join(CONTRAST_ESTIMATORS))
     compared = [part for treatment, part in chosen.items() if treatment is not reference]
     usable = [part for part in compared if part.refusal is None]
-    sides: list[tuple[Indices, Floats]] = []
-    for part in usable:
-        pair = (part.rows, chosen[reference].rows)
-        sides += _overlap(outcomes, pair) if estimator == "overlap" else [(rows, np.ones(len(rows))) for rows in pair]
-    found: dict[Treatment, Contrast] = {}
-    if sides:
-        k = max(len(rows) for rows, _ in sides)
-        rows = np.stack([np.pad(rows, (0, k - len(rows))) for rows, _ in sides])
-        weights = np.stack([np.pad(weights, (0, k - len(weights))) for _, weights in sides])
-        estimates = outcomes.estimate(
-            np.full(len(sides), own),
-            np.broadcast_to(poi, (len(sides), len(poi))),
-            rows,
-            weights,
-            estimator="corrected" if estimator == "corrected" else "plain",
-            restricted_to=_AT,
-        )
-        for number, part in enumerate(usable):
-            first, second = (_Group(*sides[at], estimates, at) for at in (2 * number, 2 * number + 1))
-            found[part.treatment] = _contrast(outcomes, part, first, second, cox=estimator == "plain")
+    if not usable:
+        return tuple(_refused(part) for part in compared)
+    against = chosen[reference].rows
+    if estimator == "overlap":
+        pairs = [_overlap(outcomes, (part.rows, against)) for part in usable]
+        sides = [side for pair in pairs for side in pair]
+        places = [(2 * number, 2 * number + 1) for number in range(len(usable))]
+    else:
+        sides = [(rows, np.ones(len(rows))) for rows in (against, *(part.rows for part in usable))]
+        places = [(number, 0) for number in range(1, len(sides))]
+    k = max(len(rows) for rows, _ in sides)
+    rows = np.stack([np.pad(rows, (0, k - len(rows))) for rows, _ in sides])
+    weights = np.stack([np.pad(weights, (0, k - len(weights))) for _, weights in sides])
+    estimates = outcomes.estimate(
+        np.full(len(sides), own),
+        np.broadcast_to(poi, (len(sides), len(poi))),
+        rows,
+        weights,
+        estimator="corrected" if estimator == "corrected" else "plain",
+        restricted_to=_AT,
+    )
+    found = {}
+    for part, place in zip(usable, places, strict=True):
+        first, second = (_Group(sides[at][0], estimates, at) for at in place)
+        found[part.treatment] = _contrast(outcomes, part, first, second, cox=estimator == "plain")
     return tuple(found.get(part.treatment) or _refused(part) for part in compared)
 
 

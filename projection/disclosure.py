@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from projection.projector import DEFAULT_ESTIMATOR, Projector
+from projection.projector import DEFAULT_ESTIMATOR, Projector, Question
 from projection.result import ClassProjection, Contrast, Contrasts, Curve, EdssCourse, Estimate, Projection
 from reference_db.schema import edss_column
 from reference_db.small_cells import OTHER, ROUNDING, CellKeys, is_shown, merged, rounded_counts, rounded_shares
@@ -39,6 +39,7 @@ class DisclosedProjector(Projector):
         super().__init__(release)
         self._observe = observe
         self._cells = CellKeys.of(release.version, len(release.episodes))
+        self._eligible_keys: dict[tuple[object, ...], np.uint64] = {}
         table = release.episodes.table
         self._categories = {name: table[name].to_numpy().astype(str) for name in (*SAME, "source_kind")}
         self._numbers = {
@@ -63,10 +64,8 @@ class DisclosedProjector(Projector):
         Projection
             Counts are multiples of `ROUNDING`, 0 where they are withheld; shares are in whole per cent.
         """
-        exact = super().project(poi, k=k, weights=weights, classes=classes, criteria=criteria, estimator=estimator)
-        selected = self.selector.select(poi, k=k, weights=weights, classes=classes, criteria=criteria)
-        parts = zip(exact.classes, selected.classes, strict=True)
-        shown = replace(exact, classes=tuple(self._class(part, chosen, selected) for part, chosen in parts))
+        exact, selected = self._answer(poi, Question(self, k, weights, classes, criteria, estimator))
+        shown = replace(exact, classes=self._classes(exact.classes, selected))
         if self._observe is not None:
             self._observe(shown)
         return shown
@@ -83,7 +82,7 @@ class DisclosedProjector(Projector):
         estimator: str = DEFAULT_ESTIMATOR,
     ) -> Contrasts:
         """Compare treatment classes; arguments as `Projector.contrast` takes them, counts and shares as `project`."""
-        exact = super().contrast(
+        exact, selected = self._compare(
             poi,
             reference=reference,
             k=k,
@@ -92,8 +91,6 @@ class DisclosedProjector(Projector):
             criteria=criteria,
             estimator=estimator,
         )
-        wanted = [Treatment(exact.reference), *(Treatment(each.treatment) for each in exact.contrasts)]
-        selected = self.selector.select(poi, k=k, weights=weights, classes=wanted, criteria=criteria)
         keys = {part.treatment.value: self._cells.key(part.rows) for part in selected.classes}
         return replace(
             exact,
@@ -123,27 +120,82 @@ class DisclosedProjector(Projector):
             rows = rows[gap <= widest + 1e-9]
         return rows
 
-    def _class(self, part: ClassProjection, chosen: ClassSelection, selected: Selection) -> ClassProjection:
-        key = self._cells.key(chosen.rows)
-        eligible = self._cells.key(self.eligible_rows(selected, chosen.treatment))
-        n_eligible = _count(chosen.n_eligible, eligible)
-        n = min(_count(len(chosen.rows), key), n_eligible)
-        if part.refusal is not None:
-            reason = self._refusal(chosen, selected, n_eligible)
-            return replace(part, n=n, n_eligible=n_eligible, refusal=reason)
-        return replace(
-            part,
-            n=n,
-            n_eligible=n_eligible,
-            edss=None if part.edss is None else self._course(part.edss, key),
-            probabilities=self._probabilities(part.probabilities, key),
-            annualised_relapse_rate=self._estimate(part.annualised_relapse_rate, key, "relapse rate"),
-            sources=self._sources(part.sources, key),
-        )
+    def _eligible_key(self, selected: Selection, treatment: Treatment) -> np.uint64:
+        """Return the cell key of the eligible patients of a class; kept where no caliper makes it one of many."""
+        criteria, poi = selected.criteria, selected.poi
+        if criteria.calipers:
+            return self._cells.key(self.eligible_rows(selected, treatment))
+        shared = tuple((name, str(getattr(poi, name))) for name in criteria.same)
+        known = (treatment, shared, frozenset(criteria.source_kinds))
+        if known not in self._eligible_keys:
+            self._eligible_keys[known] = self._cells.key(self.eligible_rows(selected, treatment))
+        return self._eligible_keys[known]
+
+    def _classes(self, parts: Sequence[ClassProjection], selected: Selection) -> tuple[ClassProjection, ...]:
+        """Round every figure of all classes: counts in one pass, shares in another."""
+        keys = [self._cells.key(chosen.rows) for chosen in selected.classes]
+        counts, count_keys = [], []
+        for part, chosen, key in zip(parts, selected.classes, keys, strict=True):
+            of_rate = 0 if part.annualised_relapse_rate is None else part.annualised_relapse_rate.n
+            counts += [len(chosen.rows), chosen.n_eligible, of_rate]
+            eligible = self._eligible_key(selected, chosen.treatment)
+            count_keys += [key, eligible, self._cells.derived(key, "relapse rate")]
+        rounded = np.nan_to_num(rounded_counts(counts, count_keys)).astype(np.intp).reshape(-1, 3).tolist()
+        curves = iter(self._curves(parts, keys))
+        shown = []
+        for part, chosen, key, found in zip(parts, selected.classes, keys, rounded, strict=True):
+            n_eligible, n = found[1], min(found[0], found[1])
+            if part.refusal is not None:
+                reason = self._refusal(chosen, selected, n_eligible)
+                shown.append(replace(part, n=n, n_eligible=n_eligible, refusal=reason))
+                continue
+            rate = part.annualised_relapse_rate
+            if rate is not None:
+                rate = replace(rate, n=found[2]) if bool(is_shown(rate.n)) else None
+            shown.append(
+                replace(
+                    part,
+                    n=n,
+                    n_eligible=n_eligible,
+                    edss=None if part.edss is None else _course(part.edss, next(curves)),
+                    probabilities={name: next(curves) for name in part.probabilities},
+                    annualised_relapse_rate=rate,
+                    sources=self._sources(part.sources, key),
+                )
+            )
+        return tuple(shown)
+
+    def _curves(self, parts: Sequence[ClassProjection], keys: Sequence[np.uint64]) -> list[Curve]:
+        """Return the curves of all classes as they may be given out, in order: the EDSS first, then probabilities."""
+        exact: list[Curve] = []
+        first: list[np.uint64] = []
+        of_share: list[bool] = []
+        for part, key in zip(parts, keys, strict=True):
+            if part.edss is not None:
+                exact.append(part.edss.expected)
+                first.append(self._cells.derived(key, "course"))
+                of_share.append(False)
+            for name, curve in part.probabilities.items():
+                exact.append(curve)
+                first.append(self._cells.derived(key, name))
+                of_share.append(True)
+        if not exact:
+            return []
+        n = np.array([curve.n for curve in exact])
+        steps = np.arange(n.shape[1], dtype=np.uint64)
+        counts = np.nan_to_num(rounded_counts(n, np.array(first, dtype=np.uint64)[:, None] + steps))
+        values = np.array([(curve.value, curve.lower, curve.upper) for curve in exact])
+        behind = np.broadcast_to(n[:, None], values.shape)
+        shares = np.array(of_share)[:, None, None]
+        values = np.where(shares, rounded_shares(values, behind), np.where(is_shown(behind), values, np.nan))
+        return [
+            Curve(curve.months, value, lower, upper, shown)
+            for curve, (value, lower, upper), shown in zip(exact, values, counts, strict=True)
+        ]
 
     def _explained(self, part: ClassExplanation, chosen: ClassSelection, selected: Selection) -> ClassExplanation:
         key = self._cells.key(chosen.rows)
-        n_eligible = _count(chosen.n_eligible, self._cells.key(self.eligible_rows(selected, chosen.treatment)))
+        n_eligible = _count(chosen.n_eligible, self._eligible_key(selected, chosen.treatment))
         used = len(chosen.rows)
         features = tuple(
             replace(
@@ -189,42 +241,6 @@ class DisclosedProjector(Projector):
             hazard_ratios=each(exact.hazard_ratios, "hazard"),
         )
 
-    def _course(self, exact: EdssCourse, key: np.uint64) -> EdssCourse:
-        shown = is_shown(exact.expected.n)
-
-        def kept(values: Floats) -> Floats:
-            return np.where(shown, values, np.nan)
-
-        return EdssCourse(
-            self._curve(exact.expected, key),
-            kept(exact.p10),
-            kept(exact.p25),
-            kept(exact.median),
-            kept(exact.p75),
-            kept(exact.p90),
-        )
-
-    def _curve(self, exact: Curve, key: np.uint64) -> Curve:
-        shown = is_shown(exact.n)
-        keys = self._cells.derived(key, "course") + np.arange(len(exact.months), dtype=np.uint64)
-        value, lower, upper = (np.where(shown, values, np.nan) for values in (exact.value, exact.lower, exact.upper))
-        return Curve(exact.months, value, lower, upper, np.nan_to_num(rounded_counts(exact.n, keys)))
-
-    def _probabilities(self, exact: Mapping[str, Curve], key: np.uint64) -> dict[str, Curve]:
-        """Round every curve of a class at once."""
-        if not exact:
-            return {}
-        names, curves = list(exact), list(exact.values())
-        n = np.array([curve.n for curve in curves])
-        first = np.array([self._cells.derived(key, name) for name in names], dtype=np.uint64)
-        counts = np.nan_to_num(rounded_counts(n, first[:, None] + np.arange(n.shape[1], dtype=np.uint64)))
-        exact_shares = np.array([(curve.value, curve.lower, curve.upper) for curve in curves])
-        shares = rounded_shares(exact_shares, np.broadcast_to(n[:, None], exact_shares.shape))
-        return {
-            name: Curve(curve.months, value, lower, upper, shown)
-            for name, curve, (value, lower, upper), shown in zip(names, curves, shares, counts, strict=True)
-        }
-
     def _estimate(
         self, exact: Estimate | None, key: np.uint64, label: str, *, shares: bool = False
     ) -> Estimate | None:
@@ -242,6 +258,18 @@ class DisclosedProjector(Projector):
             for name, count in groups.items()
             if bool(is_shown(count))
         }
+
+
+def _course(exact: EdssCourse, expected: Curve) -> EdssCourse:
+    """Withhold quantiles where the curve is."""
+    shown = is_shown(exact.expected.n)
+
+    def kept(values: Floats) -> Floats:
+        return np.where(shown, values, np.nan)
+
+    return EdssCourse(
+        expected, kept(exact.p10), kept(exact.p25), kept(exact.median), kept(exact.p75), kept(exact.p90)
+    )
 
 
 def _count(exact: int, key: np.uint64) -> int:

@@ -181,7 +181,7 @@ class Outcomes:
         mix = self._mix[pois[:, PHENOTYPES].argmax(axis=1)]
         balanced = source_weights((weights > 0).astype(np.float64), sources, mix, model.ratio)
         share = balanced / np.maximum(balanced.sum(axis=1), 1e-12)[:, None]
-        mean = np.matmul(share[:, None, :], model.predictors[rows])[:, 0]
+        mean = np.einsum("gk,gkt->gt", share, model.predictors[rows])
         # A feature that is not known of the patient of interest is what it is in the patients of reference.
         gap = np.where(not_known(pois), 0.0, terms(pois, own) - mean)
         group = Standardised(balanced, sources, mix)

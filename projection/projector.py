@@ -23,6 +23,7 @@ from selection.selector import (
     FEWEST,
     Matches,
     ReferenceRelease,
+    Selection,
     Selector,
     checked_classes,
     checked_k,
@@ -111,9 +112,13 @@ class Projector:
         InvalidInput
             For an argument that cannot be used, with what is allowed.
         """
-        return self.project_many(
-            [poi], k=k, weights=weights, classes=classes, criteria=criteria, estimator=estimator
-        )[0]
+        return self._answer(poi, Question(self, k, weights, classes, criteria, estimator))[0]
+
+    def _answer(self, poi: PatientOfInterest, question: Question) -> tuple[Projection, Selection]:
+        """Project one patient of interest, and tell from whom."""
+        matches = question.match_patients([poi])
+        (answer,) = question.answer(np.array([poi.edss]), matches)
+        return answer, question.selection(matches, poi)
 
     def contrast(
         self,
@@ -143,6 +148,22 @@ class Projector:
         InvalidInput
             For an argument that cannot be used.
         """
+        return self._compare(
+            poi, reference=reference, k=k, weights=weights, classes=classes, criteria=criteria, estimator=estimator
+        )[0]
+
+    def _compare(
+        self,
+        poi: PatientOfInterest,
+        *,
+        reference: Treatment | str,
+        k: int | None,
+        weights: Mapping[str, float] | None,
+        classes: Sequence[Treatment | str] | None,
+        criteria: Criteria | None,
+        estimator: str,
+    ) -> tuple[Contrasts, Selection]:
+        """Compare treatment classes, and tell from whom; arguments as `contrast` takes them."""
         (against,) = checked_classes([reference])
         wanted = tuple(t for t in Treatment if t is against or t in checked_classes(classes))
         selection = self.selector.select(poi, k=k, weights=weights, classes=wanted, criteria=criteria)
@@ -152,7 +173,7 @@ class Projector:
         columns = self.selector.scaling.apply(columns_of_patients([poi]))[0]
         compared = contrasts(self.outcomes, poi.edss, columns, chosen, reference=against, estimator=estimator)
         n = 0 if chosen[against].refusal else len(chosen[against].rows)
-        return Contrasts(self.release.version, against.value, n, estimator, compared, CAVEATS)
+        return Contrasts(self.release.version, against.value, n, estimator, compared, CAVEATS), selection
 
     def project_many(
         self,
@@ -165,7 +186,7 @@ class Projector:
         estimator: str = DEFAULT_ESTIMATOR,
     ) -> list[Projection]:
         """Project many patients of interest; arguments as `project` takes them."""
-        question = _Question(self, k, weights, classes, criteria, estimator)
+        question = Question(self, k, weights, classes, criteria, estimator)
         answers: list[Projection] = []
         for start in range(0, len(pois), _TOGETHER):
             part = pois[start : start + _TOGETHER]
@@ -197,14 +218,14 @@ class Projector:
         Projection
             In the order of the rows.
         """
-        question = _Question(self, k, weights, classes, criteria, estimator)
+        question = Question(self, k, weights, classes, criteria, estimator)
         rows = np.asarray(rows, dtype=np.intp)
         for start in range(0, len(rows), _TOGETHER):
             part = rows[start : start + _TOGETHER]
             yield from question.answer(self._edss[part], question.match_rows(part))
 
 
-class _Question:
+class Question:
     """What is asked of a projector, checked once for all patients of interest."""
 
     def __init__(
@@ -226,13 +247,21 @@ class _Question:
         self.estimator = estimator
 
     def match_patients(self, pois: Sequence[PatientOfInterest]) -> Matches:
+        """Find the patients of reference of patients of interest."""
         return self.projector.selector.matches(
             pois, k=self.k, weights=self.weights, classes=self.classes, criteria=self.criteria
         )
 
     def match_rows(self, rows: Indices) -> Matches:
+        """Find those of patients of the database themselves."""
         return self.projector.selector.matches_of_rows(
             rows, k=self.k, weights=self.weights, classes=self.classes, criteria=self.criteria
+        )
+
+    def selection(self, matches: Matches, poi: PatientOfInterest) -> Selection:
+        """Return the selection of the only patient of interest that was matched."""
+        return self.projector.selector.selection_of(
+            matches, 0, poi, k=self.k, weights=self.weights, classes=self.classes, criteria=self.criteria
         )
 
     def answer(self, own: Floats, matches: Matches) -> list[Projection]:

@@ -48,6 +48,15 @@ class Standardised:
         squared: Floats = (away**2).sum(axis=2)
         return squared
 
+    def concentration_of(self, observed: NDArray[np.bool_]) -> Floats:
+        """Return the same for outcomes observed in some patients, (groups, k, outcomes): shape (groups, outcomes)."""
+        weighed = (self.sources * self.weights[:, :, None]).transpose(0, 2, 1)
+        size = np.matmul(weighed, observed.astype(np.float64))
+        total = size.sum(axis=1, keepdims=True)
+        away = np.divide(size, total, out=np.zeros_like(size), where=total > 0) - self.mix[:, :, None]
+        squared: Floats = (away**2).sum(axis=1)
+        return squared
+
     def degrees_of_freedom(self, number: Floats) -> Floats:
         """Return what the mean takes."""
         return np.ones_like(number)

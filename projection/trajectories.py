@@ -74,15 +74,15 @@ def standardised_courses(
         what features are worth, and of the sources. Missing residuals are expected from the others (see
         `projection.change_model`), with the mean residual of the group as the solution of ``mean(expected) = mean``.
     """
-    residual, change = model.change.residual[rows], model.change
-    grid = residual.shape[2]
-    observed = (~np.isnan(residual) & (group.weights[:, :, None] > 0)).astype(np.float64)
-    number = observed.sum(axis=1)
-    shown = number >= SMALL_CELL
-    smoother = group.weights / np.maximum(group.weights.sum(axis=1), 1e-12)[:, None]
+    change = model.change
     completed = change.completed[rows]
+    grid = completed.shape[2]
     patterns, place = np.unique(change.pattern[rows], return_inverse=True)
     place = place.reshape(rows.shape)
+    observed = change.seen[patterns][place] & (group.weights[:, :, None] > 0)
+    number = observed.sum(axis=1).astype(np.float64)
+    shown = number >= SMALL_CELL
+    smoother = group.weights / np.maximum(group.weights.sum(axis=1), 1e-12)[:, None]
     operators = change.operators[patterns]
     at = np.arange(len(rows))[:, None] * len(patterns) + place
     share = np.bincount(at.ravel(), weights=smoother.ravel(), minlength=len(rows) * len(patterns))
@@ -98,15 +98,14 @@ def standardised_courses(
     members = (group.weights > 0).sum(axis=1)[:, None]
     variance = model.sampling * (influence**2).sum(axis=1) * members / np.maximum(members - 1.0, 1.0)
     variance += unsure[:, None] * change.variance
-    variance += model.heterogeneity.edss * group.concentration(group.smoother(observed.transpose(0, 2, 1)))
-    individual = np.clip((own[:, None] + predicted)[:, None, :] + np.nan_to_num(residual), *_ENDS)
+    variance += model.heterogeneity.edss * group.concentration_of(observed)
+    # Where a residual was observed, the completed one is the same.
+    individual = np.clip(((own[:, None] + predicted)[:, None, :] + completed).transpose(0, 2, 1), *_ENDS)
     return Courses(
         value=np.where(shown, np.clip(own[:, None] + predicted + level, *_ENDS), np.nan),
         error=np.where(shown, np.sqrt(variance), np.nan),
         number=np.where(shown, number, np.nan),
-        quantiles=np.where(
-            shown, masked_quantiles(individual.transpose(0, 2, 1), observed.transpose(0, 2, 1) > 0, QUANTILES), np.nan
-        ),
+        quantiles=np.where(shown, masked_quantiles(individual, observed.transpose(0, 2, 1), QUANTILES), np.nan),
     )
 
 
