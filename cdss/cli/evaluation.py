@@ -218,10 +218,12 @@ def rehearse(
     from cdss.evaluation.simulation import simulate_consultations
     from cdss.evaluation.simulation.rehearsal import API
     from cdss.evaluation.simulation.rehearsal import rehearse as conduct_simulated
+    from cdss.evaluation.simulation.truth import true_effects
 
     planned = read_protocol(path)
     rng = np.random.default_rng(seed)
-    trial = simulate_consultations(planned, _pool(release, seed), _assumptions(assume), rng=rng)
+    pool, chosen = _pool(release, seed), _assumptions(assume)
+    trial = simulate_consultations(planned, pool, chosen, rng=rng)
     try:
         with httpx.Client(base_url=url, timeout=60.0, trust_env=False) as client:
             client.headers["Authorization"] = f"Bearer {_session(client)}"
@@ -234,6 +236,10 @@ def rehearse(
     except httpx.TransportError as error:
         raise InvalidInput.of("url", f"{url} does not answer: start `cdss serve` first") from error
     typer.echo(f"{len(done.arms)} consultations of trial {planned.code} conducted with {done.requests} requests")
+    table = Table("endpoint", "true effect", title="What the analysis should find")
+    for name, effect in true_effects(planned, pool, chosen, rng=np.random.default_rng(seed)).items():
+        table.add_row(name, f"{effect:.3f}")
+    Console().print(table)
 
 
 @evaluation.command()

@@ -133,6 +133,30 @@ def mixed_effect(design: Design) -> Effect:
     )
 
 
+def clustered_mean(values: Array, cluster: NDArray[np.object_], *, alpha: float) -> tuple[float, float, float]:
+    """Return the mean of patients in clusters with its interval, by a mixed model without covariates.
+
+    Parameters
+    ----------
+    values : ndarray, shape (patients,)
+        Without gaps.
+    cluster : ndarray, shape (patients,)
+    alpha : float
+
+    Returns
+    -------
+    tuple of float
+        Mean, lower and upper limit on the clusters' degrees of freedom; limits are NaN with fewer than 2 clusters.
+    """
+    codes = np.unique(cluster, return_inverse=True)[1]
+    if len(values) < 3 or codes.max() < 1:
+        return float(values.mean()) if len(values) else math.nan, math.nan, math.nan
+    fit = fit_mixed(values, np.ones((len(values), 1)), codes)
+    mean, standard_error = float(fit.coefficients[0]), math.sqrt(float(fit.covariance[0, 0]))
+    lower, upper, _ = t_interval(mean, standard_error, float(codes.max()), alpha)
+    return mean, lower, upper
+
+
 def _fit_mixed(design: Design, *, wedge: bool) -> MixedFit | None:
     clusters = np.unique(design.cluster, return_inverse=True)[1]
     cells = None
@@ -167,21 +191,29 @@ def gee_effect(design: Design, *, scale: str) -> Effect:
     if counts and (not design.outcome[design.use].any() or not design.outcome[~design.use].any()):
         return design.effect(scale, model, notes=("an arm had no event",))
     family = sm.families.Poisson() if counts else sm.families.Gaussian()
+    notes: tuple[str, ...] = ()
     with warnings.catch_warnings():
         # Convergence is checked below and said in the notes.
         for category in (ConvergenceWarning, IterationLimitWarning, DomainWarning, RuntimeWarning):
             warnings.simplefilter("ignore", category)
-        try:
-            fit = sm.GEE(
-                design.outcome,
-                design.exog,
-                groups=design.cluster,
-                family=family,
-                cov_struct=sm.cov_struct.Exchangeable(),
-                offset=np.log(design.exposure) if counts else None,
-            ).fit(cov_type="bias_reduced", maxiter=200)
-        except (np.linalg.LinAlgError, ValueError, ZeroDivisionError):
-            return design.effect(scale, model, notes=("the model could not be fitted",))
+        for structure in (sm.cov_struct.Exchangeable(), sm.cov_struct.Independence()):
+            try:
+                fit = sm.GEE(
+                    design.outcome,
+                    design.exog,
+                    groups=design.cluster,
+                    family=family,
+                    cov_struct=structure,
+                    offset=np.log(design.exposure) if counts else None,
+                ).fit(cov_type="bias_reduced", maxiter=200)
+            except (np.linalg.LinAlgError, ValueError, ZeroDivisionError):
+                return design.effect(scale, model, notes=("the model could not be fitted",))
+            if fit.converged and math.isfinite(fit.params[1]):
+                break
+            # The sandwich stays valid whatever the working correlation is.
+            notes = ("the exchangeable correlation did not converge: independence is the working correlation",)
+        else:
+            return design.effect(scale, model, notes=("the iterations did not converge",))
     coefficient, standard_error = float(fit.params[1]), float(fit.bse[1])
     degrees = design.degrees_of_freedom(robust=True)
     lower, upper, p = t_interval(coefficient, standard_error, degrees, design.alpha)
@@ -195,6 +227,6 @@ def gee_effect(design: Design, *, scale: str) -> Effect:
         p=p,
         standard_error=standard_error,
         degrees_of_freedom=float(degrees),
-        correlation=float(fit.cov_struct.dep_params),
-        notes=() if fit.converged else ("the iterations did not converge",),
+        correlation=math.nan if notes else float(fit.cov_struct.dep_params),
+        notes=notes,
     )

@@ -58,9 +58,12 @@ def hazard_ratio(design: Design, event: Array) -> Effect:
         return design.effect("hazard ratio", model, notes=("an arm had no event",))
     table = design.covariates.reset_index(drop=True).astype(float)
     table.columns = pd.Index([f"c{i}" for i in range(table.shape[1])])
-    table = table.loc[:, table.std() > 0]
+    cluster = np.unique(design.cluster, return_inverse=True)[1]
+    # What is the same for all patients of a neurologist is in the strata already.
+    spread = table.groupby(cluster).std().max() if within else table.std()
+    table = table.loc[:, spread > 0]
     table["use"], table["months"], table["event"] = design.use.astype(float), design.outcome, event
-    table["cluster"] = np.unique(design.cluster, return_inverse=True)[1]
+    table["cluster"] = cluster
     grouping = {"strata": ["cluster"]} if within else {"cluster_col": "cluster"}
     with warnings.catch_warnings():
         for category in (ConvergenceWarning, RuntimeWarning, FutureWarning, DeprecationWarning):

@@ -11,6 +11,7 @@ import pandas as pd
 
 from cdss.errors import NotAllowed
 from cdss.evaluation.analysis import Analysis, EndpointAnalysis, analyse
+from cdss.evaluation.analysis.models import clustered_mean
 from cdss.evaluation.collection import collect
 from cdss.evaluation.conduct import CLOSED, Conduct
 from cdss.evaluation.dataset import BASELINE_COLUMNS, TrialData
@@ -249,7 +250,9 @@ def _figures(
     protocol: Protocol, data: TrialData, analysis: Analysis, monitoring: Monitoring, releases: tuple[str, ...]
 ) -> dict[str, str]:
     alpha = protocol.analysis.alpha
-    sus = data.table["sus_after"].dropna()
+    filled = data.table.dropna(subset="sus_after")
+    sus = filled["sus_after"].to_numpy(dtype=np.float64)
+    mean, lower, upper = clustered_mean(sus, filled["cluster"].to_numpy(dtype=object), alpha=alpha)
     minutes = data.table.groupby("arm")["consultation_minutes"].mean()
     decided = data.table["choice_after"].notna() & data.table["choice_before"].notna()
     changed = (data.table["choice_before"] != data.table["choice_after"])[decided]
@@ -262,7 +265,8 @@ def _figures(
         return f"{a.endpoint.name}: {effect_text(a.effect, alpha=alpha)}"
 
     used = int((data.table["arm"] == Arm.USE.value).sum())
-    mean_sus = number(float(sus.mean()), 1) if len(sus) else "not filled in"
+    told = f"mean {number(mean, 1)}, {100 * (1 - alpha):g} % interval {number(lower, 1)} to {number(upper, 1)}"
+    usability = f"{told} ({len(sus)} questionnaires)" if len(sus) else "not filled in"
     return {
         "baseline": "See the table of patients at baseline.",
         "users": f"{data.table['cluster'].nunique()} neurologists, see the flow of patients.",
@@ -272,7 +276,7 @@ def _figures(
         f"of consultations with the tool and {of(share, Arm.USUAL, 100)} % as usual.",
         "minutes": f"Consultations took {of(minutes, Arm.USE)} minutes on average with the tool and "
         f"{of(minutes, Arm.USUAL)} as usual.",
-        "usability": f"System Usability Scale of the neurologists: mean {mean_sus} ({len(sus)} questionnaires).",
+        "usability": f"System Usability Scale of the neurologists: {usability}.",
         "deviations": f"The tool was used in {monitoring.deviations} consultations allocated to usual; "
         f"{monitoring.incomplete_consultations} consultations have no decision recorded.",
         "adverse": f"{monitoring.incidents['adverse event']} adverse events were reported.",
