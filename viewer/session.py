@@ -66,13 +66,23 @@ class Form:
         return cls({name: value for name, value in document.items() if name != "history"}, history[:HISTORY_ROWS])
 
 
+DRAWN_PAST = 60
+"""Months before today from which the patient's own visits are drawn."""
+
 BLANK = Form({})
 """A form in which nothing is filled in yet."""
 
 
 def past_visits(form: Form) -> list[tuple[float, float]]:
-    """Return the patient's own EDSS in months from today, oldest first, today's last; from a valid form."""
-    visits = [(-float(months), float(edss)) for months, edss in form.history if months and edss not in (None, "")]
+    """Return the patient's own EDSS in months from today, oldest first, today's last; from a valid form.
+
+    Visits of more than `DRAWN_PAST` months ago are left out: they would leave no room for what is to come.
+    """
+    visits = [
+        (-float(months), float(edss))
+        for months, edss in form.history
+        if months and months <= DRAWN_PAST and edss not in (None, "")
+    ]
     return [*sorted(visits), (0.0, float(form.values["edss"]))]
 
 

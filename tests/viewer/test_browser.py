@@ -29,12 +29,28 @@ def give_age(page: Page, age: str) -> None:
 only_english = pytest.mark.parametrize("page", ["english"], indirect=True)
 
 
-def test_the_page_to_take_home_prints_on_one_sheet(page: Page, address: str) -> None:
+def test_the_page_to_take_home_prints_on_one_light_sheet(page: Page, address: str) -> None:
     page.goto(f"{address}take-home")
-    expect(page.locator("#sheet .js-plotly-plot")).to_be_visible(timeout=TIMEOUT)
-    assert accessibility_faults(page) == []
+    drawn(page, "#sheet .js-plotly-plot")
     printed = page.pdf(prefer_css_page_size=True, print_background=True)
     assert printed.count(b"/Type /Page\n") == 1
+    page.emulate_media(media="print")
+    looks = """() => ["html", "body", ".sheet"].map(part => {
+        const style = getComputedStyle(document.querySelector(part));
+        return [style.backgroundColor, style.colorScheme];
+    })"""
+    assert {ground for ground, _ in page.evaluate(looks)} == {"rgb(255, 255, 255)"}
+    # Browsers paint the margins of the sheet in the colour scheme of the whole document.
+    assert "dark" not in page.evaluate(looks)[0][1]
+
+
+def test_the_page_to_take_home_is_a_file_too(page: Page, address: str) -> None:
+    page.goto(f"{address}take-home")
+    drawn(page, "#sheet .js-plotly-plot")
+    with page.expect_download(timeout=TIMEOUT) as download:
+        page.locator("#pdf").press("Enter")
+    assert download.value.suggested_filename.endswith(".pdf")
+    assert download.value.path().read_bytes().startswith(b"%PDF")
 
 
 def test_the_patient_is_asked_before_anything_is_shown(page: Page, address: str) -> None:

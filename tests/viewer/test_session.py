@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selection.patient import parse_patient
-from viewer.session import ALL_CLASSES, EXAMPLES, UNKNOWN, Form, Session, Similarity
+from viewer.session import ALL_CLASSES, EXAMPLES, UNKNOWN, Form, Session, Similarity, past_visits
 
 cells = st.one_of(st.none(), st.integers(-5, 400), st.floats(-5, 400, allow_nan=False), st.text(max_size=8))
 sessions = st.builds(
@@ -47,3 +47,8 @@ def test_every_example_is_a_possible_patient(name: str) -> None:
 def test_unknown_fields_are_left_out() -> None:
     form = Form({"age": 34, "sex": UNKNOWN, "gd_lesions": None, "relapses_12m": 1.0}, ((12, 2.0),))
     assert form.as_document() == {"age": 34, "relapses_12m": 1, "history": [{"months": -12, "edss": 2.0}]}
+
+
+def test_visits_of_long_ago_are_not_drawn() -> None:
+    form = Form({"edss": 4.0}, ((12, 3.5), (60, 2.0), (61, 1.0), (6, None), (None, 2.0)))
+    assert past_visits(form) == [(-60.0, 2.0), (-12.0, 3.5), (0.0, 4.0)]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import zlib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import dash
 import httpx
@@ -18,6 +21,7 @@ from projection.disclosure import DisclosedProjector
 from reference_db.vocabulary import SourceKind, Treatment
 from selection import InvalidPatient, parse_criteria
 from tests.episodes import MemoryRelease, random_episodes
+from viewer import paper
 from viewer.answers import Answers
 from viewer.components.outcome_table import outcome_table
 from viewer.components.patient_form import FIELDS, allowed, field_id, patient_form
@@ -233,3 +237,28 @@ def test_an_added_page_has_an_address_and_callbacks_of_its_own(projector: Disclo
         viewer.create_viewer(projector, pages=[page, page])
     with pytest.raises(ValueError, match="small letters"):
         viewer.AddedPage("Take home/", str, lambda _: html.P(), made.append)
+
+
+@pytest.mark.parametrize("text", [EN, FR])
+@pytest.mark.parametrize("refused", [frozenset(), frozenset(Treatment)])
+def test_the_file_to_take_home_is_one_page_of_the_same_words(
+    make_projection: Callable[..., Projection], text: viewer.text.Text, refused: frozenset[Treatment]
+) -> None:
+    projection = make_projection(refused=refused)
+    session = Session(form=EXAMPLES["quiet"])
+    file = paper.summary_pdf(
+        projection,
+        session,
+        described=take_home.described(session.form, text),
+        weights=take_home.weights_in_words(projection, text),
+        caveats=[text(f"take_home.caveat.{name}") for name in take_home.CAVEATS],
+        now=datetime(2026, 3, 4, tzinfo=UTC),
+        text=text,
+    )
+    assert file.startswith(b"%PDF")
+    assert file.count(b"/Type /Page\n") == 1
+    drawn = b"".join(zlib.decompress(part) for part in re.findall(rb"stream\n(.*?)\nendstream", file, re.DOTALL))
+    for words in (projection.release, "49", text("take_home.know"), *([] if refused else ["Natalizumab"])):
+        assert words.encode("latin-1") in drawn
+    lowest = min(float(y) for y in re.findall(rb"([\d.]+) Td", drawn))
+    assert lowest > 20  # points from the lower edge: nothing runs off the sheet

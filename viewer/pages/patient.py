@@ -16,6 +16,7 @@ from viewer.answers import Answers
 from viewer.components.accessible import aria
 from viewer.components.legend import legend
 from viewer.components.outcome_table import at_month
+from viewer.components.patient_form import example_note
 from viewer.figures.icon_array import icon_array
 from viewer.figures.style import THEMES, Theme, style_of
 from viewer.session import Session
@@ -54,6 +55,7 @@ def layout(session: Session, text: Text) -> Component:
             html.Div(
                 [
                     html.H2(text("patient.title")),
+                    html.P(id="patient-example", className="hint"),
                     html.P(id="patient-who", className="lead"),
                     html.Div(
                         [
@@ -124,6 +126,7 @@ def register(app: dash.Dash, answers: Answers) -> None:
         return {"outcome": outcome, "certainty": certainty}
 
     @app.callback(
+        Output("patient-example", "children"),
         Output("patient-who", "children"),
         Output("patient-define", "children"),
         Output("patient-arrays", "children"),
@@ -144,8 +147,9 @@ def register(app: dash.Dash, answers: Answers) -> None:
         session, text = Session.of_json(data), catalogue(Language(language))
         answer = answers.of(session)
         if answer.projection is None:
-            return text("patient.incomplete"), "", []
+            return "", text("patient.incomplete"), "", []
         return (
+            example_note(session.form, text),
             text("patient.who", n=text.number(answer.projection.k)),
             text(f"patient.outcome.{outcome}.define"),
             arrays(

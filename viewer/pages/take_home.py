@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from datetime import datetime
 from typing import Any
@@ -15,11 +16,16 @@ from reference_db.vocabulary import Treatment
 from viewer.answers import Answers
 from viewer.components.legend import swatch
 from viewer.components.outcome_table import at_month
+from viewer.components.patient_form import example_note
 from viewer.figures.course import course_figure
 from viewer.figures.style import GRAPH_CONFIG, LIGHT
 from viewer.pages.patient import MONTH, OUTCOMES, hundred, plain_name
+from viewer.paper import summary_pdf
 from viewer.session import Form, Session, past_visits
 from viewer.text import NOT_SHOWN, Language, Text, catalogue
+
+CAVEATS = ("groups", "causal", "sources", "choice")
+"""What every reader of the page must know."""
 
 PAPER_CONFIG: Any = {**GRAPH_CONFIG, "staticPlot": True}
 
@@ -31,7 +37,14 @@ def layout(text: Text) -> Component:
             html.Div(
                 [
                     html.P(text("take_home.explain")),
-                    html.Button(text("take_home.print"), id="print", className="primary", n_clicks=0),
+                    html.Div(
+                        [
+                            html.Button(text("take_home.print"), id="print", className="primary", n_clicks=0),
+                            html.Button(text("take_home.pdf"), id="pdf", className="quiet", n_clicks=0),
+                            dcc.Download(id="pdf-file"),
+                        ],
+                        className="take-home-actions",
+                    ),
                 ],
                 className="panel no-print take-home-head",
             ),
@@ -60,6 +73,34 @@ def register(app: dash.Dash, answers: Answers) -> None:
             return [html.P(text("patient.incomplete"))]
         return sheet(answer.projection, session, text)
 
+    @app.callback(
+        Output("pdf-file", "data"),
+        Input("pdf", "n_clicks"),
+        State("session", "data"),
+        State("language", "data"),
+        prevent_initial_call=True,
+    )
+    def download(clicks: int, data: dict[str, Any] | None, language: str) -> dict[str, Any]:
+        text, session = catalogue(Language(language)), Session.of_json(data)
+        projection = answers.of(session).projection
+        if not clicks or projection is None:
+            raise dash.exceptions.PreventUpdate
+        file = summary_pdf(
+            projection,
+            session,
+            described=" · ".join(filter(None, (example_note(session.form, text), described(session.form, text)))),
+            weights=weights_in_words(projection, text),
+            caveats=[text(f"take_home.caveat.{name}") for name in CAVEATS],
+            now=datetime.now().astimezone(),
+            text=text,
+        )
+        return {
+            "filename": f"{text('take_home.file')}.pdf",
+            "content": base64.b64encode(file).decode(),
+            "base64": True,
+            "type": "application/pdf",
+        }
+
 
 def sheet(projection: Projection, session: Session, text: Text) -> list[Component]:
     """Return what stands on the sheet of paper."""
@@ -70,6 +111,7 @@ def sheet(projection: Projection, session: Session, text: Text) -> list[Componen
             [html.H2(text("patient.title")), html.P(text("take_home.made", date=today, release=projection.release))],
             className="sheet-head",
         ),
+        html.P(example_note(session.form, text), className="hint"),
         html.P(described(session.form, text), className="described"),
         html.P(text("patient.who", n=text.number(projection.k))),
         _table(shown, text),
@@ -83,7 +125,7 @@ def sheet(projection: Projection, session: Session, text: Text) -> list[Componen
             style={"height": "250px"},
         ),
         html.H3(text("take_home.know")),
-        html.Ul([html.Li(text(f"take_home.caveat.{name}")) for name in ("groups", "causal", "sources", "choice")]),
+        html.Ul([html.Li(text(f"take_home.caveat.{name}")) for name in CAVEATS]),
         html.P(
             [
                 html.Strong(text("product.research")),
