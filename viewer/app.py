@@ -207,7 +207,7 @@ def _wire_preferences(app: dash.Dash) -> None:
     # The participant comes first: the page that follows the language has the strip of the study, or not.
     wire("participant", Output("participant", "data"), Input("url", "search"))
     wire("firstLanguage", Output("language", "data"), Input("participant", "data"), State("language", "data"))
-    wire("forgetLink", Output("document", "data", allow_duplicate=True), Input("session", "data"), later=True)
+    wire("sessionIsHere", Output("document", "data", allow_duplicate=True), Input("session", "data"), later=True)
     wire(
         "chooseLanguage",
         Output("language", "data", allow_duplicate=True),

@@ -205,3 +205,18 @@ def test_without_a_study_nothing_is_reported(served: Served, english: BrowserCon
     assert page.locator("#study").count() == 0
     assert served.events == []
     page.close()
+
+
+@only_english
+def test_a_second_screen_follows_the_consultation(consultation: Page) -> None:
+    with consultation.expect_popup() as opened:
+        consultation.locator("#second-screen").click()
+    second = opened.value
+    second.locator("#patient-show").press("Enter")
+    example = second.locator("#patient-example")
+    expect(example).to_contain_text("Established relapsing", timeout=TIMEOUT)
+    assert "#" not in second.url
+    consultation.locator("#example-open").click()
+    consultation.locator("#example-recent_active").click()
+    expect(example).to_contain_text("Recent and active", timeout=TIMEOUT)
+    second.close()

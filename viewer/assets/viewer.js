@@ -14,13 +14,31 @@
   const carries = () => window.location.hash.length >= 10;
   window.addEventListener("hashchange", () => { if (carries()) { window.location.reload(); } });
 
+  /* The second screen is a window that this one opened, and follows it: nothing passes through the service, and no
+     other window can speak to it. */
+  let secondScreen = null;
+  document.addEventListener("click", function (event) {
+    const link = event.target instanceof Element ? event.target.closest("#second-screen") : null;
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) { return; }
+    const opened = window.open(link.href, "_blank");
+    if (opened) { event.preventDefault(); secondScreen = opened; }
+  });
+  window.addEventListener("message", function (event) {
+    if (event.origin !== window.location.origin || !window.opener || event.source !== window.opener) { return; }
+    if (event.data && event.data.viewerSession) {
+      window.dash_clientside.set_props("session", { data: event.data.viewerSession });
+    }
+  });
+
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.viewer = window.dash_clientside.viewer || {};
   Object.assign(window.dash_clientside.viewer, {
-    /* Once the session is here, what the link carried leaves the address bar. */
-    forgetLink: function (session) {
-      if (session && carries()) {
-        window.history.replaceState(null, "", window.location.pathname + window.location.search);
+    /* Once the session is here, what the link carried leaves the address bar; a second screen is told of a change. */
+    sessionIsHere: function (session) {
+      if (!session) { return none(); }
+      if (carries()) { window.history.replaceState(null, "", window.location.pathname + window.location.search); }
+      if (secondScreen && !secondScreen.closed) {
+        secondScreen.postMessage({ viewerSession: session }, window.location.origin);
       }
       return none();
     },

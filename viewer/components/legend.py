@@ -5,7 +5,7 @@ It is the same on every page. The order is that of the vocabulary, never that of
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from urllib.parse import quote
 
 import dash_mantine_components as dmc
@@ -59,10 +59,22 @@ def count_id(treatment: Treatment, element: str = "legend") -> str:
     return f"{element}-n-{treatment.value.replace(' ', '-').lower()}"
 
 
-def legend(shown: Collection[str], text: Text, *, element: str = "legend") -> Component:
+def class_name(treatment: str, text: Text) -> str:
+    """Return the name of a treatment class."""
+    return text(f"treatment.{treatment}")
+
+
+def legend(
+    shown: Collection[str],
+    text: Text,
+    *,
+    element: str = "legend",
+    name: Callable[[str, Text], str] = class_name,
+) -> Component:
     """Return the legend with its switches under the given id.
 
-    `count_id` elements are filled where there is an answer; each page has an `element` of its own.
+    `count_id` elements are filled where there is an answer; each page has an `element` of its own, and may have its
+    own name for a class.
     """
     chips = [
         dmc.Chip(
@@ -71,7 +83,7 @@ def legend(shown: Collection[str], text: Text, *, element: str = "legend") -> Co
                     [swatch(treatment), html.Span(id=count_id(treatment, element), className="class-n")],
                     className="class-signs",
                 ),
-                html.Span(text(f"treatment.{treatment.value}"), className="class-name"),
+                html.Span(name(treatment.value, text), className="class-name"),
             ],
             value=treatment.value,
             size="sm",

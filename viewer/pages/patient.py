@@ -78,7 +78,7 @@ def layout(session: Session, text: Text) -> Component:
                         className="patient-question",
                     ),
                     html.P(id="patient-define", className="lead"),
-                    legend(session.shown, text, element="patient-legend"),
+                    legend(session.shown, text, element="patient-legend", name=plain_name),
                     html.Div(id="patient-arrays", className="arrays"),
                     html.P(text("patient.not_you"), className="notice"),
                 ],
