@@ -72,7 +72,12 @@ def _has_usable_release(chosen: Settings) -> bool:
 def _serve(chosen: Settings) -> None:
     # One thread for linear algebra: a second one slows a single query down and lengthens the slowest ones.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    from threadpoolctl import threadpool_limits
+
     from cdss.security.exposure import check_exposure
+
+    # Libraries that are loaded already have read the environment before.
+    threadpool_limits(limits=int(os.environ["OMP_NUM_THREADS"]))
 
     check_exposure(chosen)
     with TemporaryDirectory(prefix="cdss-metrics-") as folder:
