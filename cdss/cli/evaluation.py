@@ -114,7 +114,9 @@ def design(
     if as_json:
         typer.echo(json.dumps([asdict(point) for point in points], indent=2))
         return
-    table = Table("endpoint", "neurologists", "consultations", "power (95 % interval)", "effect", "standard error")
+    table = Table("endpoint", "neurologists", "consultations", "power (95 % interval)", "effect", "s.e.")
+    for column in (table.columns[0], table.columns[3]):
+        column.no_wrap = True
     for point in points:
         power = f"{point.power:.2f} ({point.lower:.2f} to {point.upper:.2f})"
         row = (point.endpoint, str(point.clusters), str(point.consultations), power)
@@ -191,12 +193,15 @@ def show_monitoring(code: _Code, as_json: _AsJson = False) -> None:
         ("arm", state.by_arm),
         ("neurologist", state.by_cluster),
         ("not randomised", state.not_randomised),
+        ("incidents", state.incidents),
     ):
         for key, count in counts.items():
             table.add_row(f"{name}: {key}", str(count))
     for name, share in (*state.questionnaires.items(), *((f"visit, month {m}", v) for m, v in state.visits.items())):
         table.add_row(name, f"{share.received} of {share.expected}")
     table.add_row("withdrawn (erased)", f"{state.withdrawn} ({state.erased})")
+    table.add_row("visits due and not reported", str(state.visits_overdue))
+    table.add_row("tool opened, as allocated", str(state.opened))
     table.add_row("tool used in a usual consultation", str(state.deviations))
     table.add_row("no decision recorded", str(state.incomplete_consultations))
     Console().print(table)

@@ -12,7 +12,7 @@ from cdss.evaluation.anonymous import IDENTIFYING, anonymous_trial
 from cdss.evaluation.dataset import TrialData
 from cdss.evaluation.design import PowerPoint, simulate_power
 from cdss.evaluation.design.pictures import draw_power
-from cdss.evaluation.design.power import wilson, with_size
+from cdss.evaluation.design.power import wilson
 from cdss.evaluation.examples import example_protocol
 from cdss.evaluation.instruments import instrument, instruments
 from cdss.evaluation.sdtm import sdtm_tables
@@ -26,6 +26,7 @@ from cdss.evaluation.simulation import (
 from cdss.evaluation.simulation.assumptions import assumptions
 from cdss.evaluation.simulation.consultations import allocate
 from cdss.evaluation.simulation.rehearsal import responses_of
+from cdss.evaluation.simulation.resizing import with_size
 from reference_db.class_effects import NUMBERS, ClassEffects
 from reference_db.episodes import Episodes
 from reference_db.errors import InvalidInput

@@ -14,9 +14,10 @@ import numpy as np
 
 from cdss.evaluation.allocation import allocation_list
 from cdss.evaluation.analysis import estimate_effect
-from cdss.evaluation.protocol import Endpoint, Protocol, parse_protocol
+from cdss.evaluation.protocol import Endpoint, Protocol
 from cdss.evaluation.simulation import Assumptions, PatientPool, observe, simulate_consultations
 from cdss.evaluation.simulation.consultations import allocate
+from cdss.evaluation.simulation.resizing import with_size
 from reference_db.errors import InvalidInput
 
 REPETITIONS_PER_TASK = 10
@@ -51,22 +52,6 @@ class PowerPoint:
     standard_error: float
     analysed: int
     repetitions: int
-
-
-def with_size(protocol: Protocol, *, consultations: int, clusters: int | None = None) -> Protocol:
-    """Return a protocol with another number of consultations, and of clusters made after those it has.
-
-    Raises
-    ------
-    InvalidInput
-        If the protocol does not hold together with these numbers.
-    """
-    document = protocol.document()
-    document["sample_size"] = consultations
-    if clusters is not None:
-        known = document["clusters"]
-        document["clusters"] = [{**known[i % len(known)], "code": f"s{i + 1:03d}"} for i in range(clusters)]
-    return parse_protocol(document)
 
 
 def simulate_power(

@@ -12,6 +12,9 @@ from cdss.evaluation.protocol import Arm, EndpointKind, Protocol
 from cdss.evaluation.simulation.assumptions import Assumptions
 from cdss.evaluation.simulation.consultations import observe, simulate_consultations
 from cdss.evaluation.simulation.pool import PatientPool
+from cdss.evaluation.simulation.resizing import with_size
+
+CLUSTERS = 500
 
 
 def true_effects(
@@ -30,7 +33,8 @@ def true_effects(
     patients : int
     rng : Generator
     """
-    trial = simulate_consultations(protocol, pool, chosen, size=patients, rng=rng)
+    many = with_size(protocol, consultations=CLUSTERS, clusters=CLUSTERS)  # so that no neurologist matters
+    trial = simulate_consultations(many, pool, chosen, size=patients, rng=rng)
     use, usual = (observe(trial, [arm] * patients) for arm in (Arm.USE, Arm.USUAL))
     return {
         endpoint.name: _contrast(endpoint.kind, endpoint_data(use, endpoint), endpoint_data(usual, endpoint))

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.processes import run_cdss, start_server, stop_server
 
 PAGE = (Path(__file__).parents[3] / "docs" / "evaluation.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^cdss (evaluation [^#\n]+)", PAGE, flags=re.MULTILINE)
+COMMANDS = re.findall(r"^cdss ((?:evaluation|export) [^#\n]+)", PAGE, flags=re.MULTILINE)
 
 
 def test_every_command_is_documented() -> None:
@@ -28,7 +28,7 @@ def _with_fewer_patients(protocol: Path) -> None:
     """Edit the example, as the page says: the test has less time than a trial."""
     text = protocol.read_text(encoding="utf-8")
     assert text.count("sample_size: 400") == 1
-    protocol.write_text(text.replace("sample_size: 400", "sample_size: 80"), encoding="utf-8")
+    protocol.write_text(text.replace("sample_size: 400", "sample_size: 150"), encoding="utf-8")
 
 
 @pytest.mark.e2e
@@ -36,19 +36,26 @@ def test_the_whole_example_runs(home: Path, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     server = start_server(home, tmp_path / "log")
     try:
+        identifier = ""
         for line in COMMANDS:
-            arguments = shlex.split(line)
+            arguments = shlex.split(line.replace("x0123456789", identifier))
             if arguments[1] == "rehearse":
                 arguments += ["--url", server.address]
             if arguments[1] == "design":
                 arguments[arguments.index("--repetitions") + 1] = "10"
                 arguments += ["--jobs", "1"]
             done = run_cdss(home, *arguments)
+            assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
             if arguments[1] == "protocol":
                 _with_fewer_patients(tmp_path / arguments[2])
-            assert done.returncode == 0 or arguments[1] == "export", f"{line}\n{done.stdout}{done.stderr}"
+            if arguments[1] == "request":
+                identifier = done.stdout.split()[1].strip(":")
     finally:
         stop_server(server)
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Randomised: 80" in report
+    assert "Randomised: 150" in report
     assert (tmp_path / "power.png").stat().st_size > 5_000
+    assert {path.name for path in Path(done.stdout.strip()).iterdir()} == {
+        *("dm.csv", "ds.csv", "qs.csv", "ce.csv"),
+        "export.json",
+    }
