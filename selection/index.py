@@ -59,6 +59,7 @@ class ClassIndex:
         self.stored = stored(columns)
         self._index = faiss.IndexFlatIP(self.stored.shape[1])
         self._index.add(np.ascontiguousarray(self.stored, dtype=np.float32))
+        self._last_seen: tuple[Booleans, _SeenRows] | None = None
         # Largest size of each stored column: bounds the rounding of any inner product with it.
         self._largest = np.abs(self.stored).max(axis=0) if len(rows) else np.zeros(self.stored.shape[1])
 
@@ -91,7 +92,7 @@ class ClassIndex:
         found = Neighbours(np.full((len(questions), k), -1, dtype=np.intp), np.full((len(questions), k), np.inf))
         if not allowed or not len(questions):
             return found
-        seen = _SeenRows(eligible) if eligible is not None and allowed < len(self) else None
+        seen = self._seen(eligible) if eligible is not None and allowed < len(self) else None
         slack = _ROUNDING * (np.abs(questions) @ self._largest)
         single = np.ascontiguousarray(questions, dtype=np.float32)
         open_questions = np.arange(len(questions))
@@ -113,6 +114,13 @@ class ClassIndex:
             open_questions = open_questions[~sure]
             fetch = min(4 * fetch, allowed)
         return found
+
+    def _seen(self, eligible: Booleans) -> _SeenRows:
+        """Return what lets FAISS see the eligible rows only; that of the last mask is kept."""
+        kept = self._last_seen
+        if kept is None or kept[0] is not eligible or eligible.flags.writeable:
+            kept = self._last_seen = (eligible, _SeenRows(eligible))
+        return kept[1]
 
     def _squared(self, questions: Floats, constants: Floats, local: Indices) -> Floats:
         products: Floats = np.einsum("qc,qkc->qk", questions, self.stored[local])

@@ -8,22 +8,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reference_db.episodes import Episodes
 from reference_db.errors import FieldProblem, InvalidInput
 from reference_db.small_cells import is_shown
-from reference_db.vocabulary import Phenotype, PriorTreatment, Sex, Treatment, treatment_named
+from reference_db.vocabulary import Treatment, treatment_named
 from selection.baselines import every_visit as from_every_visit
 from selection.criteria import Criteria
 from selection.distance import Floats, checked_weights, column_weights, question
-from selection.features import (
-    FEATURES,
-    Scaling,
-    columns_of_episodes,
-    columns_of_patients,
-)
-from selection.index import Booleans, Indices, class_indices
+from selection.eligibility import Eligibility, shared_by
+from selection.features import Scaling, columns_of_episodes, columns_of_patients
+from selection.index import Indices, class_indices
 from selection.patient import PatientOfInterest
 from selection.weights import WEIGHTS_FILE, learn_weights
 
@@ -144,15 +139,9 @@ class Selector:
         natural = columns_of_episodes(episodes)
         self.scaling = Scaling.of(natural)
         self.columns = self.scaling.apply(natural)
-        table = episodes.table
-        self._codes: dict[str, NDArray[np.int8]] = {
-            "phenotype": _codes(table["phenotype"].to_numpy(), tuple(Phenotype)),
-            "sex": _codes(table["sex"].to_numpy(), tuple(Sex)),
-            "prior_treatment": _codes(table["prior_treatment"].to_numpy(), tuple(PriorTreatment)),
-        }
-        self._source_kind = table["source_kind"].to_numpy().astype(str)
+        self._eligibility = Eligibility(episodes, self.columns, self.scaling)
         by_phenotype = {
-            treatment: rows[np.argsort(self._codes["phenotype"][rows], kind="stable")]
+            treatment: rows[np.argsort(self._eligibility.codes["phenotype"][rows], kind="stable")]
             for treatment, rows in episodes.rows_by_treatment.items()
         }
         self._indices = class_indices(by_phenotype, self.columns, self.patient)
@@ -213,9 +202,7 @@ class Selector:
             raise InvalidInput.of(
                 "weights", "no feature with a weight above 0 is known for this patient: add another"
             )
-        shared = [
-            tuple(_code_of(patient, name) for name in criteria.same) for patient in patients
-        ]  # which criteria each patient sets
+        shared = [shared_by(patient, criteria) for patient in patients]
         return self._matches(columns, shared, None, k=k, weights=weights, classes=classes, criteria=criteria)
 
     def matches_of_rows(
@@ -231,7 +218,7 @@ class Selector:
 
         Every row of the patient is left out. `rows` are rows of `episodes`; other arguments as `select` checked them.
         """
-        shared = [tuple(int(self._codes[name][row]) for name in criteria.same) for row in rows]
+        shared = [self._eligibility.shared_by_row(int(row), criteria) for row in rows]
         own = rows if self.patient is None else self.patient[rows]
         return self._matches(
             self.columns[rows], shared, own, k=k, weights=weights, classes=classes, criteria=criteria
@@ -242,13 +229,15 @@ class Selector:
         columns = self.scaling.apply(columns_of_patients([selection.poi]))
         per_column = column_weights(selection.weights, columns)
         questions, constants = question(columns, per_column)
-        shared = tuple(_code_of(selection.poi, name) for name in selection.criteria.same)
+        shared = shared_by(selection.poi, selection.criteria)
         counts = np.zeros(len(selection.classes), dtype=np.intp)
         for position, part in enumerate(selection.classes):
             index = self._indices[part.treatment]
-            eligible = self._eligible(index.rows, shared, selection.criteria)
+            eligible = self._eligibility.among(part.treatment, index.rows, shared, selection.criteria)
             ask = np.flatnonzero(per_column.sum(axis=1) > 0)
-            for _, restricted in self._restrictions(ask, columns, index.rows, eligible, selection.criteria):
+            for _, restricted in self._eligibility.within_calipers(
+                ask, columns, index.rows, eligible, selection.criteria
+            ):
                 within = constants[0] - index.stored @ questions[0] <= selection.criteria.largest_distance**2
                 counts[position] = int((within if restricted is None else within & restricted).sum())
         return counts
@@ -279,8 +268,10 @@ class Selector:
             ask = at[comparable[at]]
             for position, treatment in enumerate(classes):
                 index = self._indices[treatment]
-                eligible = self._eligible(index.rows, key, criteria)
-                for one, restricted in self._restrictions(ask, columns, index.rows, eligible, criteria):
+                eligible = self._eligibility.among(treatment, index.rows, key, criteria)
+                for one, restricted in self._eligibility.within_calipers(
+                    ask, columns, index.rows, eligible, criteria
+                ):
                     n_eligible[one, position] = len(index) if restricted is None else int(restricted.sum())
                     found = index.nearest(
                         questions[one],
@@ -294,31 +285,6 @@ class Selector:
         far = distance > criteria.largest_distance
         rows[far], distance[far] = -1, np.inf
         return Matches(columns, rows, distance, n_eligible)
-
-    def _eligible(self, rows: Indices, key: tuple[int, ...], criteria: Criteria) -> Booleans | None:
-        """Tell which patients of a class meet the hard criteria; None when all do."""
-        eligible: Booleans = np.ones(len(rows), dtype=np.bool_)
-        for name, code in zip(criteria.same, key, strict=True):
-            eligible = eligible & (self._codes[name][rows] == code)
-        if len(set(criteria.source_kinds)) == 1:
-            eligible = eligible & (self._source_kind[rows] == criteria.source_kinds[0].value)
-        return None if eligible.all() else eligible
-
-    def _restrictions(
-        self, asked: Indices, columns: Floats, rows: Indices, eligible: Booleans | None, criteria: Criteria
-    ) -> list[tuple[Indices, Booleans | None]]:
-        """Split questions by who is within their calipers; without calipers they are asked together."""
-        if not criteria.calipers:
-            return [(asked, eligible)] if len(asked) else []
-        parts: list[tuple[Indices, Booleans | None]] = []
-        for one in asked:
-            within: Booleans = np.ones(len(rows), dtype=np.bool_) if eligible is None else eligible
-            for name, caliper in criteria.calipers.items():
-                column = _COLUMN[name]
-                gap = np.abs(self.columns[rows, column] - columns[one, column]) * self.scaling.spread[column]
-                within = within & (gap <= caliper + 1e-9)
-            parts.append((np.array([one]), within))
-        return parts
 
     def selection_of(
         self,
@@ -340,11 +306,6 @@ class Selector:
             rows, distance = matches.rows[position, at, found], matches.distance[position, at, found]
             parts.append(ClassSelection(treatment, rows, distance, n_eligible, reason))
         return Selection(poi, self.release.version, k, weights, criteria, tuple(parts))
-
-
-_COLUMN: dict[str, int] = {
-    feature.name: sum(before.width for before in FEATURES[:position]) for position, feature in enumerate(FEATURES)
-}
 
 
 def refusal(treatment: Treatment, *, n: int, n_eligible: int, criteria: Criteria) -> str | None:
@@ -398,31 +359,3 @@ def checked_classes(classes: Sequence[Treatment | str] | None) -> tuple[Treatmen
     if problems:
         raise InvalidInput(problems)
     return tuple(treatment for treatment in Treatment if treatment in named.values())
-
-
-def _codes(values: NDArray[np.object_], levels: tuple[str, ...]) -> NDArray[np.int8]:
-    codes = np.full(len(values), -1, dtype=np.int8)
-    for code, level in enumerate(levels):
-        codes[values == str(level)] = code
-    return codes
-
-
-_LEVELS: dict[str, tuple[str, ...]] = {
-    "phenotype": tuple(Phenotype),
-    "sex": tuple(Sex),
-    "prior_treatment": tuple(PriorTreatment),
-}
-
-
-def _code_of(patient: PatientOfInterest, name: str) -> int:
-    """Return the level of a feature that patients of reference must share.
-
-    Raises
-    ------
-    InvalidInput
-        When the patient of interest does not have it.
-    """
-    value = getattr(patient, name)
-    if value is None:
-        raise InvalidInput.of("criteria.same", f"{name} is not known for this patient: give it or leave it out")
-    return _LEVELS[name].index(value)
