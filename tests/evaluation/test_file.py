@@ -78,5 +78,12 @@ def test_every_page_is_listed_linked_and_says_what_it_is_not() -> None:
 
 def test_tests_named_by_hand_exist() -> None:
     named = re.findall(r"`([\w/]+\.py::test_\w+)`", (FILE / "usability.md").read_text(encoding="utf-8"))
-    assert len(named) >= 5
+    assert len(named) >= 8
     assert set(named) <= known()
+
+
+@pytest.mark.parametrize("name", ["usability.md", "data-protection.md"])
+def test_hazards_named_by_hand_exist(name: str) -> None:
+    named = set(re.findall(r"\bH\d\d\b", (FILE / name).read_text(encoding="utf-8")))
+    assert len(named) >= 4
+    assert named <= {hazard.identifier for hazard in hazards()}

@@ -139,13 +139,13 @@ def risk_page() -> str:
 def soup_page(lock: str) -> str:
     """Return the list of software of unknown provenance."""
     listed = soup(lock)
-    rows = [(s.name, s.version, s.licence, "yes" if s.direct else "", s.origin) for s in listed]
+    rows = [(s.name, s.version, s.condition, s.licence, "yes" if s.direct else "", s.origin) for s in listed]
     return (
-        f"# Software of unknown provenance\n\n{_STATUS}Every package that runs ({len(listed)}), from the lock file "
+        f"# Software of unknown provenance\n\n{_STATUS}Every package that runs ({len({s.name for s in listed})}), from the lock file "
         "`requirements.txt`, which pins versions and hashes. What each direct one is for, and why this one, stands "
         "in [dependencies](../dependencies.md); its known anomalies are on its issue tracker. A machine-readable "
         "list (CycloneDX) comes from the same lock with `cyclonedx-py requirements requirements.txt`.\n\n"
-        + _table(("package", "version", "licence", "direct", "origin"), rows)
+        + _table(("package", "version", "where", "licence", "direct", "origin"), rows)
     )
 
 
@@ -171,7 +171,7 @@ def model_card() -> str:
             f"{len(Treatment)} treatment classes: EDSS at {', '.join(map(str, EDSS_MONTHS))} months, confirmed "
             "worsening, relapses, lesions, each with a 95 % interval and its number of patients",
         ),
-        ("Not for", "Choosing a treatment for a real patient; patients under 15; diagnosis; ranking treatments"),
+        ("Not for", "Choosing a treatment for a real patient; patients under 18; diagnosis; ranking treatments"),
         ("Learned", "Weights of the features in the similarity, from the release; shown, and open to change"),
         ("Uncertainty", "Two intervals, kept apart: of the expected course, and of single courses"),
         ("Refuses", f"When fewer than {SMALL_CELL} patients stand behind a figure, or too few resemble the patient"),

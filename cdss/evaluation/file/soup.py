@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 
-_PINNED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(?P<version>[^ \\;]+)")
+_PINNED = re.compile(
+    r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(?P<version>[^ \\;]+)(?: *; *(?P<condition>[^\\]+))?"
+)
 _DIRECT = "(pyproject.toml)"
 _LONGEST_LICENCE = 60
 
@@ -22,6 +24,8 @@ class Soup:
         Origin is where the project says it lives.
     direct : bool
         Whether the software asks for it itself.
+    condition : str
+        Where this version is meant for, such as a version of Python; empty for everywhere.
     """
 
     name: str
@@ -29,6 +33,7 @@ class Soup:
     licence: str
     origin: str
     direct: bool
+    condition: str
 
 
 def soup(lock: str) -> tuple[Soup, ...]:
@@ -52,7 +57,8 @@ def soup(lock: str) -> tuple[Soup, ...]:
             continue
         name, version = pinned["name"], pinned["version"]
         licence, origin = _described(name)
-        listed.append(Soup(name, version, licence, origin, any(_DIRECT in line for line in block)))
+        direct = any(_DIRECT in line for line in block)
+        listed.append(Soup(name, version, licence, origin, direct, (pinned["condition"] or "").strip()))
     return tuple(listed)
 
 
