@@ -18,6 +18,12 @@ SERIES_COHERENCE = 0.9
 """Correlation between the order of equal values in a series and the rest of the series; .9 gives back the shares of
 unchanged EDSS and of confirmed worsening of the originals (docs/decisions/0006-avatar-defaults.md)."""
 
+MOST_STRETCH = 2.0
+"""Factor by which restoring the covariance stretches or presses a direction at most."""
+
+LEAST_EIGENVALUE = 1e-6
+"""Share of the largest eigenvalue of a covariance under which one is numerical noise."""
+
 GROUP = 5
 """Originals behind each quantile that is given back."""
 
@@ -109,6 +115,66 @@ def restore_margins(
     return restored
 
 
+def restore_covariance(mixed: Floats, scores: Floats) -> Floats:
+    """Give mixed scores the covariance of the originals, moving them as little as possible.
+
+    Records at the edge of a table have their neighbours on one side and are less often neighbours themselves, so that
+    mixing narrows a table more where it is narrow already, and correlations grow. The linear map that undoes this
+    with the least movement is the optimal transport between two normal distributions (Olkin and Pukelsheim, Linear
+    Algebra Appl 1982;48:257-263, doi 10.1016/0024-3795(82)90112-4).
+
+    Parameters
+    ----------
+    mixed : ndarray, shape (avatars, columns)
+    scores : ndarray, shape (records, columns)
+        NaN where missing.
+
+    Returns
+    -------
+    ndarray, shape (avatars, columns)
+    """
+    usable = np.intersect1d(_varied(scores), _varied(mixed))
+    if len(usable) < 2 or len(scores) <= len(usable):
+        return mixed
+    wanted, found = _covariance(scores[:, usable]), _covariance(mixed[:, usable])
+    root = _power(found, 0.5)
+    inverse = _power(found, -0.5)
+    map_ = inverse @ _power(root @ wanted @ root, 0.5) @ inverse
+    # What would need to be stretched or pressed further is noise of a few records.
+    values, axes = np.linalg.eigh(map_)
+    map_ = (axes * np.clip(values, 1 / MOST_STRETCH, MOST_STRETCH)) @ axes.T
+    moved = mixed.copy()
+    centre = np.nanmean(mixed[:, usable], axis=0)
+    deviations = mixed[:, usable] - centre
+    known = ~np.isnan(deviations)
+    stretched = np.where(known, deviations, 0.0) @ map_ + centre
+    moved[:, usable] = np.where(known, stretched, np.nan)
+    return moved
+
+
+def _varied(values: Floats) -> NDArray[np.intp]:
+    """Return the columns that take two values or more."""
+    known = ~np.isnan(values)
+    highest = np.where(known, values, -np.inf).max(axis=0, initial=-np.inf)
+    lowest = np.where(known, values, np.inf).min(axis=0, initial=np.inf)
+    return np.flatnonzero(highest > lowest)
+
+
+def _covariance(values: Floats) -> Floats:
+    """Covariance over the pairs of columns that are both known."""
+    known = ~np.isnan(values)
+    deviations = np.where(known, values - np.nanmean(values, axis=0), 0.0)
+    pairs = known.astype(np.float64).T @ known.astype(np.float64)
+    return np.asarray(deviations.T @ deviations / np.maximum(pairs, 1.0))
+
+
+def _power(matrix: Floats, exponent: float) -> Floats:
+    """Power of a symmetric matrix, whose eigenvalues are kept positive."""
+    values, axes = np.linalg.eigh((matrix + matrix.T) / 2)
+    floor = LEAST_EIGENVALUE * max(float(values.max(initial=0.0)), LEAST_EIGENVALUE)
+    return np.asarray((axes * np.maximum(values, floor) ** exponent) @ axes.T)
+
+
 def smoothed_quantiles(values: Floats, levels: Floats) -> Floats:
     """Return quantiles of which each rests on at least `GROUP` values (all of them, where there are fewer).
 
@@ -124,11 +190,14 @@ def smoothed_quantiles(values: Floats, levels: Floats) -> Floats:
         Interpolated between the means of consecutive groups of ordered values.
     """
     ordered = np.sort(values)
-    groups = np.array_split(ordered, max(1, len(values) // GROUP))
-    sizes = np.array([len(group) for group in groups])
-    centres = (np.cumsum(sizes) - sizes / 2) / len(values)
-    means = np.array([group.mean() for group in groups])
-    if len(groups) > 1:
+    number = max(1, len(values) // GROUP)
+    # The first groups take one more each until everybody has a place.
+    sizes = np.full(number, len(values) // number)
+    sizes[: len(values) % number] += 1
+    ends = np.cumsum(sizes)
+    centres = (ends - sizes / 2) / len(values)
+    means = np.add.reduceat(ordered, ends - sizes) / sizes
+    if number > 1:
         # The outermost groups lean outwards too, or their means would be drawn towards the middle; but
         # not beyond the mean of the two most extreme values.
         lowest = max(means[0] - (means[1] - means[0]) / 4, ordered[:2].mean())

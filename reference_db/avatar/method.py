@@ -22,6 +22,8 @@ class Method:
     restored_margins : bool
         Mix normal scores and give every numeric column its smoothed distribution back. Counts and scales keep their
         mean and their zeros; without it they are rounded means.
+    restored_covariance : bool
+        Give the numbers back the covariance that mixing changes (`margins.restore_covariance`).
     shared_levels : float
         Share of the categorical cells of an avatar that come from one and the same donor, 0 to 1; the others are
         drawn one by one. More keeps how categories go together and takes more from one patient.
@@ -33,6 +35,7 @@ class Method:
     donor_limit: float = 1.0
     residual: float = 0.0
     restored_margins: bool = False
+    restored_covariance: bool = False
     shared_levels: float = 0.0
     candidates: int = 1
 
@@ -53,7 +56,7 @@ class Method:
 REFERENCE = Method()
 """The published method, for replication."""
 
-RELEASE = Method(donor_limit=0.07, residual=1.0, restored_margins=True, shared_levels=0.4)
+RELEASE = Method(donor_limit=0.07, residual=1.0, restored_margins=True, restored_covariance=True, shared_levels=0.4)
 """The default."""
 
 EPISODES = Method(donor_limit=0.04, residual=1.0, restored_margins=True, candidates=4)

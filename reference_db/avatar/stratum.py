@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_db.avatar.columns import Columns, EncodedTable
-from reference_db.avatar.margins import normal_scores, restore_margins
+from reference_db.avatar.margins import normal_scores, restore_covariance, restore_margins
 from reference_db.avatar.method import Method
 from reference_db.avatar.missing import Together, draw_missing, known_together, missing_cells
 from reference_db.avatar.neighbours import nearest_records
@@ -214,6 +214,8 @@ def mix(
     if method.restored_margins:
         source = normal_scores(stratum.numbers, series=series, rng=rng)
     mixed = mix_numbers(source, donors, residual=method.residual, rng=rng)
+    if method.restored_covariance:
+        mixed = restore_covariance(mixed, source)
     numeric = stratum.numbers.shape[1]
     numbers = np.where(missing[:, :numeric], np.nan, mixed)
     if method.restored_margins:

@@ -179,7 +179,7 @@ def test_a_method_out_of_range_is_refused(change: Callable[[pd.DataFrame], pd.Da
     n=st.integers(3, 60),
     seed=st.integers(0, 1000),
     columns=st.sets(st.sampled_from(list(mixed_table(3).columns)), min_size=1),
-    method=st.sampled_from([REFERENCE, RELEASE, Method(0.3, 0.5, restored_margins=False)]),
+    method=st.sampled_from([REFERENCE, RELEASE, Method(donor_limit=0.3, residual=0.5, restored_covariance=True)]),
     k=st.integers(1, 40),
 )
 def test_any_table_works_or_is_refused(n: int, seed: int, columns: set[str], method: Method, k: int) -> None:
