@@ -139,9 +139,10 @@ def risk_page() -> str:
 def soup_page(lock: str) -> str:
     """Return the list of software of unknown provenance."""
     listed = soup(lock)
+    packages = len({s.name for s in listed})
     rows = [(s.name, s.version, s.condition, s.licence, "yes" if s.direct else "", s.origin) for s in listed]
     return (
-        f"# Software of unknown provenance\n\n{_STATUS}Every package that runs ({len({s.name for s in listed})}), from the lock file "
+        f"# Software of unknown provenance\n\n{_STATUS}Every package that runs ({packages}), from the lock file "
         "`requirements.txt`, which pins versions and hashes. What each direct one is for, and why this one, stands "
         "in [dependencies](../dependencies.md); its known anomalies are on its issue tracker. A machine-readable "
         "list (CycloneDX) comes from the same lock with `cyclonedx-py requirements requirements.txt`.\n\n"
