@@ -44,6 +44,7 @@ from cdss.reference import Reference
 from cdss.security.guard import Guard
 from cdss.security.tokens import Provider, Sessions
 from cdss.settings import Settings
+from cdss.viewer_door import ViewerDoor
 from reference_db.errors import ReleaseError
 
 if TYPE_CHECKING:
@@ -264,7 +265,7 @@ class Service:
                 evidence=partial(known_evidence, self.settings.home, projector.release.version),
             )
             self._script_hashes = tuple(f"'{digest.strip(chr(39))}'" for digest in viewer.csp_hashes())
-            self._viewer = viewer.server
+            self._viewer = ViewerDoor(viewer.server, VIEWER, viewer.callback_map)
         return self._viewer
 
     def warm_up(self) -> None:

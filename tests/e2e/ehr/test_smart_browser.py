@@ -50,7 +50,7 @@ def test_what_carried_the_patient_leaves_the_address_and_opens_nothing_again(
     page.on("response", lambda response: carried.append(response.headers.get("location", "")))
     launched(page, trusting, "/smart/launch", iss=clinic.fhir, launch=clinic.launch("p1"))
     assert float(shown_edss(page)) == 2.5
-    page.wait_for_function("window.location.hash === ''")
+    page.wait_for_url(lambda url: "#" not in url)
     (address,) = [location for location in carried if "#patient=" in location]
     page.goto("about:blank")
     page.goto(f"{trusting.address}{address}")
