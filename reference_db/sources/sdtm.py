@@ -20,6 +20,7 @@ from reference_db.sources.admission import ForeignTable, admit
 from reference_db.sources.files import Damage, read_csv
 from reference_db.sources.rejections import Imported, ImportFailed, ImportReport, RejectedRow
 from reference_db.sources.sdtm_terms import (
+    AGE_UNITS,
     EDSS_DOMAINS,
     EDSS_NAME,
     EDSS_TESTS,
@@ -32,6 +33,8 @@ from reference_db.vocabulary import SourceKind
 
 _WEEKLY_MONTH = 28.0
 _CALENDAR_MONTH = 30.4375
+_HEADER_BYTES = 80
+_OBSERVATIONS = b"HEADER RECORD*******OBS     HEADER RECORD!!!!!!!"
 _OPTIONAL_DOMAINS = (*MRI_DOMAINS, "SC", "DS", "TS")
 
 
@@ -87,14 +90,26 @@ def _read_transport(path: Path, notes: list[str]) -> pd.DataFrame:
     problem = ""
     for encoding in ("UTF-8", "ISO-8859-1"):
         try:
-            table, _ = pyreadstat.read_xport(str(path), disable_datetime_conversion=True, encoding=encoding)
+            table, described = pyreadstat.read_xport(str(path), disable_datetime_conversion=True, encoding=encoding)
         except Exception as error:  # noqa: BLE001 - the reader raises whatever a damaged file provokes
             problem = type(error).__name__
             continue
         if encoding != "UTF-8":
             notes.append(f"{path.name} is not UTF-8: read as Latin-1")
+        if _is_cut(path.read_bytes(), sum(described.variable_storage_width.values())):
+            raise Damage("ends within a record: copy the file again, it is not whole")
         return pd.DataFrame(table)
     raise Damage(f"is not a readable SAS transport file ({problem})")
+
+
+def _is_cut(content: bytes, record: int) -> bool:
+    """Tell whether a transport file ends within a record: after the last one stand blanks, to a multiple of 80 bytes.
+
+    The format counts no records, so a file cut between two of them looks whole (SAS Institute, TS-140).
+    """
+    start = content.find(_OBSERVATIONS)
+    rest = content[start + _HEADER_BYTES :] if start >= 0 else b""
+    return len(content) % _HEADER_BYTES != 0 or bool(rest[len(rest) - len(rest) % record :].strip(b" "))
 
 
 def read_sdtm(
@@ -267,11 +282,12 @@ def _patients(study: _Study, source: str, start: pd.Series) -> ForeignTable:
 
 
 def _age_in_years(dm: pd.DataFrame) -> pd.Series:
-    if "AGEU" not in dm:
-        return dm["AGE"].astype(object)
-    months = _text(dm, "AGEU").str.upper() == "MONTHS"
-    years = pd.to_numeric(dm["AGE"], errors="coerce") / 12.0
-    return dm["AGE"].astype(object).where(~months, years)
+    """Return ages in years; one in a unit that is not known keeps its unit, so that it is refused by its name."""
+    age = dm["AGE"].astype(object)
+    unit = _text(dm, "AGEU").str.upper()
+    years = pd.to_numeric(dm["AGE"], errors="coerce") / unit.map(AGE_UNITS)
+    age = age.where(~unit.isin(AGE_UNITS), years.astype(object))
+    return age.where(unit.isin({"", "YEARS", *AGE_UNITS}), age.astype(str) + " " + unit)
 
 
 def _last_contact(study: _Study, subject: pd.Series, start: pd.Series) -> NDArray[np.object_]:

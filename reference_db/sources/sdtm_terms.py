@@ -15,6 +15,9 @@ MRI_DOMAINS = ("MO", "NV", "FA")
 EDSS_TESTS = frozenset({"EDSS", "EDSS01", "EDSS0101", "KFSS108", "EDSSSCOR"})
 """Codes of the EDSS score; a test whose name contains "Expanded Disability Status Scale" is also one."""
 
+AGE_UNITS: Mapping[str, float] = {"MONTHS": 12.0, "WEEKS": 52.1775, "DAYS": 365.2425, "HOURS": 8765.82}
+"""Units of age besides years (controlled terminology AGEU), and how many make a year."""
+
 EDSS_NAME = "expanded disability status scale"
 
 LESION_TESTS: Mapping[str, str] = {

@@ -196,6 +196,15 @@ def truncated_transport(folder: Path) -> None:
     (folder / "dm.xpt").write_bytes(b"HEADER RECORD*****")
 
 
+def cut_transport(folder: Path) -> None:
+    """Cut between the blocks of 80 bytes, where no reader objects."""
+    table = pd.read_csv(folder / "qs.csv")
+    (folder / "qs.csv").unlink()
+    pyreadstat.write_xport(table, str(folder / "qs.xpt"), table_name="QS", file_format_version=5)
+    content = (folder / "qs.xpt").read_bytes()
+    (folder / "qs.xpt").write_bytes(content[: len(content) // 160 * 80 - 80])
+
+
 def extra_field(folder: Path) -> None:
     path = folder / "ex.csv"
     lines = path.read_text().splitlines()
@@ -233,6 +242,7 @@ REJECTED: dict[str, tuple[Callable[[Path], None], str, int | None, str]] = {
     "subject twice": (repeat("dm"), "dm.csv", 13, "patient again: row 1"),
     "subject without identity": (edit("dm", "USUBJID", None), "dm.csv", 1, "patient_id is missing"),
     "age in words": (edit("dm", "AGE", "forty"), "dm.csv", 1, "'forty'"),
+    "age in a unit of its own": (edit("dm", "AGEU", "LIGHTYEARS"), "dm.csv", 1, "LIGHTYEARS' is not a number"),
     "age of 300": (edit("dm", "AGE", 300), "dm.csv", 1, "from 15 to 90 years"),
     "age missing": (edit("dm", "AGE", None), "dm.csv", 1, "age is missing"),
     "sex unknown": (edit("dm", "SEX", "X"), "dm.csv", 1, "use one of female, male"),
@@ -276,6 +286,7 @@ FATAL: dict[str, tuple[Callable[[Path], None], str]] = {
     "drug variable missing": (drop_column("ex", "EXTRT"), "variable EXTRT is missing"),
     "test code missing": (drop_column("qs", "QSTESTCD"), "variable QSTESTCD is missing"),
     "broken transport file": (broken_transport, "qs.xpt"),
+    "transport file cut between blocks": (cut_transport, "ends within a record"),
     "truncated transport file": (truncated_transport, "dm.xpt"),
     "more fields than the header": (extra_field, "ex.csv"),
     "no course of disease": (remove("sc"), "phenotype is missing"),
