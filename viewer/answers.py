@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from projection.individuals import LesionCurves, SingleCourses, lesion_curves, single_courses
 from projection.result import Contrasts, Projection
-from reference_db.errors import FieldProblem
+from reference_db.errors import FieldProblem, InvalidInput
 from reference_db.small_cells import CellKeys
 from selection import Explanation
 from selection.criteria import parse_criteria
@@ -36,19 +36,22 @@ KEPT = 4
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The patient as read, and the projection; or what is wrong with the form.
+    """The patient as read, and the projection; or what is wrong with the form or with what counts as similar.
 
     Attributes
     ----------
     patient : PatientOfInterest or None
     projection : Projection or None
     problems : tuple of FieldProblem
-        Empty exactly when the other two are there.
+        Of the form.
+    choices : tuple of FieldProblem
+        Of who counts as similar: criteria or weights that nothing known of this patient answers.
     """
 
     patient: PatientOfInterest | None
     projection: Projection | None
     problems: tuple[FieldProblem, ...] = ()
+    choices: tuple[FieldProblem, ...] = ()
 
 
 class Answers:
@@ -145,9 +148,12 @@ class Answers:
         except InvalidPatient as error:
             return Answer(None, None, error.problems)
         asked = session.similarity
-        projection = self.projector.project(
-            patient, k=asked.k, weights=asked.weights or None, criteria=parse_criteria(asked.criteria)
-        )
+        try:
+            projection = self.projector.project(
+                patient, k=asked.k, weights=asked.weights or None, criteria=parse_criteria(asked.criteria)
+            )
+        except InvalidInput as error:
+            return Answer(None, None, choices=error.problems)
         return Answer(patient, projection)
 
 

@@ -8,6 +8,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import dash
 import httpx
@@ -115,6 +116,23 @@ def test_a_session_is_answered_once_and_a_wrong_form_names_its_fields(projector:
     wrong = answers.of(Session(form=Form({"age": 300, "phenotype": "RRMS", "edss": 2.3})))
     assert wrong.projection is None
     assert {problem.field for problem in wrong.problems} == {"age", "edss"}
+
+
+@pytest.mark.parametrize("asked", [{"criteria": {"same": ["phenotype", "sex"]}}, {"weights": {}}])
+def test_choices_that_nothing_known_answers_are_said_not_stumbled_over(
+    projector: DisclosedProjector, asked: dict[str, Any]
+) -> None:
+    answers = Answers(projector)
+    ignored = dict.fromkeys(projector.selector.default_weights, 0.0) if "weights" in asked else {}
+    similarity = Similarity(weights=ignored, criteria=asked.get("criteria", {}))
+    session = Session(form=Form({"age": 34, "phenotype": "RRMS", "edss": 2.5}), similarity=similarity)
+    answer = answers.of(session)
+    assert answer.projection is None
+    assert answer.choices
+    assert not answer.problems
+    assert answers.explanation(session) is None
+    assert answers.contrasts(session, reference="cladribine", estimator="plain") is None
+    assert answers.single_courses(session) == []
 
 
 def test_similarity_changes_the_answer(projector: DisclosedProjector) -> None:

@@ -273,6 +273,7 @@ def _history(form: Form, text: Text) -> Component:
             *rows,
             html.P(id=error_id("history"), className="field-error", role="alert"),
         ],
+        id="history",
         open=bool(form.history),
         className="field history",
     )

@@ -165,7 +165,10 @@ def _wire_summary(app: dash.Dash, answers: Answers, prefix: str) -> None:
             example_note(session.form, text),
         )
         if answer.projection is None:
-            return [""] * len(Treatment), None, text("form.correct"), "results stale", no_update, *at_fields
+            # Choices that cannot be used are mended where they were made: their panel stays.
+            words = text("similarity.correct" if answer.choices else "form.correct")
+            look = "results no-answer" if answer.choices else "results stale"
+            return [""] * len(Treatment), None, words, look, no_update, *at_fields
         link = f"{prefix}patient{session.as_fragment()}"
         said = class_counts(answer.projection, text), refusals(answer.projection, text)
         return *said, None, "results", link, *at_fields
@@ -203,6 +206,7 @@ def refusals(projection: Projection, text: Text) -> list[Component]:
             [
                 html.Summary(text("refusal.some" if number > 1 else "refusal.one", n=number)),
                 html.Ul([html.Li([html.Strong(", ".join(each)), ": ", reason]) for reason, each in reasons.items()]),
+                html.P(text("refusal.mend"), className="hint"),
             ]
         )
     ]

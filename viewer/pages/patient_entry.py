@@ -95,6 +95,7 @@ def _wire_filling(app: dash.Dash, answers: Answers) -> None:
             [Output(field_id(field.name), "value", allow_duplicate=True) for field in FIELDS],
             [Output(f"poi-history-months-{row}", "value") for row in range(HISTORY_ROWS)],
             [Output(f"poi-history-edss-{row}", "value") for row in range(HISTORY_ROWS)],
+            Output("history", "open"),
             Output("record-error", "children"),
         ),
         inputs={
@@ -111,13 +112,13 @@ def _wire_filling(app: dash.Dash, answers: Answers) -> None:
     ) -> tuple[Any, ...]:
         source = str(dash.ctx.triggered_id or "")
         if source.removeprefix("example-") in EXAMPLES and any(examples):
-            return (*cells(EXAMPLES[source.removeprefix("example-")]), "")
+            return (*filled(EXAMPLES[source.removeprefix("example-")]), "")
         if not (read or file):
             raise dash.exceptions.PreventUpdate
         text = catalogue(Language(language))
         record = content_of(file) if source == "record-file" and file else (pasted or "")
         try:
-            return (*cells(read_record(record, read_bundle=answers.read_bundle)), "")
+            return (*filled(read_record(record, read_bundle=answers.read_bundle)), "")
         except InvalidPatient as error:
             says = "; ".join(
                 f"{problem.field} ({allowed_in_record(problem.field, text)})" for problem in error.problems
@@ -126,11 +127,11 @@ def _wire_filling(app: dash.Dash, answers: Answers) -> None:
         except ValueError:
             message = text("record.unreadable")
         unchanged = [dash.no_update] * HISTORY_ROWS
-        return [dash.no_update] * len(FIELDS), unchanged, unchanged, message
+        return [dash.no_update] * len(FIELDS), unchanged, unchanged, dash.no_update, message
 
 
-def cells(form: Form) -> tuple[list[Any], list[Any], list[Any]]:
-    """Return what stands in the fields, in the months and in the EDSS of past visits, for a form."""
+def filled(form: Form) -> tuple[list[Any], list[Any], list[Any], bool]:
+    """Return what stands in the fields, in the months and in the EDSS of past visits, and whether these are open."""
     values = [
         form.values[field.name]
         if form.values.get(field.name) is not None
@@ -138,7 +139,7 @@ def cells(form: Form) -> tuple[list[Any], list[Any], list[Any]]:
         for field in FIELDS
     ]
     visits = [*form.history, *[("", "")] * (HISTORY_ROWS - len(form.history))]
-    return values, [months for months, _ in visits], [edss for _, edss in visits]
+    return values, [months for months, _ in visits], [edss for _, edss in visits], bool(form.history)
 
 
 def content_of(address: str) -> str:
