@@ -70,6 +70,7 @@ _LANDING = """<!doctype html>
 {sandbox}<p>What became of the patients most like this one under each treatment, from an anonymous synthetic reference
 database, with honest uncertainty.</p>
 <ul><li><a href="/viewer/">Open the viewer</a></li><li><a href="/docs">HTTP interface</a></li>
+<li><a href="/evaluation">Evaluation of the tool: trials</a></li>
 <li><a href="/exports">Exports of anonymous data</a></li>
 <li><a href="/readyz">State of the service</a></li></ul>
 <p><strong>Research prototype: descriptive, not causal; not a medical device.</strong> Version {version}.</p></main>
