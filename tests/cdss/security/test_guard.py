@@ -6,6 +6,8 @@ import base64
 import datetime
 import hashlib
 import hmac
+import os
+import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -225,9 +227,50 @@ def test_a_bucket_fills_again_and_callers_are_forgotten() -> None:
     assert limit.seconds_to_wait("a") == pytest.approx(1.0)
     now[0] = 1.01
     assert limit.seconds_to_wait("a") == 0.0
-    for number in range(MOST_CALLERS + 10):
-        limit.seconds_to_wait(str(number))
-    assert len(limit._buckets) == MOST_CALLERS
+
+
+def test_more_callers_than_can_be_remembered_make_those_forgotten_that_were_not_seen_for_long() -> None:
+    now = [0.0]
+    limit = RateLimit(2, clock=lambda: now[0])
+    for number in range(4 * MOST_CALLERS):
+        now[0] += 1e-6
+        assert limit.seconds_to_wait(f"caller {number}") == 0.0
+    last = f"caller {4 * MOST_CALLERS - 1}"
+    assert limit.seconds_to_wait(last) == 0.0
+    assert limit.seconds_to_wait(last) > 0.0
+    assert limit.seconds_to_wait("caller 0") == limit.seconds_to_wait("caller 0") == 0.0
+
+
+def test_processes_share_what_a_caller_may_ask() -> None:
+    limit = RateLimit(60, clock=lambda: 0.0)
+    children = []
+    for _ in range(4):
+        read, write = os.pipe()
+        child = os.fork()
+        if not child:
+            allowed = sum(limit.seconds_to_wait("somebody") == 0.0 for _ in range(50))
+            os.write(write, bytes([allowed]))
+            os._exit(0)
+        os.close(write)
+        children.append((child, read))
+    allowed = []
+    for child, read in children:
+        allowed.append(os.read(read, 1)[0])
+        os.close(read)
+        os.waitpid(child, 0)
+    assert sum(allowed) == 60
+    assert limit.seconds_to_wait("somebody") > 0.0
+    assert limit.seconds_to_wait("somebody else") == 0.0
+
+
+def test_a_killed_process_does_not_lock_the_others_out() -> None:
+    limit = RateLimit(60)
+    child = os.fork()
+    if not child:
+        with limit._alone():
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert limit.seconds_to_wait("somebody") == 0.0
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/viewer/", "/api/v1/nothing", "/readyz"])
