@@ -6,16 +6,17 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.proportion import proportion_confint
 
+from reference_db.avatar import avatarize
 from reference_db.avatar.columns import read_columns
 from reference_db.privacy import Verdict
-from reference_db.privacy.attacks import Scene
+from reference_db.privacy.attacks import Scene, run_membership
 from reference_db.privacy.attacks.inference import guessed_from_nearest
 from reference_db.privacy.attacks.linkability import linkability
 from reference_db.privacy.attacks.membership import area_under_curve
 from reference_db.privacy.attacks.reconstruction import nearest_candidate
 from reference_db.privacy.attacks.result import judged, wilson
 from reference_db.privacy.attacks.scene import Features, varied_columns
-from reference_db.privacy.attacks.singling_out import Conditions, univariate
+from reference_db.privacy.attacks.singling_out import Conditions, multivariate, univariate
 from reference_db.privacy.targets import ATTACK_TARGETS
 
 
@@ -119,3 +120,26 @@ def test_one_column_cannot_be_linked_with_itself() -> None:
     encoded = columns.encode(table)
     scene = Scene.of(columns, encoded, encoded, None, np.random.default_rng(0))
     assert linkability(scene, np.random.default_rng(0)).verdict is Verdict.UNINFORMATIVE
+
+
+def test_asking_again_is_no_further_attempt() -> None:
+    """The highest of a single column is one condition, however often it is drawn."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"x": rng.normal(size=300)})
+    columns = read_columns(table)
+    made = avatarize(table, k=20, ncp=1, rng=rng)
+    attack = multivariate(Scene.of(columns, columns.encode(table), columns.encode(made), None, rng), rng)
+    assert attack.attempts <= 2
+    assert attack.verdict is Verdict.UNINFORMATIVE
+
+
+@pytest.mark.parametrize("size", [None, 900])
+def test_duplicates_and_augmentation_are_no_membership(size: int | None) -> None:
+    """Duplicated originals are nearer to each other than any avatar, and many avatars are near by their number."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(150, 6)), columns=list("abcdef"))
+    table = pd.concat([table, table], ignore_index=True) if size is None else pd.concat([table, table + 0.3])
+    columns = read_columns(table)
+    made = avatarize(table, k=20, ncp=5, rng=rng, size=size)
+    scene = Scene.of(columns, columns.encode(table), columns.encode(made), None, rng)
+    assert [attack.verdict for attack in run_membership([scene], rng)] == [Verdict.UNINFORMATIVE] * 2

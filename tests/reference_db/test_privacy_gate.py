@@ -81,13 +81,16 @@ def test_a_missed_target_stands_on_top(recorded: dict[str, Any]) -> None:
 
 @pytest.mark.e2e
 def test_the_page_prints_on_one_sheet(recorded: dict[str, Any]) -> None:
+    """Also with as many strata and reasons as a release may have."""
     from playwright.sync_api import sync_playwright
 
     installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=installed, args=["--no-sandbox"])
         page = browser.new_page()
-        page.set_content(evidence_page(recorded, title="Anonymous synthetic table"))
+        reasons = ["OFSEP-HD / glatiramer acetate: membership by classifier: the risk is 0.319 (0.119 to 0.518)"] * 30
+        crowded = {**recorded, "strata": recorded["strata"] * 18, "passed": False, "failures": reasons}
+        page.set_content(evidence_page(crowded, title="Anonymous synthetic table"))
         sheets = page.pdf(prefer_css_page_size=True)
         browser.close()
     assert sheets.count(b"/Type /Page\n") + sheets.count(b"/Type /Page ") + sheets.count(b"/Type /Page/") == 1

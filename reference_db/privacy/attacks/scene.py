@@ -95,6 +95,8 @@ class Scene:
             own = order[:MOST_TARGETS]
             targets = control_targets = originals.rows(own)
             control_source = originals
+            # More avatars than people come nearer by their number alone.
+            avatars = avatars.rows(np.sort(rng.permutation(len(avatars))[: len(originals)]))
         return cls(
             columns,
             avatars,

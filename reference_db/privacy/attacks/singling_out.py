@@ -186,10 +186,17 @@ def _record_conditions(table: EncodedTable, rng: np.random.Generator) -> Conditi
         against = values[rows[:, None], columns]
         side = np.where(against > medians[columns], _AT_LEAST, _AT_MOST)
         comparisons = np.where(coarse[columns] | np.isnan(against), _EQUAL, side)
-        conditions = _singling(Conditions(columns, comparisons, against), table)
+        conditions = _singling(_distinct(Conditions(columns, comparisons, against)), table)
         if len(conditions) >= _ENOUGH or terms < wanted:
             break
     return conditions
+
+
+def _distinct(conditions: Conditions) -> Conditions:
+    """Leave out what was drawn before: asking again is no further attempt."""
+    asked = np.hstack([conditions.columns, conditions.comparisons, np.nan_to_num(conditions.values, nan=_MISSING)])
+    _, first = np.unique(asked, axis=0, return_index=True)
+    return conditions.some(np.sort(first))
 
 
 def _guesses(table: EncodedTable, count: int, terms: int, rng: np.random.Generator) -> Conditions:
