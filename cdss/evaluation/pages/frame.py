@@ -69,7 +69,9 @@ def page(say: Words, body: str, *, path: str, problem: str = "", done: str = "")
     done : str
         What was done; escaped already.
     """
-    alert = f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""
+    # Reasons are those of the service, in English, and marked as such for screen readers.
+    reason = f'{say("refused")} <span lang="en">{escape(problem)}</span>'
+    alert = f'<p class="problem" role="alert">{reason}</p>' if problem else ""
     alert += f'<p class="done" role="status">{done}</p>' if done else ""
     other = f'<a href="{escape(path)}?lang={say.other}" hreflang="{say.other}">{say("other_language")}</a>'
     head = (

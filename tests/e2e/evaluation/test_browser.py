@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 
 from cdss.evaluation.allocation import allocation_list
 from cdss.evaluation.examples import example_protocol
+from cdss.evaluation.pages.frame import catalogues
 from cdss.evaluation.protocol import Arm
 from cdss.evaluation.records import AnswerRecord, EventRecord, IncidentRecord, OutcomeRecord, ParticipantRecord
 from cdss.persistence import Database
@@ -21,6 +22,7 @@ from reference_db.release import ReleaseContent, activate, freeze
 from tests.e2e.processes import Server, start_server, stop_server
 from tests.episodes import random_episodes
 from tests.privacy_records import passing_record
+from tests.viewer.conftest import accessibility_faults
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -87,12 +89,12 @@ def consent(page: Page, arm: Arm, *, given: bool = True) -> None:
     page.get_by_role("button", name="Go on").click()
 
 
-def fill_in(page: Page, instrument: str, response: int) -> None:
+def fill_in(page: Page, instrument: str, response: int, *, button: str = "Record") -> None:
     """Fill in the form of an instrument with one response throughout."""
     form = page.locator(f"form:has(input[name=instrument][value='{instrument}'])")
     for option in form.locator(f"input[type=radio][value='{response}']").all():
         option.check()
-    form.get_by_role("button", name="Record").click()
+    form.get_by_role("button", name=button).click()
 
 
 def before(page: Page) -> None:
@@ -201,12 +203,40 @@ def test_as_usual_the_tool_is_not_offered_and_not_opened(page: Page, home: Path,
     ]
 
 
-def test_forms_and_pages_fit_and_are_labelled(page: Page) -> None:
-    """Every field has a name that a screen reader can say, and nothing is cut on a narrow screen."""
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_every_page_is_accessible_and_fits(page: Page, trial_server: Server, language: str) -> None:
+    """From the list of trials to a withdrawal, axe finds nothing, and nothing is cut on a narrow screen."""
+    say = catalogues()[language]
     page.set_viewport_size({"width": 768, "height": 900})
-    unnamed = page.evaluate(
-        """() => [...document.querySelectorAll("input:not([type=hidden]), select")]
-            .filter(field => !field.labels.length).map(field => field.name)"""
-    )
-    assert unnamed == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    trial = f"{trial_server.address}/evaluation/trials/{example_protocol().code}"
+
+    def looked_at() -> None:
+        assert accessibility_faults(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert page.locator("html").get_attribute("lang") == language
+
+    page.goto(f"{trial_server.address}/evaluation?lang={language}")
+    looked_at()
+    page.goto(f"{trial}?lang={language}")
+    looked_at()
+    page.locator("select[name=cluster]").first.select_option(cluster(Arm.USUAL))
+    page.locator("input[name=consent][value=yes]").check()
+    for name, value in (("age", "34"), ("edss", "2.3")):
+        page.locator(f"input[name={name}]").first.fill(value)
+    page.get_by_role("button", name=say["keep"]).click()
+    expect(page.get_by_role("alert")).to_contain_text(say["refused"])
+    looked_at()
+    page.goto(f"{trial}?lang={language}")
+    page.locator("select[name=cluster]").first.select_option(cluster(Arm.USUAL))
+    page.locator("input[name=consent][value=yes]").check()
+    page.locator("select[name=phenotype]").select_option("RRMS")
+    for name, value in (("age", "34"), ("edss", "2.5")):
+        page.locator(f"input[name={name}]").first.fill(value)
+    page.get_by_role("button", name=say["keep"]).click()
+    looked_at()
+    page.get_by_role("button", name=say["record"]).first.click()
+    fill_in(page, "DCS", 2, button=say["record"])
+    page.get_by_role("button", name=say["allocate"]).click()
+    expect(page.get_by_role("heading", name=say["outcomes"])).to_be_visible()
+    page.get_by_text(say["incident"], exact=True).click()
+    looked_at()
