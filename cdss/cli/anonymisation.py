@@ -13,14 +13,17 @@ from rich.console import Console
 from rich.table import Table
 
 from cdss.cli.progress import late_progress_bar
+from cdss.cli.rules import read_rules
 from cdss.cli.tables import read_table, write_table
 from cdss.cli.tuning import tune_command
 from cdss.cli.weights import read_weights
 from reference_db.avatar import REFERENCE, RELEASE, avatarize
+from reference_db.constraints import violations
 from reference_db.errors import InvalidInput
 from reference_db.files import write_whole
 from reference_db.privacy import PrivacyAssessment, Verdict, assess_privacy
 from reference_db.privacy.evidence import evidence_page
+from reference_db.privacy.gate import broken_rules
 
 app = typer.Typer()
 app.command("tune")(tune_command)
@@ -30,6 +33,9 @@ _Labels = Annotated[
 ]
 _Strata = Annotated[
     list[str] | None, typer.Option("--strata", help="Column whose values are kept apart; may be repeated.")
+]
+_Rules = Annotated[
+    Path | None, typer.Option("--rules", help="YAML list of rules within and between columns that every row obeys.")
 ]
 _Seed = Annotated[int, typer.Option(help="Seed of everything random: the same seed gives the same bytes.", min=0)]
 
@@ -56,6 +62,7 @@ def avatarize_command(
     strata: _Strata = None,
     size: Annotated[int | None, typer.Option(help="Rows to make; as many as IN by default.")] = None,
     categorical: _Labels = None,
+    rules: _Rules = None,
     method: Annotated[
         MethodName, typer.Option(help="The default, or the published method for replication.")
     ] = MethodName.RELEASE,
@@ -83,6 +90,7 @@ def avatarize_command(
             strata=strata or [],
             size=size,
             categorical=categorical or [],
+            constraints=read_rules(rules),
             method=RELEASE if method is MethodName.RELEASE else REFERENCE,
             progress=progress,
         )
@@ -104,6 +112,7 @@ def privacy_command(
     ] = None,
     strata: _Strata = None,
     categorical: _Labels = None,
+    rules: _Rules = None,
     evidence: Annotated[Path | None, typer.Option(help="Also write the evidence as one HTML page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     seed: _Seed = 0,
@@ -112,6 +121,7 @@ def privacy_command(
     originals, _ = read_table(original)
     made, _ = read_table(synthetic)
     controls = None if holdout is None else read_table(holdout)[0]
+    broken = broken_rules(violations(made, read_rules(rules)))
     with late_progress_bar("privacy") as progress:
         assessment = assess_privacy(
             originals,
@@ -125,10 +135,12 @@ def privacy_command(
     if evidence is not None:
         write_whole(evidence, evidence_page(assessment.to_json_dict(), title=f"Privacy of {synthetic.name}"))
     if as_json:
-        typer.echo(json.dumps(assessment.to_json_dict(), indent=2))
+        typer.echo(json.dumps(assessment.to_json_dict() | {"broken_rules": broken}, indent=2))
     else:
         _print(assessment)
-    if not assessment.passed:
+        for reason in broken:
+            typer.echo(reason)
+    if broken or not assessment.passed:
         raise typer.Exit(1)
 
 
