@@ -30,6 +30,7 @@ from reference_db.harmonise import episodes
 from reference_db.sources.simulated import simulate
 from reference_db.vocabulary import Treatment
 from selection import PatientOfInterest, parse_patient
+from selection.patient import EXAMPLE
 from tests.episodes import MemoryRelease
 
 K, DRAWS, TIMED_DRAWS = 200, 500, 10
@@ -46,7 +47,7 @@ def projector() -> Projector:
 
 def example() -> PatientOfInterest:
     """The example of the interface."""
-    return parse_patient(PatientOfInterest.model_config["json_schema_extra"]["examples"][0])
+    return parse_patient(EXAMPLE)
 
 
 def median_ms(call: Callable[[], object], repeats: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from pydantic.functional_validators import AfterValidator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -28,6 +28,21 @@ HISTORY_MONTHS = (-240, -1)
 
 YEAR_BEFORE = (-18, -6)
 """Months in which an earlier EDSS counts as the one of a year ago."""
+
+
+EXAMPLE: dict[str, Any] = {
+    "age": 34,
+    "sex": "female",
+    "phenotype": "RRMS",
+    "years_since_onset": 5,
+    "edss": 2.5,
+    "relapses_12m": 1,
+    "gd_lesions": 0,
+    "t2_lesions": "10-20",
+    "prior_treatment": "none",
+    "history": [{"months": -12, "edss": 2.0}],
+}
+"""A patient of interest, as documents show one."""
 
 
 class InvalidPatient(InvalidInput):
@@ -55,8 +70,23 @@ def _number(value: object) -> object:
     return value
 
 
+def _unit(name: str) -> dict[str, JsonValue]:
+    """Say the unit of a field in its schema."""
+    return {"x-unit": name}
+
+
+def _within(bounds: tuple[float, float]) -> Any:  # noqa: ANN401 - what pydantic calls a field
+    """Bound a field that may be missing; bounds on the whole field would not stand in its schema."""
+    return Field(ge=bounds[0], le=bounds[1], allow_inf_nan=False)
+
+
 Number = BeforeValidator(_number)
-Edss = Annotated[float, Number, Field(allow_inf_nan=False), AfterValidator(_on_scale)]
+Edss = Annotated[
+    float,
+    Number,
+    Field(allow_inf_nan=False, json_schema_extra={"enum": list(EDSS_SCALE), **_unit("points")}),
+    AfterValidator(_on_scale),
+]
 
 
 class EarlierEdss(BaseModel):
@@ -65,7 +95,7 @@ class EarlierEdss(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     months: Annotated[int, Number] = Field(
-        ge=HISTORY_MONTHS[0], le=HISTORY_MONTHS[1], description="Before the visit."
+        ge=HISTORY_MONTHS[0], le=HISTORY_MONTHS[1], description="Before the visit.", json_schema_extra=_unit("months")
     )
     edss: Edss
 
@@ -77,57 +107,36 @@ class PatientOfInterest(BaseModel):
     are meant for people.
     """
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "age": 34,
-                    "sex": "female",
-                    "phenotype": "RRMS",
-                    "years_since_onset": 5,
-                    "edss": 2.5,
-                    "relapses_12m": 1,
-                    "gd_lesions": 0,
-                    "t2_lesions": "10-20",
-                    "prior_treatment": "none",
-                    "history": [{"months": -12, "edss": 2.0}],
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
     age: Annotated[float, Number] = Field(
-        ge=AGE_RANGE[0], le=AGE_RANGE[1], allow_inf_nan=False, description="Years at the visit."
+        ge=AGE_RANGE[0],
+        le=AGE_RANGE[1],
+        allow_inf_nan=False,
+        description="Years at the visit.",
+        json_schema_extra=_unit("years"),
     )
     phenotype: Phenotype = Field(description="Clinical course.")
     edss: Edss = Field(description="Expanded Disability Status Scale: 0, then 1.0 to 10.0 by 0.5.")
     sex: Sex | None = None
-    years_since_onset: Annotated[float, Number] | None = Field(
-        default=None,
-        ge=DURATION_RANGE[0],
-        le=DURATION_RANGE[1],
-        allow_inf_nan=False,
-        description="Years since the first symptom.",
+    years_since_onset: Annotated[float, _within(DURATION_RANGE), Number] | None = Field(
+        default=None, description="Years since the first symptom.", json_schema_extra=_unit("years")
     )
-    relapses_12m: Annotated[int, Number] | None = Field(
-        default=None,
-        ge=RELAPSES_12M_RANGE[0],
-        le=RELAPSES_12M_RANGE[1],
-        description="Relapses in the last 12 months.",
+    relapses_12m: Annotated[int, _within(RELAPSES_12M_RANGE), Number] | None = Field(
+        default=None, description="Relapses in the last 12 months.", json_schema_extra=_unit("relapses")
     )
-    relapses_24m: Annotated[int, Number] | None = Field(
-        default=None,
-        ge=RELAPSES_24M_RANGE[0],
-        le=RELAPSES_24M_RANGE[1],
-        description="Relapses in the last 24 months.",
+    relapses_24m: Annotated[int, _within(RELAPSES_24M_RANGE), Number] | None = Field(
+        default=None, description="Relapses in the last 24 months.", json_schema_extra=_unit("relapses")
     )
-    gd_lesions: Annotated[int, Number] | None = Field(
-        default=None, ge=GD_RANGE[0], le=GD_RANGE[1], description="Gadolinium-enhancing lesions on the last scan."
+    gd_lesions: Annotated[int, _within(GD_RANGE), Number] | None = Field(
+        default=None,
+        description="Gadolinium-enhancing lesions on the last scan.",
+        json_schema_extra=_unit("lesions"),
     )
     t2_lesions: T2Load | Annotated[int, Field(strict=True, ge=0, le=MOST_T2_LESIONS)] | None = Field(
-        default=None, description="T2 lesions on the last scan: a bin, or their number."
+        default=None,
+        description="T2 lesions on the last scan: a bin, or their number.",
+        json_schema_extra=_unit("lesions"),
     )
     prior_treatment: PriorTreatment | None = Field(
         default=None, description="The strongest disease-modifying treatment taken so far."

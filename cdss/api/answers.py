@@ -49,4 +49,12 @@ def answer_schema(answer_type: type) -> tuple[dict[str, Any], dict[str, Any]]:
     wrapped = TypeAdapter(tuple[answer_type], config=ConfigDict(arbitrary_types_allowed=True))  # type: ignore[valid-type]  # made at run time
     schema = wrapped.json_schema(schema_generator=_AnswerSchema, ref_template=_SCHEMAS, mode="serialization")
     definitions: dict[str, Any] = schema.pop("$defs")
+    for definition in definitions.values():
+        # Examples in the document lose their nulls on the way: what may be null may be missing.
+        may_be_null = {
+            name
+            for name, field in definition.get("properties", {}).items()
+            if {"type": "null"} in field.get("anyOf", ())
+        }
+        definition["required"] = [name for name in definition.get("required", ()) if name not in may_be_null]
     return schema["prefixItems"][0], definitions

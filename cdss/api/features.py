@@ -46,8 +46,15 @@ class Features:
 
 _SCHEMA, _definitions = answer_schema(Features)
 DEFINITIONS.update(_definitions)
+_EXAMPLE = {
+    "release": "r1-0123456789ab",
+    "features": [
+        {"name": "age", "label": "Age", "unit": "years", "levels": [], "default_weight": 0.1},
+        {"name": "sex", "label": "Sex", "unit": "", "levels": ["female", "male"], "default_weight": 0.02},
+    ],
+}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The features.", "content": {"application/json": {"schema": _SCHEMA}}},
+    200: {"description": "The features.", "content": {"application/json": {"schema": _SCHEMA, "example": _EXAMPLE}}},
     503: {"description": "No release can be served (RFC 9457)."},
 }
 

@@ -32,20 +32,17 @@ async def create_projection(
     asked: _Similarity,
     reference: _Reference,
     estimator: Annotated[
-        str, Query(description="`corrected` by regression for what patients of reference differ in, or `plain`.")
+        str,
+        Query(
+            description="`corrected` for the features and sources in which patients of reference differ, by what the "
+            "whole class tells; `local`, for features by a regression among them alone; or `plain`."
+        ),
     ] = "corrected",
 ) -> Response:
     """Project the course of one patient of interest under each treatment class."""
     return answer(
         await run_in_threadpool(
-            lambda: reference.projector().project(
-                patient,
-                k=asked.k,
-                weights=asked.weights,
-                classes=asked.classes,
-                criteria=asked.criteria,
-                estimator=estimator,
-            )
+            lambda: reference.projector().project(patient, estimator=estimator, **asked.options())
         )
     )
 
@@ -69,15 +66,7 @@ async def create_contrasts(
     """Compare treatment classes with one of them for one patient of interest, over 24 months."""
     return answer(
         await run_in_threadpool(
-            lambda: reference.projector().contrast(
-                patient,
-                reference=against,
-                k=asked.k,
-                weights=asked.weights,
-                classes=asked.classes,
-                criteria=asked.criteria,
-                estimator=estimator,
-            )
+            lambda: reference.projector().contrast(patient, reference=against, estimator=estimator, **asked.options())
         )
     )
 
@@ -92,10 +81,6 @@ async def describe_patients_of_reference(patient: _Patient, asked: _Similarity, 
 
     def explanation() -> Explanation:
         projector = reference.projector()
-        return projector.explain(
-            projector.selector.select(
-                patient, k=asked.k, weights=asked.weights, classes=asked.classes, criteria=asked.criteria
-            )
-        )
+        return projector.explain(projector.selector.select(patient, **asked.options()))
 
     return answer(await run_in_threadpool(explanation))

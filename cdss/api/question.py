@@ -4,37 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import orjson
 from fastapi import Query, Request
 
 from cdss.api.answers import answer_schema
+from cdss.api.examples import PATIENTS, example_of
 from reference_db.errors import FieldProblem, InvalidInput
 from reference_db.vocabulary import SourceKind, Treatment
 from selection import Criteria, PatientOfInterest, parse_criteria, parse_patient
-
-EXAMPLES: Mapping[str, Mapping[str, Any]] = {
-    "active": {
-        "summary": "Relapsing-remitting, one relapse in the last year",
-        "value": {
-            "age": 34,
-            "sex": "female",
-            "phenotype": "RRMS",
-            "years_since_onset": 5,
-            "edss": 2.5,
-            "relapses_12m": 1,
-            "gd_lesions": 0,
-            "t2_lesions": "10-20",
-            "prior_treatment": "none",
-            "history": [{"months": -12, "edss": 2.0}],
-        },
-    },
-    "least": {
-        "summary": "The three features that must be known",
-        "value": {"age": 52, "phenotype": "SPMS", "edss": 5.5},
-    },
-}
 
 _PATIENT_SCHEMA = PatientOfInterest.model_json_schema(ref_template="#/components/schemas/{model}")
 DEFINITIONS: dict[str, Any] = _PATIENT_SCHEMA.pop("$defs", {})
@@ -43,7 +22,7 @@ DEFINITIONS: dict[str, Any] = _PATIENT_SCHEMA.pop("$defs", {})
 PATIENT_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": _PATIENT_SCHEMA, "examples": EXAMPLES}},
+        "content": {"application/json": {"schema": _PATIENT_SCHEMA, "examples": PATIENTS}},
     }
 }
 """For the OpenAPI document of every route that takes a patient of interest."""
@@ -62,7 +41,10 @@ def described(answer_type: type, description: str) -> dict[int | str, dict[str, 
     schema, definitions = answer_schema(answer_type)
     DEFINITIONS.update(definitions)
     return {
-        200: {"description": description, "content": {"application/json": {"schema": schema}}},
+        200: {
+            "description": description,
+            "content": {"application/json": {"schema": schema, "example": example_of(answer_type)}},
+        },
         422: {"description": "Every field that cannot be used, with its allowed range (RFC 9457)."},
         503: {"description": "No release can be served (RFC 9457)."},
     }
@@ -83,6 +65,15 @@ async def patient_of_interest(request: Request) -> PatientOfInterest:
     return parse_patient(given)
 
 
+class Options(TypedDict):
+    """Arguments that every verb of the projector takes."""
+
+    k: int | None
+    weights: Mapping[str, float] | None
+    classes: Sequence[Treatment] | None
+    criteria: Criteria
+
+
 @dataclass(frozen=True, slots=True)
 class Similarity:
     """How the patients of reference are chosen; None stands for the default."""
@@ -91,6 +82,10 @@ class Similarity:
     weights: Mapping[str, float] | None
     classes: Sequence[Treatment] | None
     criteria: Criteria
+
+    def options(self) -> Options:
+        """Return it as the arguments of the projector's verbs."""
+        return {"k": self.k, "weights": self.weights, "classes": self.classes, "criteria": self.criteria}
 
 
 def similarity(

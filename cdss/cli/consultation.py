@@ -23,9 +23,12 @@ def project(
         str | None, typer.Option(help="Weights of features, such as age=2,gd_lesions=0; the others keep theirs.")
     ] = None,
     k: Annotated[int | None, typer.Option("--k", help="Patients of reference per class.")] = None,
-    estimator: Annotated[str, typer.Option(help="corrected or plain.")] = "corrected",
+    estimator: Annotated[str, typer.Option(help="corrected, local or plain.")] = "corrected",
     engine: Annotated[
-        str, typer.Option(help="Patients of reference, or a model to compare with, such as ridge or Cox.")
+        str,
+        typer.Option(
+            help="Patients of reference, or a model to compare with, such as ridge or Cox; models state no intervals."
+        ),
     ] = "patients of reference",
     release: Annotated[str | None, typer.Option(help="Version to use; the active one by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -52,7 +55,9 @@ def project(
     else:
         from projection.engines import ModelProjector
 
-        answer = ModelProjector(source, engine).project(patient, classes=wanted)
+        if k is not None or own_weights is not None or estimator != "corrected":
+            raise InvalidInput.of("--engine", f"{engine} is a model: --k, --weights and --estimator do not apply")
+        answer = ModelProjector(source, engine, disclosed=True).project(patient, classes=wanted)
     if as_json:
         import orjson
 

@@ -37,6 +37,14 @@ class Training:
     endpoints: Endpoints
     rng: np.random.Generator
 
+    def of(self, rows: NDArray[np.intp]) -> Training:
+        """Return some patients to learn from."""
+        all_of = self.endpoints
+        endpoints = Endpoints(
+            all_of.step[rows], all_of.event[rows], all_of.change[rows], all_of.relapses[rows], all_of.years[rows]
+        )
+        return Training(self.features[rows], self.treatment[rows], endpoints, self.rng)
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:

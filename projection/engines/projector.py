@@ -1,4 +1,9 @@
-"""Projections by a model instead of patients of reference: same question, same form of answer."""
+"""Projections by a model instead of patients of reference: same question, same form of answer.
+
+A model of the change of EDSS comes with a band of individual courses: the quantiles of its errors, per class and
+month, in patients that a model of the same kind has not learned from. No model states an interval of the expected
+course; `project` says so among its caveats.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +23,11 @@ from projection.engines.model import Floats, Forecast, Model, Training
 from projection.engines.simple import LastEdss, PopulationChange, RidgeChange
 from projection.projector import CAVEATS
 from projection.result import ClassProjection, Curve, EdssCourse, Projection
+from projection.trajectories import QUANTILES
 from reference_db.episodes import Episodes
 from reference_db.errors import InvalidInput
 from reference_db.schema import EDSS_SCALE
+from reference_db.small_cells import SMALL_CELL, CellKeys, rounded_shares
 from reference_db.vocabulary import Phenotype, Treatment
 from selection.features import Scaling, columns_of_episodes, columns_of_patients
 from selection.patient import PatientOfInterest
@@ -40,6 +47,18 @@ ENGINES: Mapping[str, type[Model]] = {
 
 ENGINES_FILE = "engines.npz"
 """Attachment of a release that holds what every model learned: arrays of numbers, which cannot run code."""
+
+
+NO_INTERVAL = (
+    "Computed by a model ({engine}) to compare with: it states no interval of the expected course or of "
+    "probabilities; the band of individual courses holds its errors in patients left out of learning."
+)
+"""What is added to the caveats of a model's answers."""
+
+HELD_OUT = 0.2
+"""Share of the patients whose errors make the band of a model."""
+
+_BAND = "errors_of_patients_left_out"
 
 
 def train_engines(episodes: Episodes, *, seed: int) -> bytes:
@@ -66,11 +85,40 @@ def train_engines(episodes: Episodes, *, seed: int) -> bytes:
     with threadpool_limits(limits=1):
         for number, (name, engine) in enumerate(ENGINES.items()):
             rng = np.random.default_rng([seed, number])
-            model = engine.train(Training(covariates(columns), treatment, endpoints, rng))
+            training = Training(covariates(columns), treatment, endpoints, rng)
+            model = engine.train(training)
             named |= {f"{name}/{key}": array for key, array in model.arrays().items()}
+            errors = _errors_of_patients_left_out(engine, model, training, np.random.default_rng([seed, number, 1]))
+            named |= {} if errors is None else {f"{name}/{_BAND}": errors}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **cast("dict[str, Any]", named))
     return buffer.getvalue()
+
+
+def _errors_of_patients_left_out(
+    engine: type[Model], model: Model, training: Training, rng: np.random.Generator
+) -> Floats | None:
+    """Return quantiles of the errors of the change of EDSS: (classes, months, quantiles); None for models of events.
+
+    NaN where fewer patients than the small-cell threshold are observed. A model that learns from four fifths errs a
+    little more than the one that is kept, so the band is a little too wide rather than too narrow.
+    """
+    if model.forecast(training.features[:1]).change is None:
+        return None
+    order = rng.permutation(len(training.features))
+    out, into = np.sort(order[: int(HELD_OUT * len(order))]), np.sort(order[int(HELD_OUT * len(order)) :])
+    fewer = Training(training.features, training.treatment, training.endpoints, rng).of(into)
+    change = engine.train(fewer).forecast(training.features[out]).change
+    errors = np.full((len(CLASSES), len(MONTHS), len(QUANTILES)), np.nan)
+    if change is None:
+        return None
+    for number in range(len(CLASSES)):
+        of = training.treatment[out] == number
+        error = training.endpoints.change[out[of], : len(MONTHS)] - change[of, number]
+        enough = (~np.isnan(error)).sum(axis=0) >= SMALL_CELL
+        if enough.any():
+            errors[number, enough] = np.nanquantile(error[:, enough], QUANTILES, axis=0).T
+    return errors
 
 
 class ModelProjector:
@@ -82,6 +130,8 @@ class ModelProjector:
         With the attachment `ENGINES_FILE`.
     engine : str
         Name of a model among `ENGINES`.
+    disclosed : bool
+        Whether answers leave the reference database: counts and shares are then rounded as the small-cell rule asks.
 
     Raises
     ------
@@ -89,7 +139,7 @@ class ModelProjector:
         When there is no such model, or the release has none.
     """
 
-    def __init__(self, release: ReferenceRelease, engine: str) -> None:
+    def __init__(self, release: ReferenceRelease, engine: str, *, disclosed: bool = False) -> None:
         if engine not in ENGINES:
             raise InvalidInput.of("engine", f"{engine!r} is not known", ", ".join(ENGINES))
         kept = release.attachment(ENGINES_FILE)
@@ -100,13 +150,18 @@ class ModelProjector:
         self.release, self.engine = release, engine
         self.model = ENGINES[engine].of_arrays(own)
         self._scaling = Scaling.of(columns_of_episodes(release.episodes))
+        self._errors = own.get(_BAND)
+        self._disclosed = disclosed
+        cells = CellKeys.of(release.version, len(release.episodes))
         table = release.episodes.table
-        counts = table.groupby(["phenotype", "treatment"]).size()
-        self._trained_on: dict[tuple[str, str], int] = {
-            (str(phenotype), str(treatment)): int(counts.get((phenotype.value, treatment.value), 0))
-            for phenotype in Phenotype
-            for treatment in Treatment
-        }
+        groups = table.groupby(["phenotype", "treatment"]).indices
+        none = np.empty(0, dtype=np.intp)
+        self._trained_on: dict[tuple[str, str], tuple[int, int]] = {}
+        for phenotype in Phenotype:
+            for treatment in Treatment:
+                rows = groups.get((phenotype.value, treatment.value), none)
+                shown = int(np.nan_to_num(cells.count(rows))) if disclosed else len(rows)
+                self._trained_on[phenotype.value, treatment.value] = (len(rows), shown)
 
     def project(self, poi: PatientOfInterest, *, classes: Sequence[Treatment | str] | None = None) -> Projection:
         """Project one patient of interest under each class; see `Projector.project`."""
@@ -126,8 +181,8 @@ class ModelProjector:
         Returns
         -------
         list of Projection
-            Months 0 to 24. Models state no interval of their own: bounds and quantiles are NaN. `n` counts the
-            patients of the class and phenotype that the model learned from.
+            Months 0 to 24. Models state no interval of the expectation: bounds are NaN. `n` counts the patients of
+            the class and phenotype that the model learned from.
         """
         wanted = checked_classes(classes)
         forecast = self.forecast(self._scaling.apply(columns_of_patients(pois)))
@@ -137,7 +192,7 @@ class ModelProjector:
                 k=0,
                 weights={},
                 classes=tuple(self._class(forecast, poi, at, treatment) for treatment in wanted),
-                caveats=CAVEATS,
+                caveats=(*CAVEATS, NO_INTERVAL.format(engine=self.engine)),
             )
             for at, poi in enumerate(pois)
         ]
@@ -147,21 +202,29 @@ class ModelProjector:
         return self.model.forecast(covariates(columns))
 
     def _class(self, forecast: Forecast, poi: PatientOfInterest, at: int, treatment: Treatment) -> ClassProjection:
-        n = self._trained_on[poi.phenotype.value, treatment.value]
+        learned_from, n = self._trained_on[poi.phenotype.value, treatment.value]
         number = CLASSES.index(treatment)
-        if n < FEWEST:
+        if learned_from < FEWEST:
             reason = f"the model learned from too few patients with {poi.phenotype} under {treatment}"
             return ClassProjection(treatment.value, 0, 0, reason, None, {}, None, {})
         unknown = np.full(len(MONTHS), np.nan)
         count = np.full(len(MONTHS), float(n))
         edss = None
         if forecast.change is not None:
-            value = np.clip(poi.edss + forecast.change[at, number], EDSS_SCALE[0], EDSS_SCALE[-1])
-            expected = Curve(MONTHS, value, unknown, unknown, count)
-            edss = EdssCourse(expected, unknown, unknown, unknown, unknown, unknown)
+            exact = poi.edss + forecast.change[at, number]
+            expected = Curve(MONTHS, np.clip(exact, *_ENDS), unknown, unknown, count)
+            errors = np.full((len(MONTHS), len(QUANTILES)), np.nan) if self._errors is None else self._errors[number]
+            band = np.clip(exact[:, None] + errors, *_ENDS).T
+            edss = EdssCourse(expected, *(np.ascontiguousarray(quantile) for quantile in band))
         curves = {
-            name: Curve(MONTHS, np.ascontiguousarray(forecast.events[name][at, number]), unknown, unknown, count)
+            name: Curve(MONTHS, self._share(forecast.events[name][at, number], n), unknown, unknown, count)
             for name in ENDPOINTS
             if name in forecast.events
         }
         return ClassProjection(treatment.value, n, n, None, edss, curves, None, {})
+
+    def _share(self, probability: Floats, n: int) -> Floats:
+        return rounded_shares(probability, n) if self._disclosed else np.ascontiguousarray(probability)
+
+
+_ENDS = (EDSS_SCALE[0], EDSS_SCALE[-1])

@@ -69,6 +69,7 @@ def test_json_weights_classes_and_figures(run, tmp_path):
         (POI, ("--k", "3"), ["k:"]),
         (POI, ("--plot", "figure.doc"), ["--plot:"]),
         (POI, ("--engine", "oracle"), ["engine:"]),
+        (POI, ("--engine", "ridge", "--k", "50"), ["--engine:"]),
     ],
 )
 def test_input_that_cannot_be_used_is_one_line_each_and_code_2(run, poi, options, named):

@@ -19,6 +19,7 @@ from reference_db.vocabulary import Treatment
 from selection import parse_patient
 from selection.features import Scaling, columns_of_episodes
 from tests.episodes import MemoryRelease, random_episodes
+from validation.projections import patients_of_interest
 
 POI = parse_patient({"age": 34, "sex": "female", "phenotype": "RRMS", "edss": 2.5, "relapses_12m": 1})
 
@@ -145,3 +146,32 @@ def test_unknown_engines_and_releases_without_models_are_named(release, episodes
         ModelProjector(release, "oracle")
     with pytest.raises(InvalidInput, match="without models"):
         ModelProjector(MemoryRelease(episodes), "ridge")
+
+
+def test_the_band_of_a_model_holds_the_courses_that_it_has_not_seen(release, episodes):
+    other = random_episodes(800, seed=11)
+    found = 0
+    for engine in ("last EDSS", "ridge", "boosting, one model"):
+        projector = ModelProjector(release, engine)
+        patients = patients_of_interest(other.table.iloc[:300])
+        held = []
+        for row, answer in enumerate(projector.project_many(patients)):
+            (part,) = [c for c in answer.classes if c.treatment == other.table["treatment"].iloc[row]]
+            outcome = other.edss[row, 8]
+            if part.edss is not None and not np.isnan(outcome) and not np.isnan(part.edss.p10[8]):
+                assert np.isnan(part.edss.expected.lower).all()
+                held.append(part.edss.p10[8] - 0.25 <= outcome <= part.edss.p90[8] + 0.25)
+        found += len(held)
+        assert 0.72 < np.mean(held) < 0.96
+        assert "states no interval" in answer.caveats[-1]
+    assert found > 300
+
+
+def test_what_leaves_of_a_model_is_rounded(release):
+    exact, shown = (ModelProjector(release, "population change", disclosed=d).project(POI) for d in (False, True))
+    assert any(part.n % 5 for part in exact.classes)
+    for part in shown.classes:
+        assert part.n % 5 == 0
+        assert set(part.edss.expected.n % 5) == {0}
+        percent = part.probabilities["relapse"].value * 100
+        np.testing.assert_allclose(percent, np.round(percent), atol=1e-9)
