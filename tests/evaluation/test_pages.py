@@ -141,6 +141,16 @@ def test_a_withdrawal_ends_the_page(browser: TestClient, participant: str, keep:
     assert browser.post(f"{participant}/outcomes", data={"month": "6", "relapses": "0"}).status_code == 422
 
 
+def test_nothing_is_chosen_beforehand(browser: TestClient, participant: str) -> None:
+    pages = (browser.get(f"/evaluation/trials/{example_protocol().code}").text, browser.get(participant).text)
+    for text in pages:
+        for first in re.findall(r"<select[^>]*>(<option[^>]*>)", text):
+            assert first == '<option value="">'
+    assert "selected" not in "".join(pages)
+    left = browser.post(f"{participant}/decided", data={"considered": "", "treatment": "", "minutes": "9"})
+    assert left.status_code == 422
+
+
 def test_a_participant_is_found_by_identifier(browser: TestClient, participant: str) -> None:
     identifier = participant.rpartition("/")[2]
     page = browser.get("/evaluation/participants", params={"identifier": identifier, "lang": "fr"})

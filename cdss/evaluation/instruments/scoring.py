@@ -51,8 +51,10 @@ class Instrument:
         Value that an item left out counts as, where the rule has one.
     subscales : mapping of str to tuple of int
         Items, from 1, of each subscale.
-    source, wording, rule : str
-        Publication, where the authorised wording is had, and the scoring rule in words.
+    wording : mapping by language
+        Where the authorised wording is had, and under which terms.
+    source, rule : str
+        Publication, and the scoring rule in words.
     """
 
     code: str
@@ -65,8 +67,8 @@ class Instrument:
     higher_is_better: bool
     unanswered: int | None
     subscales: Mapping[str, tuple[int, ...]]
+    wording: Mapping[str, str]
     source: str
-    wording: str
     rule: str
 
     @property

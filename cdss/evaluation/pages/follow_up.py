@@ -81,7 +81,7 @@ def due_table(say: Words, due: Sequence[VisitDue]) -> str:
 
 def _terms(say: Words, name: str, terms: Any, *, label: str, optional: bool = False) -> str:  # noqa: ANN401  # a Literal
     options = [(term, named(say, term)) for term in get_args(terms)]
-    return choice(name, [("", "–"), *options] if optional else options, label=label)
+    return choice(name, options, label=label, required=not optional)
 
 
 def _number(name: str, label: str, *, required: bool = False) -> str:

@@ -125,7 +125,7 @@ def _questionnaire(say: Words, scheduled: ScheduledInstrument, moment: str, url:
         f'<input type="hidden" name="{name}" value="{escape(value)}">'
         for name, value in (("instrument", scheduled.code), ("respondent", scheduled.respondent), ("moment", moment))
     )
-    note = escape(chosen.source) if authorised else say("paraphrase", wording=chosen.wording)
+    note = escape(chosen.source) if authorised else say("paraphrase", wording=chosen.wording[say.language].strip())
     head = f"<h3>{escape(chosen.names[say.language])}, {say(f'by_{scheduled.respondent}')}</h3>"
     return (
         head

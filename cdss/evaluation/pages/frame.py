@@ -88,10 +88,16 @@ def form(action: str, inner: str, button: str, *, say: Words) -> str:
     return f'<form method="post" action="{escape(action)}">{hidden}{inner}<p><button>{button}</button></p></form>'
 
 
-def choice(name: str, options: Iterable[tuple[str, str]], *, label: str) -> str:
-    """Return a labelled list to choose from; values and texts are escaped here, `label` already is."""
-    inner = "".join(f'<option value="{escape(value)}">{escape(text)}</option>' for value, text in options)
-    return f'<label class="line">{label} <select name="{escape(name)}">{inner}</select></label>'
+def choice(name: str, options: Iterable[tuple[str, str]], *, label: str, required: bool = True) -> str:
+    """Return a labelled list to choose from; values and texts are escaped here, `label` already is.
+
+    Nothing is chosen beforehand: what nobody chose must not be recorded.
+    """
+    must = " required" if required else ""
+    inner = '<option value="">–</option>' + "".join(
+        f'<option value="{escape(value)}">{escape(text)}</option>' for value, text in options
+    )
+    return f'<label class="line">{label} <select name="{escape(name)}"{must}>{inner}</select></label>'
 
 
 def named(say: Words, term: str) -> str:

@@ -51,7 +51,10 @@ def trial_page(say: Words, protocol: Protocol, state: Monitoring, due: Sequence[
         ("not_randomised", state.not_randomised),
         ("incidents", state.incidents),
     ):
-        pairs += [(f"{say(label)}: {escape(named(say, name))}", number) for name, number in counts.items()]
+        pairs += [
+            (f"{say(label)}{say.texts['colon']} {escape(named(say, name))}", number)
+            for name, number in counts.items()
+        ]
     for name, share in state.questionnaires.items():
         words = ", ".join(named(say, part) for part in name.split(", "))
         pairs.append((escape(words), f"{share.received} / {share.expected}"))
@@ -91,14 +94,26 @@ def _enrolment(say: Words, protocol: Protocol) -> str:
         choice("cluster", [(c.code, c.code) for c in protocol.clusters], label=say("neurologist")),
         f'<label class="line"><input type="radio" name="consent" value="yes" required> {consent}</label>',
         f'<label class="line"><input type="radio" name="consent" value="no"> {say("declines")}</label>',
-        choice("reason", [(reason, named(say, reason)) for reason in get_args(Reason)], label=say("reason")),
+        choice(
+            "reason",
+            [(reason, named(say, reason)) for reason in get_args(Reason)],
+            label=say("reason"),
+            required=False,
+        ),
         f'<label class="line">{say("age")} <input name="age" inputmode="decimal" min="18" '
         f'max="{AGE_RANGE[1]:g}"></label>',
-        choice("phenotype", [(p.value, p.value) for p in Phenotype], label=say("phenotype")),
+        choice(
+            "phenotype", [(p.value, named(say, p.value)) for p in Phenotype], label=say("phenotype"), required=False
+        ),
         f'<label class="line">{say("edss")} <input name="edss" inputmode="decimal"></label>',
-        choice("sex", [("", say.texts["unknown"]), *((s.value, named(say, s.value)) for s in Sex)], label=say("sex")),
+        choice("sex", [(s.value, named(say, s.value)) for s in Sex], label=say("sex"), required=False),
         *(
-            choice(f"factor-{factor.name}", [(level, level) for level in factor.levels], label=escape(factor.name))
+            choice(
+                f"factor-{factor.name}",
+                [(level, level) for level in factor.levels],
+                label=escape(factor.name),
+                required=False,
+            )
             for factor in protocol.factors
         ),
         "</fieldset>",

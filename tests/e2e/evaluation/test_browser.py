@@ -234,6 +234,7 @@ def test_every_page_is_accessible_and_fits(page: Page, trial_server: Server, lan
         page.locator(f"input[name={name}]").first.fill(value)
     page.get_by_role("button", name=say["keep"]).click()
     looked_at()
+    page.locator("select[name=treatment]").select_option("natalizumab")
     page.get_by_role("button", name=say["record"]).first.click()
     fill_in(page, "DCS", 2, button=say["record"])
     page.get_by_role("button", name=say["allocate"]).click()
