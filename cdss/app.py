@@ -42,6 +42,7 @@ from cdss.metrics import Metrics
 from cdss.persistence import Database, open_database
 from cdss.reference import Reference
 from cdss.security.guard import Guard
+from cdss.security.revoked import RevokedSessions
 from cdss.security.tokens import Provider, Sessions
 from cdss.settings import Settings
 from cdss.viewer_door import ViewerDoor
@@ -180,7 +181,7 @@ class Service:
         self._reference = Reference(settings, observe=self._metrics.observe_projection)
         self._database = open_database(settings)
         self._audit = AuditWriter(open_trail(settings, self._database))
-        sessions = Sessions(audit_key(settings))
+        sessions = Sessions(audit_key(settings), RevokedSessions(self._database))
         provider = Provider(settings) if settings.login_required else None
         self._interface = create_interface(self._reference, self._database, sessions, provider)
         self._interface.state.metrics = self._metrics

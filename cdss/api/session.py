@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cdss.api.dependencies import caller
 from cdss.errors import NotAllowed, NotAuthenticated, NotFound
-from cdss.security.guard import cookie_header
+from cdss.security.guard import cookie_header, session_cookie
 from cdss.security.roles import Caller, Role
 from cdss.security.tokens import Provider, Sessions
 from cdss.settings import Settings
@@ -167,8 +167,12 @@ def callback(request: Request, code: str = "", state: str = "") -> Response:
 
 @login.post("/logout")
 def close(request: Request) -> Response:
-    """Take the session back from the browser."""
-    settings, _ = _installation(request)
+    """End the session: take it back from the browser, and let no copy of its token pass again."""
+    settings, sessions = _installation(request)
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    for token in (session_cookie(request.headers), bearer.strip() if scheme.lower() == "bearer" else ""):
+        if token:
+            sessions.end(token)
     answer = RedirectResponse("/", status_code=HTTPStatus.SEE_OTHER)
     answer.headers.append("set-cookie", cookie_header("", secure=settings.secure))
     return answer

@@ -19,6 +19,7 @@ from jwt import PyJWK, PyJWKSet
 
 from cdss.audit import AuditKey
 from cdss.errors import NotAuthenticated
+from cdss.security.revoked import RevokedSessions
 from cdss.security.roles import Caller, Role
 from cdss.settings import Settings
 from reference_db.errors import InvalidInput
@@ -154,10 +155,13 @@ class Sessions:
     ----------
     key : AuditKey
         Never leaves the installation; tokens of another one do not pass.
+    revoked : RevokedSessions, optional
+        Remembers sessions that were ended; without it they end when they expire.
     """
 
-    def __init__(self, key: AuditKey) -> None:
+    def __init__(self, key: AuditKey, revoked: RevokedSessions | None = None) -> None:
         self._key = key
+        self._revoked = revoked
 
     @property
     def _secret(self) -> str:
@@ -183,6 +187,18 @@ class Sessions:
             proven=claims["proven"],
             by_cookie=by_cookie,
         )
+
+    def end(self, token: str) -> None:
+        """End the session of a token for good; nothing happens when it is none of ours.
+
+        Raises
+        ------
+        DatabaseUnavailable
+            If that cannot be kept.
+        """
+        claims = self._read(token)
+        if claims is not None and self._revoked is not None:
+            self._revoked.add(str(claims["sid"]), SESSION)
 
     def renewed(self, token: str) -> str | None:
         """Return the same session with its idle time begun anew; None when half of it is still left."""
@@ -218,5 +234,7 @@ class Sessions:
                 token, self._secret, algorithms=["HS256"], issuer=_OURS, options={"require": ["exp", "sub"]}
             )
         except UNREADABLE:
+            return None
+        if self._revoked is not None and claims.get("sid", "") in self._revoked:
             return None
         return claims

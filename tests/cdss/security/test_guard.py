@@ -23,6 +23,7 @@ from cdss.persistence import open_database
 from cdss.security.exposure import check_exposure
 from cdss.security.guard import COOKIE
 from cdss.security.limits import LARGEST_BODY, MOST_CALLERS, RateLimit
+from cdss.security.revoked import KNOWN_SECONDS, RevokedSessions
 from cdss.security.roles import PERMISSIONS, Permission, Role
 from cdss.security.tokens import SESSION, Sessions
 from cdss.settings import Settings
@@ -174,6 +175,43 @@ def test_a_session_in_use_is_renewed_but_not_for_ever(monkeypatch: pytest.Monkey
     assert after["sid"] == before["sid"]
 
 
+def test_a_session_that_was_ended_stays_ended_whoever_kept_a_copy(serve: Serve, home: Path) -> None:
+    client, other = serve(), serve()
+    token = client.post("/api/v1/session", json={"name": "alice", "role": "steward"}).json()["token"]
+    client.cookies.clear()
+    mine, copied = _bearer(token), {"Cookie": f"{COOKIE}={token}"}
+    assert client.get("/api/v1/exports", headers=mine).status_code == 200
+    client.post("/logout", headers=copied, follow_redirects=False)
+    assert client.get("/api/v1/exports", headers=mine).status_code == 401
+    assert client.get("/api/v1/exports", headers=copied).status_code == 401
+    # Another process learns of it at the latest some seconds later.
+    assert other.get("/api/v1/exports", headers=mine).status_code == 401
+    kept = (home / "service.sqlite").read_bytes() + b"".join(
+        path.read_bytes() for path in home.glob("service.sqlite-*")
+    )
+    assert token.encode() not in kept
+    again = client.post("/api/v1/session", json={"name": "alice", "role": "steward"}).json()["token"]
+    assert client.get("/api/v1/exports", headers=_bearer(again)).status_code == 200
+
+
+def test_a_process_learns_of_ended_sessions_and_forgets_them_when_they_would_have_ended(tmp_path: Path) -> None:
+    began, seconds = datetime.datetime.now(datetime.UTC), [0.0]
+
+    def now() -> datetime.datetime:
+        return began + datetime.timedelta(seconds=seconds[0])
+
+    database = open_database(Settings(home=tmp_path))
+    ones, others = (RevokedSessions(database, clock=lambda: seconds[0], now=now) for _ in range(2))
+    assert "sid" not in others
+    ones.add("sid", SESSION)
+    assert "sid" in ones
+    seconds[0] = KNOWN_SECONDS + 1
+    assert "sid" in others
+    seconds[0] = SESSION.total_seconds() + 10
+    assert "sid" not in others
+    database.close()
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.2", "::", "cdss.example"])  # noqa: S104  # refused
 def test_off_loopback_only_with_login_and_encryption(host: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as refused:
@@ -289,9 +327,9 @@ def test_answers_bear_the_headers(serve: Serve, path: str) -> None:
 
 def test_every_access_is_recorded_without_what_was_asked(serve: Serve, home: Path) -> None:
     client = serve(**OIDC)
-    client.post("/api/v1/projections", json={**POI, "age": 47.1}, headers=_bearer(_token(sub="Dr Somebody")))
-    client.post("/api/v1/projections", json={"age": 471.1}, headers=_bearer(_token(sub="Dr Somebody")))
-    client.get("/api/v1/Jane-Doe/1980", headers=_bearer(_token(sub="Dr Somebody")))
+    client.post("/api/v1/projections", json={**POI, "age": 47.13579}, headers=_bearer(_token(sub="Dr Somebody")))
+    client.post("/api/v1/projections", json={"age": 471.3579}, headers=_bearer(_token(sub="Dr Somebody")))
+    client.get("/api/v1/Jane-Doe/born-1980", headers=_bearer(_token(sub="Dr Somebody")))
     client.get("/viewer/")
     records = _records(home)
     assert [(record.action, record.outcome, record.status) for record in records] == [
@@ -304,7 +342,7 @@ def test_every_access_is_recorded_without_what_was_asked(serve: Serve, home: Pat
     assert records[0].release.startswith("r1-")
     client.close()
     written = b"".join(path.read_bytes() for path in home.iterdir() if path.is_file())
-    for secret in (b"Somebody", b"Jane", b"1980", b"47.1", _token(sub="Dr Somebody")[:30].encode()):
+    for secret in (b"Somebody", b"Jane", b"born-1980", b"47.13579", b"471.3579", _token(sub="Dr Somebody")[:30].encode()):
         assert secret not in written
 
 
