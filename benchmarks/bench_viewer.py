@@ -1,11 +1,17 @@
-"""How long a figure takes: plain dictionaries against Plotly's figure classes, in the same run.
+"""How long the viewer takes: a figure made in different ways, and a changed field until all is drawn anew.
 
-Run with ``.venv/bin/python benchmarks/bench_viewer.py``.
+Run with ``.venv/bin/python benchmarks/bench_viewer.py`` for the figures in one process. With the address of a
+running viewer, such as ``http://127.0.0.1:8000/viewer/``, a field is changed in a real Chromium, and the time is
+taken from the click until the browser has painted curves and table; times on a busy machine say little, so the load
+is printed too.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -44,8 +50,52 @@ def milliseconds(work: Callable[[], object]) -> float:
     return 1000 * statistics.median(times)
 
 
+CHANGE = """async (sex) => {
+    const plots = ["figure-edss", "figure-worsening"].map(id => document.querySelector(`#${id} .js-plotly-plot`));
+    const before = performance.getEntriesByType("resource").length;
+    const drawn = Promise.all(plots.map(plot => new Promise(done => plot.once("plotly_afterplot", done))));
+    const begin = performance.now();
+    document.querySelector(`#poi-sex input[value='${sex}'] + label`).click();
+    await drawn;
+    await new Promise(painted => requestAnimationFrame(() => requestAnimationFrame(painted)));
+    const taken = performance.now() - begin;
+    const asked = performance.getEntriesByType("resource").slice(before).filter(one => one.name.includes("_dash-up"));
+    return [taken, asked.length ? Math.max(...asked.map(one => one.responseEnd)) - begin : 0, asked.length];
+}"""
+"""Changes a field; returns milliseconds until painted, until the last answer came, and how many were asked for."""
+
+
+def in_a_browser(address: str, changes: int = 40) -> None:
+    """Print how long a changed field takes until it is seen."""
+    from playwright.sync_api import sync_playwright
+
+    executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    taken = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=arguments)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(address)
+        page.wait_for_selector("#figure-worsening .scatterlayer .trace", timeout=30_000)
+        page.wait_for_timeout(1000)
+        for change in range(changes + 5):
+            measured = page.evaluate(CHANGE, "male" if change % 2 == 0 else "female")
+            taken += [measured] if change >= 5 else []  # the first warm the browser up
+            page.wait_for_timeout(200)
+        browser.close()
+    painted, answered = (sorted(one[column] for one in taken) for column in (0, 1))
+    print(f"a changed field, {changes} times; load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    for name, times in (("answered", answered), ("painted", painted)):
+        tail = times[int(0.9 * len(times))]
+        print(f"{name:40s} median {statistics.median(times):5.0f} ms, 90 % {tail:5.0f} ms, best {times[0]:5.0f} ms")
+    print(f"{'requests per change':40s} {statistics.median(one[2] for one in taken):5.0f}, side by side")
+
+
 def main() -> None:
     """Print medians and ratios."""
+    if len(sys.argv) > 1:
+        in_a_browser(sys.argv[1])
+        return
     text, answer, shown = catalogue(Language.ENGLISH), projection(), tuple(treatment.value for treatment in Treatment)
 
     def plain() -> Figure:

@@ -57,17 +57,33 @@ def side_by_side(page: Page) -> None:
     expect(page.locator("#figures.apart")).to_be_visible(timeout=TIMEOUT)
 
 
+def single_patients(page: Page) -> None:
+    """Single synthetic patients of reference behind the expected course."""
+    consultation(page)
+    page.locator("#band input[value='single'] + label").click()
+    expect(page.locator("#figures.apart")).to_be_visible(timeout=TIMEOUT)
+
+
 def refusal(page: Page) -> None:
     """A rare patient: most treatments are refused, and it is said why."""
     _drawn(page)
     _example(page, "primary")
+    page.locator("#refusals summary").click(timeout=TIMEOUT)
     expect(page.locator("#refusals li").first).to_be_visible(timeout=TIMEOUT)
+
+
+def correction(page: Page) -> None:
+    """Values that are not possible are said at their fields, and the results of before are taken away."""
+    _drawn(page)
+    page.locator("#poi-edss").fill("2.3")
+    page.locator("#poi-age").fill("300")
+    expect(page.locator("#panel-disability")).to_be_hidden(timeout=TIMEOUT)
 
 
 def outcomes(page: Page) -> None:
     """Every outcome."""
     _drawn(page)
-    _tab(page, "outcomes", "#outcome-relapse .scatterlayer .trace")
+    _tab(page, "outcomes", "#lesions-new-t2 .scatterlayer .trace")
 
 
 def compare(page: Page) -> None:
@@ -79,7 +95,7 @@ def compare(page: Page) -> None:
 def who(page: Page) -> None:
     """Who the patients of reference are."""
     _drawn(page)
-    _tab(page, "who", "#figure-balance .scatterlayer .trace")
+    _tab(page, "who", "#figure-plane .scatterlayer .trace")
 
 
 def patient(page: Page) -> None:
@@ -108,10 +124,14 @@ PICTURES: dict[str, tuple[str, Callable[[Page], None], int, str, str]] = {
     "viewer": ("", consultation, 1440, "light", "en-GB"),
     "viewer-dark-french": ("", consultation, 1440, "dark", "fr-FR"),
     "viewer-side-by-side": ("", side_by_side, 1440, "light", "en-GB"),
+    "viewer-single-patients": ("", single_patients, 1440, "light", "en-GB"),
     "viewer-refusal": ("", refusal, 1440, "light", "en-GB"),
+    "viewer-correction": ("", correction, 1440, "light", "en-GB"),
     "viewer-outcomes": ("", outcomes, 1440, "light", "en-GB"),
     "viewer-compare": ("", compare, 1440, "light", "en-GB"),
     "viewer-who": ("", who, 1440, "light", "en-GB"),
+    "viewer-who-dark-french": ("", who, 1280, "dark", "fr-FR"),
+    "viewer-narrow": ("", consultation, 768, "light", "en-GB"),
     "patient-before": ("patient", before, 1280, "light", "en-GB"),
     "patient": ("patient", patient, 1280, "light", "en-GB"),
     "patient-dark-french": ("patient", patient, 1280, "dark", "fr-FR"),

@@ -114,6 +114,13 @@ def choice(element: str, label: str, options: list[dict[str, str]], value: str) 
     )
 
 
+def define(spread: Spread, text: Text, *, until: int, shaded: bool) -> str:
+    """Return what the figure of the EDSS shows, in a sentence."""
+    if spread is Spread.SINGLE:
+        return text("course.single")
+    return text(f"course.{spread}.band") if shaded else text(f"course.{spread}.bars", months=until)
+
+
 def register(app: dash.Dash, answers: Answers) -> None:
     """Wire the choices to the view, and session and view to the results."""
     register_table(app, "outcome-table")
@@ -166,4 +173,10 @@ def register(app: dash.Dash, answers: Answers) -> None:
             projection, "worsening_24w", shown=session.shown, text=text, theme=theme, until=until, apart=apart
         )
         table = outcome_table(projection, shown=session.shown, month=MONTH, text=text)
-        return edss, worsening, text(f"course.{spread}"), table, "figures apart" if apart else "figures"
+        return (
+            edss,
+            worsening,
+            define(spread, text, until=until, banded=apart or banded(drawn)),
+            table,
+            "figures apart" if apart else "figures",
+        )
