@@ -75,6 +75,16 @@ def test_the_names_of_the_rules_of_episodes_are_unique() -> None:
     assert len(set(names)) == len(names)
 
 
+def test_the_documentation_lists_every_rule_of_episodes_and_its_example_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "anonymisation.md").read_text(encoding="utf-8")
+    schedule = Schedule(("source", "arm"), {})
+    listed = {line.removeprefix("- ") for line in page.partition("The rules of episodes:")[2].splitlines()}
+    assert {rule.rule for rule in (*EPISODE_CONSTRAINTS, schedule)} <= listed
+    example = tmp_path / "rules.yaml"
+    example.write_text(page.partition("```yaml")[2].partition("```")[0], encoding="utf-8")
+    assert len(read_rules(example)) == 5
+
+
 def test_any_table_may_bring_rules(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     two_years = rng.poisson(2.0, 300)
