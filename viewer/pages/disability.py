@@ -173,10 +173,5 @@ def register(app: dash.Dash, answers: Answers) -> None:
             projection, "worsening_24w", shown=session.shown, text=text, theme=theme, until=until, apart=apart
         )
         table = outcome_table(projection, shown=session.shown, month=MONTH, text=text)
-        return (
-            edss,
-            worsening,
-            define(spread, text, until=until, banded=apart or banded(drawn)),
-            table,
-            "figures apart" if apart else "figures",
-        )
+        says = define(spread, text, until=until, shaded=apart or banded(drawn))
+        return edss, worsening, says, table, "figures apart" if apart else "figures"
