@@ -174,10 +174,13 @@ def test_a_study_hears_what_was_looked_at_and_nothing_of_the_patient(served: Ser
     served.failing = False
     page.locator("#nav-patient").click()
     expect(page.locator("#patient-show")).to_be_visible(timeout=TIMEOUT)
-    page.locator("#study-considered").fill("Nata")
-    page.keyboard.press("Enter")
-    page.locator("#study-decided").fill("Anti")
-    page.keyboard.press("Enter")
+    for element, typed, whole in (("considered", "Nata", "Natalizumab"), ("decided", "Anti", "Anti-CD20")):
+        page.locator(f"#study-{element}").fill(typed)
+        expect(page.locator("#study [role='option']").filter(visible=True)).to_have_text([whole], timeout=TIMEOUT)
+        page.keyboard.press("Enter")
+        chosen = page.locator("#study .mantine-Pill-label, #study input[value='Anti-CD20']")
+        expect(chosen.last).to_be_visible(timeout=TIMEOUT)
+    expect(page.locator("#study-decided")).to_have_value("Anti-CD20", timeout=TIMEOUT)
     page.locator("#study-end").press("Enter")
     expect(page.locator("#study-state")).to_contain_text("The consultation has ended", timeout=TIMEOUT)
     page.wait_for_load_state("networkidle")
