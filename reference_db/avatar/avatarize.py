@@ -18,7 +18,7 @@ from reference_db.avatar.method import RELEASE, Method
 from reference_db.avatar.postprocess import mended
 from reference_db.avatar.projection import check_weights
 from reference_db.avatar.strata import allotted, check_sizes, origins_of, stratum_rows
-from reference_db.avatar.stratum import SMALLEST_STRATUM, Stratum, fewest_neighbours
+from reference_db.avatar.stratum import SMALLEST_STRATUM, Stratum, fewest_neighbours, rehearsed_membership
 from reference_db.constraints import Constraint, check_constraints
 from reference_db.errors import FieldProblem, InvalidInput
 
@@ -69,8 +69,9 @@ def avatarize(
         Numbers, booleans, text, categories and dates, with missing values.
     k : int or None
         Neighbours of each record, at least 2 and less than the rows of the smallest stratum. None gives each stratum
-        the first of `CANDIDATE_K` at which every distance metric exceeds its target; a number does not carry over
-        from a small table to a large one.
+        the first of `CANDIDATE_K` at which every distance metric exceeds its target and membership, rehearsed with
+        held-out records, has an area under the curve of at most .55; a number does not carry over from a small table
+        to a large one.
     ncp : int
         Factor axes in which neighbours are sought, at least 1; all of them when there are fewer.
     rng : Generator
@@ -200,7 +201,14 @@ def _of_stratum(
         made = stratum.avatars(around, k=neighbours, method=method, rng=rng, progress=progress)[0]
         return mended(made, columns, constraints, rng)
 
-    return (make(k), k) if k is not None else fewest_neighbours(make, records, columns, around, method=method)
+    def membership(neighbours: int) -> float:
+        if progress is not None:
+            progress(1.0, f"rehearsing with {neighbours} neighbours")
+        return rehearsed_membership(records, columns, k=neighbours, ncp=ncp, weights=weights, method=method, rng=rng)
+
+    if k is not None:
+        return make(k), k
+    return fewest_neighbours(make, records, columns, around, method=method, membership=membership)
 
 
 def _part_of(progress: Progress, name: str, begun: float, width: float) -> Progress:

@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference_db.avatar import REFERENCE, RELEASE, Method, avatarize, make_avatars
+from reference_db.avatar.columns import read_columns
+from reference_db.avatar.stratum import rehearsed_membership
 from reference_db.errors import InvalidInput, InvalidTable
+from reference_db.privacy import assess_privacy
 
 
 def mixed_table(n: int = 120, seed: int = 0) -> pd.DataFrame:
@@ -193,3 +196,30 @@ def test_any_table_works_or_is_refused(n: int, seed: int, columns: set[str], met
     assert synthetic.shape == table.shape
     for name in columns:
         assert table[name].notna().any() or synthetic[name].isna().all()
+
+
+def test_more_neighbours_where_membership_can_be_told() -> None:
+    """With few strong factors neighbours tell much of each other, though 20 of them meet every distance metric."""
+    rng = np.random.default_rng(0)
+    factors = rng.normal(size=(500, 2)) @ rng.normal(size=(2, 12))
+    table = pd.DataFrame(factors + 0.3 * rng.normal(size=(500, 12)), columns=[f"x{i}" for i in range(12)])
+    columns = read_columns(table)
+
+    def area(k: int) -> float:
+        return rehearsed_membership(
+            columns.encode(table),
+            columns,
+            k=k,
+            ncp=5,
+            weights=None,
+            method=RELEASE,
+            rng=np.random.default_rng(1),
+        )
+
+    chosen = make_avatars(table, k=None, ncp=5, rng=np.random.default_rng(1)).neighbours["all"]
+    metrics = assess_privacy(
+        table, avatarize(table, k=20, ncp=5, rng=np.random.default_rng(1)), rng=np.random.default_rng(1)
+    ).metrics
+    assert all(metric.verdict != "failed" for metric in metrics)
+    assert chosen > 20
+    assert area(chosen) < 0.58 < area(20)

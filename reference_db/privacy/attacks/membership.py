@@ -39,12 +39,13 @@ def by_distance(scenes: Sequence[Scene]) -> Attack:
     scenes : sequence of Scene
         Of one table, or of several rehearsals of it with other members: their areas are averaged.
     """
-    areas = np.mean([_areas(scene) for scene in scenes], axis=0)
+    areas = np.mean([areas_by_space(scene) for scene in scenes], axis=0)
     # The best of several spaces is looked at in as many places.
     return _membership(ATTACK_TARGETS["membership_distance"], float(areas.max()), scenes[0], spaces=len(areas))
 
 
-def _areas(scene: Scene) -> list[float]:
+def areas_by_space(scene: Scene) -> list[float]:
+    """Return the area under the ROC curve of the distance attack in each space."""
     inside, outside = _attacked(scene)
     return [
         area_under_curve(-near[:, 0], -far[:, 0])
@@ -73,7 +74,7 @@ def by_classifier(scenes: Sequence[Scene], rng: np.random.Generator) -> Attack:
     areas = [_classified(scene, rng) for scene in scenes]
     if not scenes[0].held_out:
         # A classifier sees any difference between avatars and other people. Only being nearer gives a patient away.
-        areas = [min(area, max(_areas(scene))) for area, scene in zip(areas, scenes, strict=True)]
+        areas = [min(area, max(areas_by_space(scene))) for area, scene in zip(areas, scenes, strict=True)]
     area = max(0.5, float(np.mean(areas)))
     return _membership(ATTACK_TARGETS["membership_classifier"], area, scenes[0])
 
