@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import unquote
 
 import numpy as np
@@ -226,7 +227,12 @@ def test_single_patients_are_lines_with_gaps_and_a_mark_at_each_relapse(make_pro
 
 
 def test_the_axis_holds_every_interval_that_is_drawn(make_projection: Make) -> None:
-    projection = make_projection()
+    made = make_projection()
+    early = {  # with hardly an event yet, an interval reaches far up
+        name: replace(curve, upper=np.linspace(0.9, 0.3, len(curve.months)))
+        for name, curve in made.classes[0].probabilities.items()
+    }
+    projection = replace(made, classes=(replace(made.classes[0], probabilities=early), *made.classes[1:]))
     for outcome in ("worsening_24w", "relapse"):
         for shown in (ALL[:3], ALL):
             figure = events_figure(projection, outcome, shown=shown, text=EN, theme=LIGHT)
