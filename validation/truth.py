@@ -55,7 +55,7 @@ def truth(
     tasks = {
         "synthetic": Task("synthetic", material.synthetic, patients, synthetic=True),
         "originals": Task("originals", material.original, patients),
-        "synthetic, unadjusted": Task("synthetic", material.synthetic, patients, estimator="plain"),
+        "synthetic, unadjusted": Task("synthetic", material.synthetic, patients, estimator="plain", synthetic=True),
     }
     projected = project_all(tasks, jobs=jobs, progress=progress)
     potential = _potential(material.potential_outcomes, len(table))
