@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 from projection.projector import DEFAULT_ESTIMATOR, Projector, Question
 from projection.result import ClassProjection, Contrast, Contrasts, Curve, EdssCourse, Estimate, Projection
 from reference_db.schema import edss_column
-from reference_db.small_cells import OTHER, ROUNDING, CellKeys, is_shown, merged, rounded_counts, rounded_shares
+from reference_db.small_cells import (
+    MEAN_DEVIATION,
+    OTHER,
+    RATE_DEVIATION,
+    ROUNDING,
+    CellKeys,
+    deviated,
+    is_shown,
+    merged,
+    rounded_counts,
+    rounded_shares,
+)
 from reference_db.vocabulary import SourceKind, Treatment
 from selection.criteria import CALIPERS, SAME, Criteria
 from selection.explanation import ClassExplanation, Explanation, explain
@@ -23,6 +34,8 @@ from selection.patient import PatientOfInterest
 from selection.selector import FEWEST, ClassSelection, ReferenceRelease, Selection, refusal
 
 Floats = NDArray[np.float64]
+
+EDSS_RANGE = (0.0, 10.0)
 
 
 class DisclosedProjector(Projector):
@@ -151,7 +164,7 @@ class DisclosedProjector(Projector):
                 continue
             rate = part.annualised_relapse_rate
             if rate is not None:
-                rate = replace(rate, n=found[2]) if bool(is_shown(rate.n)) else None
+                rate = self._rate(rate, key, n=found[2]) if bool(is_shown(rate.n)) else None
             shown.append(
                 replace(
                     part,
@@ -187,7 +200,12 @@ class DisclosedProjector(Projector):
         values = np.array([(curve.value, curve.lower, curve.upper) for curve in exact])
         behind = np.broadcast_to(n[:, None], values.shape)
         shares = np.array(of_share)[:, None, None]
-        values = np.where(shares, rounded_shares(values, behind), np.where(is_shown(behind), values, np.nan))
+        moved = np.array([self._cells.derived(key, "mean") for key in first], dtype=np.uint64)[:, None] + steps
+        means = np.clip(deviated(values, moved[:, None, :], MEAN_DEVIATION), *EDSS_RANGE)
+        # Today's value is the patient's own.
+        today = np.array([curve.months for curve in exact])[:, None, :] == 0
+        means = np.where(today, values, means)
+        values = np.where(shares, rounded_shares(values, behind), np.where(is_shown(behind), means, np.nan))
         return [
             Curve(curve.months, value, lower, upper, shown)
             for curve, (value, lower, upper), shown in zip(exact, values, counts, strict=True)
@@ -235,19 +253,33 @@ class DisclosedProjector(Projector):
         return replace(
             exact,
             n=_count(exact.n, key),
-            edss=self._estimate(exact.edss, key, "edss"),
+            edss=self._estimate(exact.edss, key, "edss", deviation=MEAN_DEVIATION),
             risks=each(exact.risks, "risk", shares=True),
             event_free_months=each(exact.event_free_months, "months"),
             hazard_ratios=each(exact.hazard_ratios, "hazard"),
         )
 
+    def _rate(self, exact: Estimate, key: np.uint64, *, n: int) -> Estimate:
+        values = np.array([exact.value, exact.lower, exact.upper])
+        value, lower, upper = np.maximum(
+            deviated(values, self._cells.derived(key, "rate"), RATE_DEVIATION), 0.0
+        ).tolist()
+        return Estimate(value, lower, upper, n)
+
     def _estimate(
-        self, exact: Estimate | None, key: np.uint64, label: str, *, shares: bool = False
+        self,
+        exact: Estimate | None,
+        key: np.uint64,
+        label: str,
+        *,
+        shares: bool = False,
+        deviation: float = 0.0,
     ) -> Estimate | None:
         if exact is None or not bool(is_shown(exact.n)):
             return None
         values = np.array([exact.value, exact.lower, exact.upper])
-        value, lower, upper = (rounded_shares(values, exact.n) if shares else values).tolist()
+        moved = deviated(values, self._cells.derived(key, f"{label} mean"), deviation)
+        value, lower, upper = (rounded_shares(values, exact.n) if shares else moved).tolist()
         return Estimate(value, lower, upper, _count(exact.n, self._cells.derived(key, label)))
 
     def _sources(self, exact: Mapping[str, int], key: np.uint64) -> dict[str, int]:

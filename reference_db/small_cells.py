@@ -6,7 +6,10 @@
    figure, so asking again teaches nothing, and two groups that differ by one patient are rounded independently, so
    the difference of two answers, or the place where an answer jumps while a filter is moved, does not tell the count.
 3. Shares are rounded to `SHARE_STEP`, so that one patient's event cannot be read off a curve.
-4. In a breakdown, small groups are merged; when what is merged is still small, the smallest group shown joins it.
+4. Means are given out with a small deviation, which the cell key decides like the rounding of a count: an exact mean
+   on a scale of steps tells over how many patients it is, and two exact means of groups that differ by one patient
+   tell what that patient's value is.
+5. In a breakdown, small groups are merged; when what is merged is still small, the smallest group shown joins it.
 
 Cell keys: Fraser and Wooton, "A proposed method for confidentialising tabular output to protect against
 differencing", UNECE work session on statistical data confidentiality, 2005. Random rounding does not stop somebody
@@ -31,6 +34,12 @@ ROUNDING = 5
 
 SHARE_STEP = 0.01
 """Shares and probabilities are given out as multiples of this."""
+
+MEAN_DEVIATION = 0.03
+"""Largest deviation of a mean on the scale of disability, in points: a third of what is read off it."""
+
+RATE_DEVIATION = 0.01
+"""Largest deviation of a rate, in events a year."""
 
 OTHER = "other"
 """Name under which small groups of a breakdown are merged."""
@@ -91,6 +100,22 @@ def rounded_shares(shares: ArrayLike, counts: ArrayLike) -> NDArray[np.float64]:
     """
     steps = np.round(np.asarray(shares, dtype=np.float64) / SHARE_STEP)
     return np.where(is_shown(counts), steps / round(1 / SHARE_STEP), np.nan)
+
+
+def deviated(values: ArrayLike, keys: ArrayLike, largest: float) -> NDArray[np.float64]:
+    """Return means as they may be given out: moved by up to a largest deviation, the same for the same cell key.
+
+    Parameters
+    ----------
+    values : array_like of float
+    keys : array_like of uint64
+        Cell key of each, from `CellKeys`; the limits of one interval share that of their mean.
+    largest : float
+        In the unit of the values.
+    """
+    uniform = _uniform(np.asarray(keys, dtype=np.uint64))
+    moved: NDArray[np.float64] = np.asarray(values, dtype=np.float64) + largest * (2.0 * uniform - 1.0)
+    return moved
 
 
 def merged(counts: Mapping[str, int]) -> dict[str, int]:
