@@ -76,6 +76,7 @@ def figure_card(element: str, title: str, define: Component, alternative: str, h
                     style={"height": f"{height}px"},
                 ),
                 role="img",
+                style={"height": f"{height}px"},
                 **aria(label=alternative),
             ),
         ],

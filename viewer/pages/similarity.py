@@ -62,7 +62,7 @@ def _figure(element: str, title: str, hint: str, alternative: str) -> Component:
         [
             html.H3(title),
             html.P(hint, className="hint two-lines"),
-            html.Div(graph, role="img", **aria(label=alternative)),
+            html.Div(graph, role="img", style={"height": "380px"}, **aria(label=alternative)),
         ]
     )
 
