@@ -18,6 +18,15 @@ from reference_db.errors import ReleaseError
 router = APIRouter(tags=["service"])
 
 
+LONGEST_REASON = 600
+"""Characters; a release may miss hundreds of targets, and `cdss release show` lists them all."""
+
+
+def shortened(reason: str) -> str:
+    """Return a reason, its end left out when it is long."""
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}... (see `cdss release show`)"
+
+
 @router.get("/healthz")
 def alive() -> dict[str, str]:
     """Answer as long as the process lives."""
@@ -50,7 +59,7 @@ def ready(
         database.check()
     except (ReleaseError, DatabaseUnavailable) as error:
         # Where the folders are is nobody's business.
-        reason = str(error).replace(str(reference.settings.home), "CDSS_HOME")
+        reason = shortened(str(error).replace(str(reference.settings.home), "CDSS_HOME"))
         return JSONResponse({"status": "not ready", "reason": reason}, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
     state: dict[str, Any] = {
         "status": "ready",

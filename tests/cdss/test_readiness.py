@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from cdss.api.health import LONGEST_REASON
+from reference_db.release import ReleaseContent, freeze
 from tests.cdss.conftest import Serve
 from tests.e2e.processes import POI
+from tests.episodes import random_episodes
+from tests.privacy_records import passing_record
 
 
 def _restore(folder: Path, copy: Path) -> None:
@@ -57,6 +61,19 @@ def test_a_release_damaged_while_served_is_told(serve: Serve, home: Path, tmp_pa
     assert client.get("/readyz").status_code == 503
     _restore(releases, tmp_path / "copy")
     assert client.get("/readyz").status_code == 200
+
+
+def test_a_release_that_misses_hundreds_of_targets_is_told_in_a_line(serve: Serve, home: Path) -> None:
+    episodes = random_episodes(600)
+    reasons = tuple(f"TRIAL / arm {number}: the risk is too high" for number in range(300))
+    content = ReleaseContent(
+        seed=1, parameters={}, sources=tuple(episodes.sources.values()), privacy=passing_record(), reasons=reasons
+    )
+    version = freeze(home / "releases", episodes.table, content, attachments={}).version
+    answer = serve(release=version).get("/readyz")
+    assert answer.status_code == 503
+    assert "arm 0" in answer.json()["reason"]
+    assert len(answer.text) < LONGEST_REASON + 200
 
 
 def test_measures_are_told(serve: Serve) -> None:
