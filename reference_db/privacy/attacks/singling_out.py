@@ -148,8 +148,13 @@ def _values(table: EncodedTable) -> Floats:
 
 
 def _singling(conditions: Conditions, table: EncodedTable) -> Conditions:
-    """Those conditions that exactly one record of the attacker's table meets, and no more than needed."""
-    return conditions.some(np.flatnonzero(conditions.matches(table) == 1)[:MOST_CONDITIONS])
+    """Those conditions that exactly one record of the attacker's table meets, and no more than needed.
+
+    No more than there are records either: further questions about the same few are no further evidence, and the
+    interval would be too narrow.
+    """
+    most = min(MOST_CONDITIONS, len(table))
+    return conditions.some(np.flatnonzero(conditions.matches(table) == 1)[:most])
 
 
 def _single_column_conditions(table: EncodedTable, rng: np.random.Generator) -> Conditions:
@@ -187,7 +192,7 @@ def _record_conditions(table: EncodedTable, rng: np.random.Generator) -> Conditi
         side = np.where(against > medians[columns], _AT_LEAST, _AT_MOST)
         comparisons = np.where(coarse[columns] | np.isnan(against), _EQUAL, side)
         conditions = _singling(_distinct(Conditions(columns, comparisons, against)), table)
-        if len(conditions) >= _ENOUGH or terms < wanted:
+        if len(conditions) >= min(_ENOUGH, len(table)) or terms < wanted:
             break
     return conditions
 
