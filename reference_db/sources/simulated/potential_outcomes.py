@@ -41,6 +41,8 @@ MONTHS: tuple[int, ...] = tuple(month for month in EDSS_MONTHS if month <= 24)
 _MOST_LASTING_RELAPSES = 10
 _STEP = 0.01
 _LARGEST_SUM = 20.0
+_SHAPES = np.linspace(np.log(1e-3), np.log(1e3), 1000)
+"""Logarithms of the shapes at which gamma quantiles are tabulated."""
 _NODES = (np.arange(6) + 0.5) / 6
 """Quantiles by which the spread of what relapses add is represented."""
 
@@ -106,7 +108,7 @@ def _expected_edss(traits: Traits, rates: Regime, course: _Relapses, day: float,
     shape = np.maximum(mean, 1e-6) ** 2 / variance
     expected = np.zeros(len(traits))
     nodes = [(1.0 - some, np.zeros(len(traits)))]
-    drawn = [gammaincinv(shape, node) / shape * mean for node in _NODES]
+    drawn = [np.interp(np.log(shape), _SHAPES, quantile) * mean for quantile in _gamma_quantiles()]
     # The few nodes lose a part of the mean in the tail.
     scale = np.divide(mean, np.mean(drawn, axis=0), out=np.ones_like(mean), where=mean > 0)
     nodes += [(some / len(_NODES), value * scale) for value in drawn]
@@ -116,6 +118,13 @@ def _expected_edss(traits: Traits, rates: Regime, course: _Relapses, day: float,
         spread = np.hypot(steady * np.sqrt(state + p["rating_noise"] ** 2), rating_spread)
         expected += share * expected_rating(reached + steady * traits.fluctuation * memory, spread)
     return expected
+
+
+@cache
+def _gamma_quantiles() -> Array:
+    """Tabulate the quantiles at the nodes of gamma distributions of mean 1, (nodes, logarithms of the shape)."""
+    shape = np.exp(_SHAPES)
+    return np.asarray(gammaincinv(shape, np.array(_NODES)[:, None]) / shape, dtype=np.float64)
 
 
 def expected_rating(disability: Array, spread: Array) -> Array:
