@@ -25,8 +25,10 @@ HIGHEST_AUC = 0.65
 """Acceptable: under 0.7 a discriminator is called poor in medicine (Hosmer and Lemeshow); this asks for more."""
 
 
-def discrimination(material: Material) -> Section:
+def discrimination(material: Material, *, jobs: int = 1) -> Section:
     """Train discriminators, and report their cross-validated areas under the curve."""
+    from joblib import Parallel, delayed
+
     size, folds = (800, 3) if material.quick else (5000, 5)
     rng = material.generator(4)
     original, synthetic = (_features(episodes) for episodes in (material.original, material.synthetic))
@@ -35,17 +37,24 @@ def discrimination(material: Material) -> Section:
     first = original.iloc[rng.permutation(len(original))]
     second = synthetic.iloc[rng.permutation(len(synthetic))[:size]]
     half = min(size, len(first) // 2)
+    seed, trees = int(rng.integers(2**31)), 80 if material.quick else 200
+    against = {"synthetic": (first[:size], second), "originals": (first[:half], first[half : 2 * half])}
+    asked = [(name, other) for name in discriminators(seed, trees=trees) for other in against]
+    found = Parallel(n_jobs=jobs)(
+        delayed(_areas)(name, *against[other], seed=seed, trees=trees, folds=folds, rng=own)
+        for (name, other), own in zip(asked, rng.spawn(len(asked)), strict=True)
+    )
     records = Records()
-    for name, make in discriminators(int(rng.integers(2**31)), trees=80 if material.quick else 200).items():
-        areas = {
-            "synthetic": fold_areas(make, first[:size], second, folds=folds, rng=rng),
-            "originals": fold_areas(make, first[:half], first[half : 2 * half], folds=folds, rng=rng),
-        }
-        for against, found in areas.items():
-            error = float(found.std(ddof=1) / np.sqrt(len(found)))
-            records.add(
-                model=name, against=against, auc=float(found.mean()), standard_error=error, folds=folds, n=2 * half
-            )
+    for (name, other), areas in zip(asked, found, strict=True):
+        error = float(areas.std(ddof=1) / np.sqrt(len(areas)))
+        records.add(
+            model=name,
+            against=other,
+            auc=float(areas.mean()),
+            standard_error=error,
+            folds=folds,
+            n=sum(map(len, against[other])),
+        )
     table = records.done()
     checks = [
         check(
@@ -107,6 +116,19 @@ def discriminators(seed: int, *, trees: int = 200) -> dict[str, Callable[[], Any
         ),
         "gradient boosting": lambda: HistGradientBoostingClassifier(max_iter=trees, random_state=seed),
     }
+
+
+def _areas(
+    name: str,
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    *,
+    seed: int,
+    trees: int,
+    folds: int,
+    rng: np.random.Generator,
+) -> Floats:
+    return fold_areas(discriminators(seed, trees=trees)[name], first, second, folds=folds, rng=rng)
 
 
 def fold_areas(

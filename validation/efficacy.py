@@ -18,6 +18,10 @@ from validation.replication import Replication, compare, replicated_trials, resa
 from validation.result import Check, Record, Records, Section, check
 from validation.variables import BASELINE, as_numbers
 
+REPLICATED = 0.85
+"""Share of its endpoints that a release must replicate; more than the published data sets that replicate all of
+theirs (72.5 % and 80.8 %, J Med Internet Res 2025;27:e71297)."""
+
 RESAMPLES = 6
 """Resamples of the originals that tell what the rule asks of chance."""
 
@@ -62,9 +66,8 @@ def _checks(
             "endpoints_replicated",
             f"Share of the {n} endpoints that this release replicates",
             replicated / n if n else None,
-            lowest=round(max(float(floor.mean() - 2.0 * floor.std(ddof=1)), 0.0), 3) if n else None,
-            meaning=f"Resamples of the originals replicate {floor.mean():.0%} on average, by the same rule; the "
-            "target is two standard deviations below that.",
+            lowest=REPLICATED,
+            meaning=f"Resamples of the originals replicate {floor.mean():.0%} on average, by the same rule.",
         ),
         check(
             "trials_replicated",
@@ -146,7 +149,7 @@ def _indication(material: Material) -> tuple[Record, ...]:
 def _class_differences(episodes: Episodes) -> dict[tuple[str, str, str], tuple[float, int]]:
     """Return standardised differences of class means from the registry's mean, with the patients behind them."""
     table = episodes.table
-    numbers = as_numbers(episodes)[list(BASELINE)]
+    numbers = as_numbers(episodes, names=BASELINE)
     differences: dict[tuple[str, str, str], tuple[float, int]] = {}
     for source, rows in table[table["source_kind"] == SourceKind.REGISTRY.value].groupby("source"):
         values = numbers.loc[rows.index]

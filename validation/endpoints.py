@@ -87,10 +87,8 @@ class ArmFigures:
 
 def trial_effects(episodes: Episodes) -> list[Effect]:
     """Return every endpoint of every trial that has a control arm."""
-    table = episodes.table
-    found = outcomes(episodes)
+    trials, found = _trials(episodes)
     effects: list[Effect] = []
-    trials = table[table["source_kind"] == SourceKind.TRIAL.value]
     for trial, rows in trials.groupby("source", sort=True):
         untreated = rows.index[rows["treatment"] == Treatment.UNTREATED.value].to_numpy()
         active = rows[rows["treatment"] != Treatment.UNTREATED.value]
@@ -102,8 +100,7 @@ def trial_effects(episodes: Episodes) -> list[Effect]:
 
 def arm_figures(episodes: Episodes) -> list[ArmFigures]:
     """Return what each trial arm shows, comparators or not."""
-    table, found = episodes.table, outcomes(episodes)
-    trials = table[table["source_kind"] == SourceKind.TRIAL.value]
+    trials, found = _trials(episodes)
     figures = []
     for (trial, arm), rows in trials.groupby(["source", "arm"], sort=True):
         at = rows.index.to_numpy()
@@ -124,6 +121,13 @@ def arm_figures(episodes: Episodes) -> list[ArmFigures]:
             )
         )
     return figures
+
+
+def _trials(episodes: Episodes) -> tuple[pd.DataFrame, Outcomes]:
+    """Return the patients of trials, numbered from 0, and their outcomes."""
+    table = episodes.table
+    trials = table[table["source_kind"] == SourceKind.TRIAL.value].reset_index(drop=True)
+    return trials, outcomes(Episodes(trials, episodes.sources))
 
 
 def _effects(
@@ -175,11 +179,7 @@ def rate_ratio(counts: Floats, treated: Floats, exposure: Floats) -> tuple[float
     exposure : ndarray, shape (patients,)
         In years; patients without any are left out.
     """
-    # statsmodels publishes no type information.
-    from statsmodels.discrete.discrete_model import (
-        NegativeBinomial,
-        Poisson,
-    )
+    from statsmodels.discrete.discrete_model import NegativeBinomial, Poisson
 
     seen = exposure > 0
     x = np.column_stack([np.ones(int(seen.sum())), treated[seen]])
@@ -188,8 +188,9 @@ def rate_ratio(counts: Floats, treated: Floats, exposure: Floats) -> tuple[float
         poisson = Poisson(y, x, offset=log_exposure).fit(disp=0)
         start = np.append(poisson.params, 0.5)
         fitted = NegativeBinomial(y, x, offset=log_exposure).fit(start_params=start, disp=0, maxiter=200)
-        # Counts less dispersed than Poisson have no negative binomial; the Poisson model is its limit.
-        usable = fitted.mle_retvals["converged"] and fitted.params[-1] > 1e-6 and np.isfinite(fitted.bse).all()
+        # Counts no more dispersed than Poisson have their best negative binomial at that limit, where the curvature
+        # of its likelihood says nothing: the Poisson model is the fit then.
+        usable = fitted.mle_retvals["converged"] and fitted.llf > poisson.llf and np.isfinite(fitted.bse).all()
     model = fitted if usable else poisson
     return _exponentiated(float(model.params[1]), float(model.bse[1]))
 
@@ -205,14 +206,36 @@ def mean_rate(counts: Floats, exposure: Floats) -> tuple[float, float, float]:
 
 
 def hazard_ratio(times: TimeToEvent, treated: Floats) -> tuple[float, float, float]:
-    """Return the hazard ratio of treated to others by Cox regression, with its 95 % interval."""
-    from lifelines import CoxPHFitter
+    """Return the hazard ratio of treated to others by Cox regression, with its 95 % interval.
 
-    # lifelines refuses durations of 0: who was never seen again is at risk for no time at all.
-    data = pd.DataFrame({"months": times.months, "event": times.event, "treated": treated}).query("months > 0")
-    with _fitting():
-        fitted = CoxPHFitter().fit(data, "months", "event")
-    return _exponentiated(float(fitted.params_["treated"]), float(fitted.standard_errors_["treated"]))
+    Newton steps on Efron's partial likelihood, which for two groups needs nothing but the numbers at risk.
+    """
+    months, at = np.unique(times.months, return_inverse=True)
+    event = times.event.astype(np.float64)
+    groups = np.stack([1.0 - treated, treated])
+    at_risk, events = (
+        np.stack([np.bincount(at, weights=group * each, minlength=len(months)) for group in groups])
+        for each in (np.ones(len(event)), event)
+    )
+    at_risk = at_risk[:, ::-1].cumsum(axis=1)[:, ::-1]
+    # Nobody observed at month 0 only was ever at risk.
+    at_risk, events = at_risk[:, months > 0], events[:, months > 0]
+    tied = events.sum(axis=0).astype(np.intp)
+    # One row per event: of those that happen together, each later one leaves fewer at risk.
+    which = np.repeat(np.arange(len(tied)), tied)
+    passed = (np.arange(len(which)) - np.repeat(np.cumsum(tied) - tied, tied)) / tied[which]
+    others, active = at_risk[:, which] - passed * events[:, which]
+    effect, information = 0.0, 0.0
+    for _ in range(50):
+        share = active / (active + others * np.exp(-effect))
+        information = float((share * (1.0 - share)).sum())
+        if information < 1e-12:
+            break
+        step = float(np.clip((events[1].sum() - share.sum()) / information, -2.0, 2.0))
+        effect += step
+        if abs(step) < 1e-10 or abs(effect) > 20.0:
+            break
+    return _exponentiated(effect, float(np.sqrt(1.0 / max(information, 1e-12))))
 
 
 def _exponentiated(effect: float, error: float) -> tuple[float, float, float]:

@@ -8,6 +8,7 @@ correlations on the original ones: 1 keeps them all, 0 none, whatever their numb
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from reference_db.avatar.columns import read_columns
@@ -25,12 +26,12 @@ SMALLEST_PAIRS = 300
 PUBLISHED_CORRELATION_DIFFERENCE = 0.064
 """Mean absolute difference of correlations of the published avatars of the AIDS trial, re-measured."""
 
-ASSOCIATED = 0.045
-"""Root mean square correlation with all others, sampling noise deducted, from which a variable has associations to
-keep."""
+CHANCE = 1e-3
+"""Probability under which the correlations of a variable with all others are more than sampling noise: one variable
+in a thousand without any association passes for one that has some."""
 
-SURE = 0.15
-"""Largest standard error of a variable's kept association for it to be judged."""
+SAMPLING = 2.0
+"""Standard errors of what a variable keeps that are put down to sampling."""
 
 SHOWN_POINTS = 1500
 """Records per table in the factor map."""
@@ -38,17 +39,19 @@ SHOWN_POINTS = 1500
 
 def multivariate(material: Material) -> Section:
     """Compare all pairwise associations, and the factor maps."""
-    first, names, pairs_behind = rank_correlations(material.original)
+    numbers = as_numbers(material.original)
+    first, names, pairs_behind = rank_correlations(material.original, numbers=numbers)
     second, _, _ = rank_correlations(material.synthetic)
-    floor, _, _ = rank_correlations(material.original, resample=material.generator(2))
+    rng = material.generator(2)
+    floor, other = (rank_correlations(material.original, numbers=numbers, resample=rng)[0] for _ in range(2))
     upper = np.triu_indices(len(names), 1)
-    both = ~np.isnan(first[upper]) & ~np.isnan(second[upper]) & ~np.isnan(floor[upper])
-    a, b, c = (matrix[upper][both] for matrix in (first, second, floor))
+    both = ~np.isnan(np.stack([matrix[upper] for matrix in (first, second, floor, other)])).any(axis=0)
+    a, b, c, d = (matrix[upper][both] for matrix in (first, second, floor, other))
     kept = _kept_per_variable(first, second, names, pairs_behind)
-    strong = [
-        float(row["kept"] or 0.0)
+    judged = [
+        float(row["kept"] or 0.0) + SAMPLING * float(row["standard_error"] or 0.0)
         for row in kept
-        if float(row["strength"] or 0.0) >= ASSOCIATED and float(row["standard_error"] or 0.0) <= SURE
+        if row["associated"]
     ]
     checks = (
         check(
@@ -68,17 +71,17 @@ def multivariate(material: Material) -> Section:
         ),
         check(
             "kept_lowest",
-            "Association kept by the variable that keeps least",
-            min(strong, default=None),
+            "Association kept by the variable that keeps least, sampling error allowed for",
+            min(judged, default=None),
             lowest=0.5,
-            meaning=f"Over variables with associations to keep: root mean square correlation {ASSOCIATED} or more, "
-            f"noise deducted, and a standard error of {SURE} at most.",
+            meaning="Over variables whose correlations with all others are more than chance. Two standard errors "
+            "added: only a loss that is sure counts. Below 0.5 a variable has lost most of what it goes with.",
         ),
         check(
             "correlation_floor",
             "Noise floor of the difference of correlations",
-            float(np.abs(a - c).mean()),
-            meaning="The same difference between the originals and a resample of them.",
+            float(np.abs(c - d).mean()),
+            meaning="The same difference between two resamples of the originals.",
         ),
     )
     pairs = Records()
@@ -100,13 +103,15 @@ def multivariate(material: Material) -> Section:
 
 
 def rank_correlations(
-    episodes: Episodes, *, resample: np.random.Generator | None = None
+    episodes: Episodes, *, numbers: pd.DataFrame | None = None, resample: np.random.Generator | None = None
 ) -> tuple[Floats, tuple[str, ...], Floats]:
     """Return the correlations of within-source ranks over the pairs of values that are both observed.
 
     Parameters
     ----------
     episodes : Episodes
+    numbers : DataFrame, optional
+        Of `as_numbers`, where they are at hand.
     resample : Generator, optional
         Draw the rows with replacement first.
 
@@ -119,7 +124,7 @@ def rank_correlations(
     ndarray, shape (variables, variables)
         Pairs of values behind each correlation.
     """
-    numbers = as_numbers(episodes)
+    numbers = as_numbers(episodes) if numbers is None else numbers
     source = episodes.table["source"]
     if resample is not None:
         rows = resample.integers(len(numbers), size=len(numbers))
@@ -148,19 +153,29 @@ def slope(original: Floats, synthetic: Floats) -> float | None:
 def _kept_per_variable(
     first: Floats, second: Floats, names: tuple[str, ...], pairs_behind: Floats
 ) -> tuple[Record, ...]:
-    """Return what each variable keeps of its associations, with the standard error of sampling both tables."""
+    """Return what each variable keeps of its associations, with the standard error of sampling both tables.
+
+    Part of the correlations of the originals is sampling noise, which nothing has to keep: it is deducted from the
+    sum of squares that the slope is divided by.
+    """
+    from scipy.stats import chi2
+
     records = Records()
     for i, name in enumerate(names):
         others = (np.arange(len(names)) != i) & ~np.isnan(first[i]) & ~np.isnan(second[i])
-        if others.any():
-            a, b, noise = first[i, others], second[i, others], 1.0 / pairs_behind[i, others]
-            records.add(
-                variable=name,
-                kept=slope(a, b),
-                standard_error=float(np.sqrt(2.0 * noise.mean() / (a**2).sum())),
-                strength=float(np.sqrt(max((a**2 - noise).mean(), 0.0))),
-                difference=float(np.abs(a - b).mean()),
-            )
+        if not others.any():
+            continue
+        a, b, noise = first[i, others], second[i, others], 1.0 / pairs_behind[i, others]
+        squares = float((a**2).sum() - noise.sum())
+        associated = float(chi2.sf((a**2 / noise).sum(), len(a))) < CHANCE and squares > 0
+        records.add(
+            variable=name,
+            kept=float((a * b).sum()) / squares if associated else None,
+            standard_error=float(np.sqrt(2.0 * noise.mean() * (a**2).sum())) / squares if associated else None,
+            associated=associated,
+            strength=float(np.sqrt(max(squares / len(a), 0.0))),
+            difference=float(np.abs(a - b).mean()),
+        )
     return records.done()
 
 

@@ -2,13 +2,14 @@
 
 A fifth of the originals is held out; the rest is the reference database, as it is and as avatars made of it for this
 purpose. Each held-out patient is projected under the treatment they took. Beside the projection stand the simplest
-rivals: the last EDSS carried forward, and the population's mean change and curve.
+rivals, the last EDSS carried forward and the population's mean change and curve, and every other engine of the
+projection, trained on the same avatars.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +17,26 @@ from numpy.typing import NDArray
 from projection.estimates import ESTIMATORS
 from reference_db.avatar.episodes import anonymise_episodes
 from reference_db.episodes import Episodes
-from reference_db.schema import EDSS_SCALE
 from reference_db.vocabulary import SourceKind, Treatment
 from validation.endpoints import survival_at_end
 from validation.material import Material
 from validation.outcomes import Outcomes, TimeToEvent, outcomes
 from validation.projections import CLASSES, MONTHS, RISKS, Projected, Task, patients_of_interest, project_all
+from validation.published import beside_published
 from validation.result import Check, Record, Records, Section, check
-from validation.scores import (
-    RISK_MONTHS,
-    calibration_groups,
-    net_benefit,
-    quantile_crps,
-    risk_scores,
+from validation.rivals import (
+    CARRIED_FORWARD,
+    EDSS_AT,
+    POPULATION,
+    Prediction,
+    carried_forward,
+    of_models,
+    of_projection,
+    population,
+    population_curve,
+    times_to,
 )
+from validation.scores import calibration_groups, net_benefit, quantile_crps, risk_scores
 
 Floats = NDArray[np.float64]
 
@@ -38,55 +45,13 @@ HELD_OUT = 0.2
 SMALLEST_ARM = 30
 """Patients whom an arm keeps in the reference database, so that their avatars can hide each other."""
 
-EDSS_AT = (12, 24)
-
 THRESHOLDS: Floats = np.arange(0.05, 0.55, 0.05)
 
 PRODUCT = "synthetic, corrected"
 """The engine that a release serves."""
 
-CARRIED_FORWARD = "last EDSS carried forward"
-POPULATION = "population"
-
-PUBLISHED: tuple[Record, ...] = (
-    {
-        "figure": "C-index, relapse",
-        "published": "0.608-0.639",
-        "source": "published prognostic models of relapse",
-        "caveat": "on other data: not comparable in level",
-    },
-    {
-        "figure": "C-index, progression",
-        "published": "0.554-0.777",
-        "source": "published prognostic models of progression",
-        "caveat": "on other data: not comparable in level",
-    },
-    {
-        "figure": "AUC, progression",
-        "published": "0.71",
-        "source": "MSBase",
-        "caveat": "on other data: not comparable in level",
-    },
-)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What an engine says of each held-out patient under their own treatment.
-
-    Attributes
-    ----------
-    edss : mapping of int to ndarray
-        Expected EDSS by month, (patients,).
-    quantiles : mapping of int to ndarray
-        Quantiles of the individual EDSS by month, (5, patients).
-    risks : mapping of str to ndarray
-        Risk by endpoint, (patients, len(RISK_MONTHS)); empty for engines that give none.
-    """
-
-    edss: Mapping[int, Floats]
-    quantiles: Mapping[int, Floats]
-    risks: Mapping[str, Floats]
+ORIGINALS = "originals, corrected"
+"""The same engine on the originals: what no synthetic database can be expected to beat."""
 
 
 def prognosis(material: Material, *, jobs: int = 1, progress: Callable[[float, str], None] | None = None) -> Section:
@@ -106,18 +71,21 @@ def prognosis(material: Material, *, jobs: int = 1, progress: Callable[[float, s
     test = Episodes(table.iloc[np.sort(chosen)].reset_index(drop=True), material.original.sources)
     patients = patients_of_interest(test.table)
     synthetic = Episodes(made, material.original.sources)
-    tasks = {f"synthetic, {name}": Task("synthetic", synthetic, patients, estimator=name) for name in ESTIMATORS} | {
-        "originals, corrected": Task("originals", reference, patients)
-    }
+    tasks = {
+        f"synthetic, {name}": Task("synthetic", synthetic, patients, estimator=name, synthetic=True)
+        for name in ESTIMATORS
+    } | {ORIGINALS: Task("originals", reference, patients)}
     projected = project_all(tasks, jobs=jobs, progress=progress)
+    models = of_models(Task("synthetic", synthetic, patients), jobs)
     engines = {
-        CARRIED_FORWARD: _carried_forward(test),
-        POPULATION: _population(reference, test),
-        **{name: _of_projection(found, test) for name, found in projected.items()},
+        CARRIED_FORWARD: carried_forward(test),
+        POPULATION: population(reference, test),
+        **{name: of_projection(found, test) for name, found in (projected | models).items()},
     }
     found = outcomes(test, horizon=60)
     edss = _edss_scores(engines, test)
     risks, calibration, decisions = _risk_tables(engines, found)
+    own = {str(row["endpoint"]): row for row in risks if row["engine"] == PRODUCT}
     benefit = _benefit(projected[PRODUCT], test, found)
     return Section(
         name="prognosis",
@@ -130,83 +98,33 @@ def prognosis(material: Material, *, jobs: int = 1, progress: Callable[[float, s
             "calibration": calibration,
             "decision_curves": decisions,
             "benefit": benefit,
-            "published": PUBLISHED,
+            "published": beside_published(own),
         },
         remarks=(
             f"{int(held_out.sum()):,} patients held out, {len(test):,} of them scored; engines are compared on the "
             "patients whom all of them answer for.",
-            "CRPS from five quantiles. Risks: weighted for censoring; skill over the population's curve.",
+            "CRPS from five quantiles; of an engine that gives a single value, its absolute error. Risks: weighted "
+            "for censoring; skill over the population's curve.",
             "Mean absolute errors hardly separate engines whose treatment contrasts differ twofold: see Truth.",
         ),
         rests_on=("structure", "univariate", "multivariate", "efficacy"),
     )
 
 
-def _carried_forward(test: Episodes) -> Prediction:
-    own = test.edss[:, 0]
-    return Prediction(dict.fromkeys(EDSS_AT, own), {month: np.tile(own, (5, 1)) for month in EDSS_AT}, {})
-
-
-def _population(reference: Episodes, test: Episodes) -> Prediction:
-    """Return own state plus the mean change of the class and phenotype, and their Kaplan-Meier curve."""
-    found = outcomes(reference, horizon=60)
-    change = reference.edss - reference.edss[:, :1]
-    n = len(test)
-    edss = {month: np.full(n, np.nan) for month in EDSS_AT}
-    quantiles = {month: np.full((5, n), np.nan) for month in EDSS_AT}
-    risks = {name: np.full((n, len(RISK_MONTHS)), np.nan) for name in RISKS}
-    known = reference.table.groupby(["treatment", "phenotype"]).indices
-    for key, rows in test.table.groupby(["treatment", "phenotype"]).indices.items():
-        like = known.get(key)
-        if like is None:
-            continue
-        own = test.edss[rows, 0]
-        for month in EDSS_AT:
-            values = change[like, MONTHS.index(month)]
-            values = values[~np.isnan(values)]
-            if len(values):
-                edss[month][rows] = np.clip(own + values.mean(), EDSS_SCALE[0], EDSS_SCALE[-1])
-                spread = np.quantile(values, (0.1, 0.25, 0.5, 0.75, 0.9))
-                quantiles[month][:, rows] = np.clip(own + spread[:, None], EDSS_SCALE[0], EDSS_SCALE[-1])
-        for name in RISKS:
-            risks[name][rows] = _curve(_times(found, name).rows(np.asarray(like)))
-    return Prediction(edss, quantiles, risks)
-
-
-def _curve(times: TimeToEvent) -> Floats:
-    """Return the Kaplan-Meier risk at each of `RISK_MONTHS`."""
-    ends = (
-        TimeToEvent(np.minimum(times.months, month), times.event & (times.months <= month)) for month in RISK_MONTHS
-    )
-    return np.array([1.0 - survival_at_end(until)[0] for until in ends])
-
-
-def _times(found: Outcomes, endpoint: str) -> TimeToEvent:
-    return found.relapse if endpoint == "relapse" else found.worsening_24w
-
-
-def _of_projection(found: Projected, test: Episodes) -> Prediction:
-    position = {treatment.value: i for i, treatment in enumerate(CLASSES)}
-    own = test.table["treatment"].map(position).to_numpy()
-    rows = np.arange(len(test))
-    at = [MONTHS.index(int(month)) for month in RISK_MONTHS]
-    return Prediction(
-        {month: found.edss[0, rows, own, MONTHS.index(month)].astype(np.float64) for month in EDSS_AT},
-        {month: found.band[:, rows, own, MONTHS.index(month)].astype(np.float64) for month in EDSS_AT},
-        {name: found.risks[0, rows, own, i][:, at].astype(np.float64) for i, name in enumerate(RISKS)},
-    )
-
-
 def _edss_scores(engines: Mapping[str, Prediction], test: Episodes) -> tuple[Record, ...]:
     records = Records()
+    with_edss = {name: engine for name, engine in engines.items() if engine.edss}
     for month in EDSS_AT:
         outcome = test.edss[:, MONTHS.index(month)]
         known = ~np.isnan(outcome)
-        for engine in engines.values():
-            known &= ~np.isnan(engine.edss[month]) & ~np.isnan(engine.quantiles[month]).any(axis=0)
-        for name, engine in engines.items():
+        for engine in with_edss.values():
+            known &= ~np.isnan(engine.edss[month])
+            if engine.has_band(month):
+                known &= ~np.isnan(engine.quantiles[month]).any(axis=0)
+        for name, engine in with_edss.items():
             error = engine.edss[month][known] - outcome[known]
-            quantiles = engine.quantiles[month][:, known]
+            banded = engine.has_band(month)
+            quantiles = engine.quantiles[month][:, known] if banded else np.tile(engine.edss[month][known], (5, 1))
             inside = (quantiles[0] <= outcome[known]) & (outcome[known] <= quantiles[-1])
             records.add(
                 engine=name,
@@ -216,7 +134,7 @@ def _edss_scores(engines: Mapping[str, Prediction], test: Episodes) -> tuple[Rec
                 rmse=float(np.sqrt((error**2).mean())),
                 bias=float(error.mean()),
                 crps=float(quantile_crps(outcome[known], quantiles).mean()),
-                coverage_80=float(inside.mean()),
+                coverage_80=float(inside.mean()) if banded else None,
             )
     return records.done()
 
@@ -226,17 +144,17 @@ def _risk_tables(
 ) -> tuple[tuple[Record, ...], tuple[Record, ...], tuple[Record, ...]]:
     """Return scores, calibration by tenths, and decision curves of every engine that gives risks."""
     scores, calibration, decisions = Records(), Records(), Records()
-    with_risks = {name: engine for name, engine in engines.items() if engine.risks}
     for endpoint in RISKS:
-        times = _times(found, endpoint)
+        with_risks = {name: engine for name, engine in engines.items() if endpoint in engine.risks}
+        times = times_to(found, endpoint)
         known = times.months > 0
         for engine in with_risks.values():
             known &= ~np.isnan(engine.risks[endpoint]).any(axis=1)
         times = times.rows(known)
-        population = _curve(times)
+        everyone_alike = population_curve(times)
         for name, engine in with_risks.items():
             risk = engine.risks[endpoint][known]
-            scores.add(engine=name, endpoint=endpoint, **asdict(risk_scores(times, risk, population)))
+            scores.add(engine=name, endpoint=endpoint, **asdict(risk_scores(times, risk, everyone_alike)))
             for tenth, row in enumerate(calibration_groups(times, risk[:, -1]), start=1):
                 calibration.add(engine=name, endpoint=endpoint, tenth=tenth, **row)
             for threshold, benefit in zip(THRESHOLDS, net_benefit(times, risk[:, -1], THRESHOLDS), strict=True):
@@ -304,6 +222,18 @@ def _checks(edss: tuple[Record, ...], risks: tuple[Record, ...]) -> list[Check]:
                     meaning="A projection that does not beat no change at all is not worth showing.",
                 )
             )
+            rivals = {
+                name: float(row["crps"] or 1.0) for name, row in rows.items() if name not in (PRODUCT, ORIGINALS)
+            }
+            best = min(rivals, key=rivals.__getitem__)
+            checks.append(
+                check(
+                    f"crps_over_best_{month}",
+                    f"CRPS of the EDSS at {month} months over that of the best other engine",
+                    float(product["crps"] or 0.0) / rivals[best],
+                    meaning=f"The best other engine is: {best}.",
+                )
+            )
             checks.append(
                 check(
                     f"coverage_{month}",
@@ -339,7 +269,29 @@ def _checks(edss: tuple[Record, ...], risks: tuple[Record, ...]) -> list[Check]:
                     f"auc_{row['endpoint']}",
                     f"Area under the curve at 24 months, {label}",
                     float(row["auc"] or 0.0),
-                    meaning="Published models reach about 0.6 to 0.7, on other data.",
+                    meaning="Published models: see the table; on other data.",
+                )
+            )
+            checks.append(
+                check(
+                    f"concordance_{row['endpoint']}",
+                    f"C-index over 24 months, {label}",
+                    float(row["concordance"] or 0.0),
+                    meaning="Published models: see the table; on other data.",
+                )
+            )
+            rivals = {
+                str(other["engine"]): float(other["brier"] or 1.0)
+                for other in risks
+                if other["endpoint"] == row["endpoint"] and str(other["engine"]) not in (PRODUCT, ORIGINALS)
+            }
+            best = min(rivals, key=rivals.__getitem__)
+            checks.append(
+                check(
+                    f"brier_over_best_{row['endpoint']}",
+                    f"Brier score over that of the best other engine, {label}",
+                    float(row["brier"] or 0.0) / rivals[best],
+                    meaning=f"The best other engine is: {best}.",
                 )
             )
     return checks

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from projection import ClassProjection, Projector
+from projection import ClassProjection, Projection, Projector
+from projection.engines import ModelProjector
 from reference_db.episodes import Episodes
 from reference_db.schema import EDSS_HISTORY, EDSS_MONTHS, edss_column
 from reference_db.vocabulary import Treatment
@@ -32,14 +34,15 @@ CHUNK = 1500
 
 @dataclass(frozen=True)
 class Database:
-    """Episodes as a projector takes them: no attachment, so that it learns its own feature weights from them."""
+    """Episodes as a projector takes them, with what was learned from them."""
 
     version: str
     episodes: Episodes
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
-    def attachment(self, name: str) -> bytes | None:  # noqa: ARG002 - the name is part of the projector's protocol
-        """Return None: there is none."""
-        return None
+    def attachment(self, name: str) -> bytes | None:
+        """Return what was learned under this name; None where nothing was."""
+        return self.files.get(name)
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,8 @@ class Task:
     estimator : str
     synthetic : bool
         Whether the patients of the database are synthetic.
+    files : mapping of str to bytes
+        What was learned from the database and is read by those who project; the rest is learned anew.
     """
 
     label: str
@@ -134,17 +139,27 @@ class Task:
     k: int | None = None
     estimator: str = "corrected"
     synthetic: bool = False
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def project(task: Task) -> Projected:
     """Project the patients of a task under every class."""
-    projector = Projector(Database(task.label, task.database), synthetic=task.synthetic)
-    n, months = len(task.patients), len(MONTHS)
+    projector = Projector(Database(task.label, task.database, task.files), synthetic=task.synthetic)
+    return read(projector.project_many(task.patients, k=task.k, estimator=task.estimator))
+
+
+def forecast(task: Task, engine: str) -> Projected:
+    """Project the patients of a task by a model of `projection.engines.ENGINES` that learned from the database."""
+    return read(ModelProjector(Database(task.label, task.database, task.files), engine).project_many(task.patients))
+
+
+def read(answers: Sequence[Projection]) -> Projected:
+    """Return projections under every class as arrays."""
+    n, months = len(answers), len(MONTHS)
     edss = np.full((3, n, len(CLASSES), months), np.nan, dtype=np.float32)
     band = np.full((5, n, len(CLASSES), months), np.nan, dtype=np.float32)
     risks = np.full((3, n, len(CLASSES), len(RISKS), months), np.nan, dtype=np.float32)
     number = np.zeros((n, len(CLASSES)), dtype=np.int32)
-    answers = projector.project_many(task.patients, k=task.k, estimator=task.estimator)
     for i, answer in enumerate(answers):
         for j, part in enumerate(answer.classes):
             number[i, j] = part.n
@@ -183,15 +198,39 @@ def project_all(
     """
     from joblib import Parallel, delayed
 
+    keys = {id(task.database): fingerprint(task.database) for task in databases.values()}
     asked = [
-        (name, start, replace(task, patients=task.patients[start : start + CHUNK]))
+        (name, replace(task, patients=task.patients[at : at + CHUNK]), keys[id(task.database)])
         for name, task in databases.items()
-        for start in range(0, len(task.patients), CHUNK)
+        for at in range(0, len(task.patients), CHUNK)
     ]
     parts: dict[str, list[Projected]] = {name: [] for name in databases}
-    running = Parallel(n_jobs=jobs, return_as="generator")(delayed(project)(task) for _, _, task in asked)
+    running = Parallel(n_jobs=jobs, return_as="generator")(
+        delayed(_project_from)(task, key) for _, task, key in asked
+    )
     for done, ((name, _, _), part) in enumerate(zip(asked, running, strict=True), start=1):
         parts[name].append(part)
         if progress is not None:
             progress(done / len(asked), f"projecting from {name}")
     return {name: Projected.joined(found) for name, found in parts.items()}
+
+
+def fingerprint(episodes: Episodes) -> str:
+    """Return a digest of episodes."""
+    return hashlib.sha256(pd.util.hash_pandas_object(episodes.table, index=False).to_numpy().tobytes()).hexdigest()
+
+
+_LAST: dict[str, Projector] = {}
+"""The projector of the last chunk of this process, by the fingerprint of its database.
+
+What a projector learns when it is made takes as long as some hundred projections, and a process gets chunk after
+chunk of the same database.
+"""
+
+
+def _project_from(task: Task, key: str) -> Projected:
+    kept = f"{key} {task.synthetic}"
+    if kept not in _LAST:
+        _LAST.clear()
+        _LAST[kept] = Projector(Database(task.label, task.database, task.files), synthetic=task.synthetic)
+    return read(_LAST[kept].project_many(task.patients, k=task.k, estimator=task.estimator))

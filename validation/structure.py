@@ -16,15 +16,12 @@ from validation.result import Check, Record, Records, Section, check
 
 STRATUM = ["source", "arm"]
 
-MISSINGNESS_TOLERANCE = 0.05
-"""Largest difference of a column's share of missing cells in a source beyond sampling error."""
+BALANCED = 0.1
+"""Standardised difference of a column's share of missing cells in a source up to which the two tables are called
+balanced (Austin 2009, doi 10.1002/sim.3697), as for means."""
 
-MISSINGNESS_Z = 4.0
-"""Standard errors taken as sampling error: there are some hundred comparisons."""
-
-OUTSIDE_SHARE = 5e-4
-"""Share of values that may lie outside the range of the originals: EDSS is mixed as change and added to a baseline,
-so the odd avatar ends half a step beyond the worst original, on the scale all the same."""
+SAMPLING = 2.0
+"""Standard errors of a difference that are put down to sampling."""
 
 
 def structure(material: Material) -> Section:
@@ -36,8 +33,8 @@ def structure(material: Material) -> Section:
     by_source = _missingness(original.assign(arm="all"), synthetic.assign(arm="all"), shared)
     arms = _arms(original, synthetic)
     different_types = sum(row["type_original"] != row["type_synthetic"] for row in columns)
-    beyond = max((_beyond_chance(row) for row in by_source), default=0.0)
-    cells = int(synthetic[shared].notna().to_numpy().sum())
+    beyond = max((_beyond_sampling(row) for row in by_source), default=0.0)
+    expected = sum(_number(row["expected_out_of_range"]) for row in columns)
     checks = (
         _none(
             "columns",
@@ -54,10 +51,11 @@ def structure(material: Material) -> Section:
         ),
         check(
             "out_of_range",
-            "Share of values outside the range of the originals",
-            sum(_count(row["out_of_range"]) for row in columns) / max(cells, 1),
-            highest=OUTSIDE_SHARE,
-            meaning="An avatar is between patients.",
+            "Values outside the range of the originals, over those that other patients of the same kind would have",
+            sum(_count(row["out_of_range"]) for row in columns) / expected if expected else None,
+            highest=1.0,
+            meaning=f"Of another sample of the same population, {expected:.0f} values would lie beyond the lowest "
+            "and the highest of this one.",
         ),
         check(
             "rows",
@@ -68,10 +66,11 @@ def structure(material: Material) -> Section:
         ),
         check(
             "missingness",
-            "Largest difference in a column's share of missing cells in a source, beyond sampling error",
+            "Largest standardised difference in a column's share of missing cells in a source, beyond sampling error",
             beyond,
-            highest=MISSINGNESS_TOLERANCE,
-            meaning="Schedules and dropout are part of the data; arm by arm in the table.",
+            highest=BALANCED,
+            meaning="Schedules and dropout are part of the data; arm by arm in the table. A standardised difference "
+            "under 0.1 is the usual sign of balance. Two standard errors deducted.",
         ),
         _none(
             "rules",
@@ -93,10 +92,10 @@ def _none(name: str, label: str, value: float, meaning: str) -> Check:
     return check(name, label, value, highest=0, meaning=meaning)
 
 
-def _beyond_chance(row: Record) -> float:
-    """Return how far a difference of missing shares exceeds what sampling explains."""
-    z, difference = _number(row["z"]), _number(row["synthetic"]) - _number(row["original"])
-    return abs(difference) * max(0.0, 1.0 - MISSINGNESS_Z / abs(z)) if z else 0.0
+def _beyond_sampling(row: Record) -> float:
+    """Return how many standard deviations two missing shares differ, sampling error deducted."""
+    root = np.sqrt((_number(row["n_original"]) + 2.0) / 2.0)
+    return max(0.0, abs(_number(row["z"])) - SAMPLING) / float(root)
 
 
 def _number(value: object) -> float:
@@ -111,11 +110,13 @@ def _columns(original: pd.DataFrame, synthetic: pd.DataFrame, shared: list[str])
     records = Records()
     for name in shared:
         numeric = pd.api.types.is_numeric_dtype(original[name])
-        new_levels, out_of_range, low, high = 0, 0, None, None
+        new_levels, out_of_range, expected, low, high = 0, 0, 0.0, None, None
         if numeric:
             values = synthetic[name].to_numpy(dtype=np.float64, na_value=np.nan)
             low, high = float(original[name].min()), float(original[name].max())
             out_of_range = int(((values < low) | (values > high)).sum())
+            # Each end of a sample is the outermost of one more value with probability 1 / (n + 1).
+            expected = 2.0 * float((~np.isnan(values)).sum()) / (float(original[name].notna().sum()) + 1.0)
         else:
             new_levels = len(set(synthetic[name].dropna()) - set(original[name].dropna()))
         records.add(
@@ -125,6 +126,7 @@ def _columns(original: pd.DataFrame, synthetic: pd.DataFrame, shared: list[str])
             lowest=low,
             highest=high,
             out_of_range=out_of_range,
+            expected_out_of_range=expected,
             new_levels=new_levels,
         )
     return records.done()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from reference_db.episodes import Episodes
 from reference_db.files import write_whole
@@ -24,6 +24,7 @@ from validation.material import Material, gather
 from validation.multivariate import multivariate
 from validation.prognosis import prognosis
 from validation.projection_error import projection_error
+from validation.projections import fingerprint
 from validation.protection import protection
 from validation.repetition import repetition
 from validation.result import (
@@ -68,7 +69,7 @@ STEPS: tuple[Step, ...] = (
     Step("structure", 0.01, lambda material, _jobs, _told: structure(material)),
     Step("univariate", 0.01, lambda material, _jobs, _told: univariate(material)),
     Step("multivariate", 0.01, lambda material, _jobs, _told: multivariate(material)),
-    Step("discrimination", 0.06, lambda material, _jobs, _told: discrimination(material)),
+    Step("discrimination", 0.06, lambda material, jobs, _told: discrimination(material, jobs=jobs)),
     Step("efficacy", 0.01, lambda material, _jobs, _told: efficacy(material)),
     Step("repetition", 0.05, lambda material, jobs, _told: repetition(material, jobs=jobs)),
     Step("projection_error", 0.5, lambda material, jobs, told: projection_error(material, jobs=jobs, progress=told)),
@@ -118,10 +119,17 @@ def validate(
     -------
     ValidationReport
     """
-    material = gather(release, originals, quick=quick, seed=seed, experts=experts)
+    # Processes share the cores; threads of linear algebra beside them would only wait for each other.
+    with threadpool_limits(limits=1):
+        material = gather(release, originals, quick=quick, seed=seed, experts=experts)
+        return _validate(release.version, material, jobs, checkpoints, progress or _silent)
+
+
+def _validate(
+    version: str, material: Material, jobs: int | None, checkpoints: Path | None, told: Progress
+) -> ValidationReport:
     processes = jobs or os.cpu_count() or 1
-    kept = _Checkpoints(checkpoints, _fingerprint(release.version, material))
-    told = progress or _silent
+    kept = _Checkpoints(checkpoints, _fingerprint(version, material))
     sections: list[Section] = []
     done = 0.0
     for step in STEPS:
@@ -139,9 +147,9 @@ def validate(
     kept.clear()
     told(1.0, "done")
     return ValidationReport(
-        release=release.version,
-        quick=quick,
-        seed=seed,
+        release=version,
+        quick=material.quick,
+        seed=material.seed,
         originals=len(material.original),
         synthetic=len(material.synthetic),
         sections=attribute_failures(sections),
@@ -204,10 +212,9 @@ def _comparable(section: Section) -> bool:
 
 
 def _fingerprint(version: str, material: Material) -> str:
-    digest = hashlib.sha256(f"{version} {material.quick} {material.seed} {list(material.experts)}".encode())
-    for episodes in (material.original, material.synthetic):
-        digest.update(pd.util.hash_pandas_object(episodes.table, index=False).to_numpy().tobytes())
-    return digest.hexdigest()
+    given = (version, material.quick, material.seed, list(material.experts))
+    tables = (fingerprint(episodes) for episodes in (material.original, material.synthetic))
+    return hashlib.sha256(" ".join(map(str, (*given, *tables))).encode()).hexdigest()
 
 
 class _Checkpoints:

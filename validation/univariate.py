@@ -1,8 +1,8 @@
 """Margins: whether each variable is distributed as in the originals, source by source and arm by arm.
 
 The target is set per source: what differs between the arms of a source is the effect of treatment, which the
-section on efficacy judges. Every distance stands beside its *noise floor*, the same distance between the originals
-and a resample of them: nothing can be expected to come nearer.
+section on efficacy judges. Every distance stands beside its *noise floor*, the same distance between two independent
+resamples of the originals: nothing can be expected to come nearer.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ MOST_LEVELS = 30
 """Distinct values up to which a variable is compared value by value; beyond, by bins of the originals' quantiles."""
 
 BINS = 20
+
+FLOOR_DRAWS = 10
+"""Pairs of resamples behind a noise floor."""
 
 SMALLEST_JUDGED = 150
 """Fewest observed values in a source for its distances to be judged; they are shown from the small-cell limit on."""
@@ -97,7 +100,7 @@ def univariate(material: Material) -> Section:
             "hellinger_worst",
             "Largest Hellinger distance beyond its noise floor",
             float(beyond.max()) if judged else None,
-            highest=0.25,
+            highest=0.2,
             meaning="No variable may be left behind by the median.",
         ),
         check(
@@ -125,14 +128,14 @@ def univariate(material: Material) -> Section:
             "spread_ratio_lowest",
             "Lowest ratio of standard deviations",
             float(spread.min()) if judged else None,
-            lowest=0.5,
-            meaning="No variable may lose more than half of its spread.",
+            lowest=PUBLISHED_SPREAD,
+            meaning="No variable may lose more of its spread than the published avatars do on average.",
         ),
         check(
             "floor_median",
             "Median noise floor",
             float(np.median(floor)) if judged else None,
-            meaning="Hellinger distance between the originals and a resample of them.",
+            meaning="Hellinger distance between two resamples of the originals.",
         ),
     )
     return Section(
@@ -163,22 +166,47 @@ def distance(first: Floats, second: Floats) -> Distance:
     first, second : ndarray
         Observed values; the first gives bins and scale.
     """
-    levels = np.unique(first)
-    many = len(levels) > MOST_LEVELS
-    if many:
-        edges = np.unique(np.quantile(first, np.linspace(0, 1, BINS + 1)[1:-1]))
-        cells = (np.searchsorted(edges, first, side="right"), np.searchsorted(edges, second, side="right"))
-        n_cells = len(edges) + 1
-    else:
-        every = np.union1d(levels, second)
-        cells = (np.searchsorted(every, first), np.searchsorted(every, second))
-        n_cells = len(every)
-    p, q = (np.bincount(cell, minlength=n_cells) / len(cell) for cell in cells)
+    counts, many = _counts(first, second)
+    p, q = (count / count.sum() for count in counts)
     hellinger = float(np.sqrt(max(0.0, 1.0 - np.sqrt(p * q).sum())))
     separation = _kolmogorov_smirnov(first, second) if many else float(np.abs(p - q).sum() / 2.0)
     spread = float(first.std())
     shift = float((second.mean() - first.mean()) / spread) if spread > 0 else float("nan")
     return Distance(hellinger, separation, shift, float(second.std() / spread) if spread > 0 else float("nan"))
+
+
+def _counts(first: Floats, second: Floats) -> tuple[tuple[NDArray[np.intp], NDArray[np.intp]], bool]:
+    """Return how many values of each sample fall into each cell, and whether cells are bins instead of values."""
+    levels = np.unique(first)
+    many = len(levels) > MOST_LEVELS
+    if many:
+        edges = np.unique(np.quantile(first, np.linspace(0, 1, BINS + 1)[1:-1]))
+        cells = [np.searchsorted(edges, sample, side="right") for sample in (first, second)]
+        n = len(edges) + 1
+    else:
+        every = np.union1d(levels, second)
+        cells = [np.searchsorted(every, sample) for sample in (first, second)]
+        n = len(every)
+    before, after = (np.bincount(cell, minlength=n) for cell in cells)
+    return (before, after), many
+
+
+def noise_floor(first: Floats, size: int, rng: np.random.Generator) -> float:
+    """Return the Hellinger distance between two independent resamples of a sample (root mean square of some draws).
+
+    Parameters
+    ----------
+    first : ndarray
+        The originals.
+    size : int
+        Of the second resample; the first is as large as the originals.
+    rng : Generator
+    """
+    (counts, _), _ = _counts(first, first)
+    share = counts / counts.sum()
+    one = rng.multinomial(len(first), share, size=FLOOR_DRAWS) / len(first)
+    other = rng.multinomial(size, share, size=FLOOR_DRAWS) / size
+    return float(np.sqrt(np.maximum(1.0 - np.sqrt(one * other).sum(axis=1), 0.0).mean()))
 
 
 def _kolmogorov_smirnov(first: Floats, second: Floats) -> float:
@@ -220,8 +248,10 @@ def _compare(
                 unusual=len(first) - int(np.unique(first, return_counts=True)[1].max()),
                 mean_original=float(first.mean()),
                 mean_synthetic=float(second.mean()),
+                error_original=float(first.std() / np.sqrt(len(first))),
+                error_synthetic=float(second.std() / np.sqrt(len(second))),
                 **distance(first, second)._asdict(),
-                floor=distance(first, rng.choice(first, size=len(second))).hellinger,
+                floor=noise_floor(first, len(second), rng),
             )
     return records.done()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -38,8 +40,14 @@ BASELINE: tuple[str, ...] = (
 )
 
 
-def as_numbers(episodes: Episodes) -> pd.DataFrame:
+def as_numbers(episodes: Episodes, *, names: Sequence[str] | None = None) -> pd.DataFrame:
     """Return every variable as numbers, with the confirmed worsenings that its EDSS makes.
+
+    Parameters
+    ----------
+    episodes : Episodes
+    names : sequence of str, optional
+        Columns of the table; with them only these are returned, and no worsening.
 
     Returns
     -------
@@ -49,7 +57,7 @@ def as_numbers(episodes: Episodes) -> pd.DataFrame:
     """
     table = episodes.table
     columns: dict[str, Floats] = {}
-    for name in table.columns:
+    for name in table.columns if names is None else names:
         if name in STRATUM_COLUMNS:
             continue
         if name in ORDERED_LEVELS:
@@ -57,6 +65,8 @@ def as_numbers(episodes: Episodes) -> pd.DataFrame:
             columns[name] = np.where(codes < 0, np.nan, codes.astype(np.float64))
         else:
             columns[name] = table[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    if names is not None:
+        return pd.DataFrame(columns)
     found = outcomes(episodes)
     columns["worsening_12w"] = found.worsening_12w.event.astype(np.float64)
     columns["worsening_24w"] = found.worsening_24w.event.astype(np.float64)

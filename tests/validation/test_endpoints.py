@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
-from lifelines import KaplanMeierFitter
+from lifelines import CoxPHFitter, KaplanMeierFitter
 from scipy.optimize import minimize
 from scipy.stats import nbinom
 from sksurv.linear_model import CoxPHSurvivalAnalysis
@@ -45,6 +46,18 @@ def test_counts_without_extra_spread_are_taken_as_poisson() -> None:
     assert np.isfinite([lower, upper]).all()
 
 
+def test_counts_as_spread_as_poisson_get_its_interval() -> None:
+    """The negative binomial ends at its limit there, with an interval that would be too wide."""
+    treated = np.repeat([0.0, 1.0], 200)
+    counts = np.zeros(400)
+    counts[:12], counts[200:204] = 1.0, 1.0
+    value, lower, upper = rate_ratio(counts, treated, np.ones(400))
+    error = np.sqrt(1 / 12 + 1 / 4)
+    assert value == pytest.approx(4 / 12, rel=1e-3)
+    assert lower == pytest.approx(np.exp(np.log(1 / 3) - 1.96 * error), rel=1e-3)
+    assert upper == pytest.approx(np.exp(np.log(1 / 3) + 1.96 * error), rel=1e-3)
+
+
 def test_mean_rate_holds_the_rate() -> None:
     counts, _, exposure = _counts()
     rate, lower, upper = mean_rate(counts, exposure)
@@ -52,20 +65,34 @@ def test_mean_rate_holds_the_rate() -> None:
     assert 0 < lower < rate < upper
 
 
-def _times() -> tuple[TimeToEvent, np.ndarray]:
+def _times(grid: float = 3.0) -> tuple[TimeToEvent, np.ndarray]:
     rng = np.random.default_rng(5)
     treated = np.repeat([0.0, 1.0], 150)
-    months = np.ceil(rng.exponential(np.where(treated == 1, 40, 20)) / 3) * 3
+    months = np.ceil(rng.exponential(np.where(treated == 1, 40, 20)) / grid) * grid
     return TimeToEvent(np.minimum(months, 24.0), months <= 24), treated
 
 
-def test_hazard_ratio_against_another_implementation() -> None:
-    times, treated = _times()
+@pytest.mark.parametrize("grid", [3.0, 0.01])
+def test_hazard_ratio_against_other_implementations(grid: float) -> None:
+    """With many ties and with none."""
+    times, treated = _times(grid)
     record = np.array(list(zip(times.event, times.months, strict=True)), dtype=[("e", bool), ("t", float)])
     other = CoxPHSurvivalAnalysis(ties="efron").fit(treated[:, None], record)
     value, lower, upper = hazard_ratio(times, treated)
     assert value == pytest.approx(float(np.exp(other.coef_[0])), rel=1e-4)
-    assert lower < value < upper
+    table = pd.DataFrame({"months": times.months, "event": times.event, "treated": treated})
+    fitted = CoxPHFitter().fit(table, "months", "event")
+    expected = np.exp(fitted.confidence_intervals_.to_numpy()[0])
+    assert (lower, upper) == pytest.approx(tuple(expected), rel=1e-4)
+
+
+def test_a_hazard_ratio_without_events_in_one_arm_has_no_end() -> None:
+    times, treated = _times()
+    none = TimeToEvent(times.months, times.event & (treated == 0))
+    value, lower, upper = hazard_ratio(none, treated)
+    assert value < 1e-6
+    assert lower < 1e-12
+    assert upper > 1e3
 
 
 def test_survival_at_the_end_against_lifelines() -> None:

@@ -6,20 +6,30 @@ from collections.abc import Callable, Mapping
 from html import escape
 from importlib import resources
 
-from validation.report import conservation, prediction
+from validation.report import conservation, prediction, prognosis, replication
 from validation.result import Check, Record, Section, ValidationReport, Value, Verdict
 
 _FIGURES: Mapping[str, Callable[[Section], conservation.Figures]] = {
     "univariate": conservation.margins,
     "multivariate": conservation.associations,
     "discrimination": conservation.discriminators,
-    "efficacy": conservation.endpoints,
-    "repetition": conservation.repetitions,
+    "efficacy": replication.endpoints,
+    "repetition": replication.repetitions,
     "projection_error": prediction.errors,
     "truth": prediction.truths,
-    "prognosis": prediction.prognoses,
+    "prognosis": prognosis.prognoses,
     "privacy": prediction.trade_off,
 }
+
+OPEN_TABLES = (
+    ("distributed", "errors"),
+    ("projection_error", "augmentation"),
+    ("prognosis", "edss"),
+    ("prognosis", "risks"),
+    ("prognosis", "published"),
+    ("discrimination", "experts"),
+)
+"""Section and table of those that are shown unfolded: the others are long, or drawn."""
 
 MOST_ROWS = 60
 """Rows of a table that the page shows; the others stand in ``validation.json``."""
@@ -31,6 +41,21 @@ _WORDS = {
     Verdict.REPORTED: "reported",
     Verdict.NOT_APPLICABLE: "not applicable",
 }
+
+
+_SIMULATED = "The originals are simulated, so that the truth is known; no figure here is about a real patient. "
+
+_READING = """<details><summary>How to read this page</summary>
+<p>Every section asks one question. Its first table has the figures that answer it: those with a target are judged,
+the others are for information. A section that fails because an earlier one does says so: the cause stands there, and
+it is no pass. Targets rest on published figures and usual conventions, named beside them.</p>
+<p><strong>Noise floor</strong>: the same error between two independent resamples of the originals. A figure at its
+noise floor is as good as another sample of the same patients. <strong>Published rule</strong>: an endpoint is
+replicated when the synthetic effect has the direction of the original, lies in its 95 % interval, and leads to the
+same conclusion on significance (Demuth et al., J Med Internet Res 2025;27:e71297).</p>
+<p>CDW: confirmed disability worsening. CRPS: continuous ranked probability score, an error in EDSS points. MAE,
+RMSE: mean absolute and root mean square error. All figures of this page are in <code>validation.json</code>.</p>
+</details>"""
 
 
 def html_report(report: ValidationReport) -> str:
@@ -57,9 +82,10 @@ def html_report(report: ValidationReport) -> str:
 <h1>{title}</h1>
 <p>{report.synthetic:,} synthetic episodes against {report.originals:,} originals.
 {"Short suite: small samples, no repetitions. " if report.quick else ""}Seed {report.seed}.
-A research prototype: the synthetic data describe, they do not prove cause, and no figure here is about an
-identified patient.</p>
+{_SIMULATED if any(section.name == "truth" for section in report.sections) else ""}A research prototype: the synthetic
+data describe, they do not prove cause, and no figure here is about an identified patient.</p>
 {_summary(report)}
+{_READING}
 {sections}
 </main>
 </body>
@@ -75,7 +101,9 @@ def _summary(report: ValidationReport) -> str:
     )
     if report.failures:
         falls_short = "".join(f"<li>{escape(failure)}</li>" for failure in report.failures)
-        verdict = f"<h2>What falls short</h2><ul>{falls_short}</ul>"
+        followed = sum(one.verdict is Verdict.CONSEQUENCE for section in report.sections for one in section.checks)
+        also = f"<p>{followed} further targets are missed as a consequence.</p>" if followed else ""
+        verdict = f"<h2>What falls short</h2><ul>{falls_short}</ul>{also}"
     else:
         verdict = "<p>Every target is met.</p>"
     return (
@@ -90,7 +118,11 @@ def _section(section: Section) -> str:
     figures = "".join(
         f"<figure>{drawing}<figcaption>{escape(caption)}</figcaption></figure>" for drawing, caption in drawings
     )
-    tables = "".join(_table(name, rows) for name, rows in section.tables.items() if rows and name != "factor_map")
+    tables = "".join(
+        _table(name, rows, shown=(section.name, name) in OPEN_TABLES)
+        for name, rows in section.tables.items()
+        if rows and name != "factor_map"
+    )
     remarks = "".join(f"<li>{escape(remark)}</li>" for remark in section.remarks)
     return (
         f'<section id="{escape(section.name)}"><h2>{escape(section.title)} {_badge(section.verdict)}</h2>'
@@ -112,7 +144,7 @@ def _checks(checks: tuple[Check, ...]) -> str:
     )
 
 
-def _table(name: str, rows: tuple[Record, ...]) -> str:
+def _table(name: str, rows: tuple[Record, ...], *, shown: bool) -> str:
     columns = list(rows[0])
     head = "".join(f"<th>{escape(column.replace('_', ' '))}</th>" for column in columns)
     body = "".join(
@@ -121,7 +153,8 @@ def _table(name: str, rows: tuple[Record, ...]) -> str:
     )
     more = f" ({len(rows):,} rows, the first {MOST_ROWS}; all in validation.json)" if len(rows) > MOST_ROWS else ""
     return (
-        f"<details><summary>{escape(name.replace('_', ' '))}{more}</summary><div class='wide'><table><thead>"
+        f"<details{' open' if shown else ''}><summary>{escape(name.replace('_', ' '))}{more}</summary>"
+        "<div class='wide'><table><thead>"
         f"<tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>"
     )
 

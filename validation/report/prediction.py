@@ -1,12 +1,18 @@
-"""Figures of what projections are worth: their error, their truth, their prognosis, and privacy beside utility."""
+"""Figures of what projections are worth: their error and their truth; and of privacy beside utility."""
 
 from __future__ import annotations
 
 from validation.report.conservation import Figures
 from validation.report.drawing import COLOURS, GOOD, NEUTRAL, ORIGINAL, SYNTHETIC, canvas, numbers, svg, words
-from validation.result import Section
+from validation.result import Record, Section
 
 _LABELS = {"edss": "EDSS", "worsening_24w": "24-week CDW", "relapse": "relapse"}
+
+_OUTCOMES = {
+    "edss": "EDSS at 24 months",
+    "worsening_24w": "24-week CDW by 24 months",
+    "relapse": "relapse by 24 months",
+}
 
 
 def errors(section: Section) -> Figures:
@@ -23,115 +29,151 @@ def errors(section: Section) -> Figures:
     axis.axvline(1.0, color=NEUTRAL, lw=0.8)
     axis.set_yticks([-i for i in range(len(groups))], [f"{by}: {group}" for by, group in groups], fontsize=7)
     axis.set_xlabel("mean absolute error over its noise floor", fontsize=8)
-    axis.legend(fontsize=7, frameon=False)
+    axis.margins(y=0.01)
+    axis.legend(fontsize=7, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3)
     figures = [
         (
             svg(figure, "Projection error over noise floor by group"),
-            "1 is the error between two samples of the same patients: left of it, avatars are as good as a sample.",
+            "1 is the error between two resamples of the originals: left of it, avatars are as good as another "
+            "sample of the same patients. EDSS: months 3 to 24; 24-week CDW and relapse: probability by month 24.",
         )
     ]
     augmentation = section.tables["augmentation"]
     if augmentation:
-        figure, axes = canvas(len(_LABELS), height=2.4)
+        figure, axes = canvas(len(_LABELS), height=2.6)
         for axis, (outcome, label) in zip(axes, _LABELS.items(), strict=True):
             chosen = [row for row in augmentation if row["outcome"] == outcome]
+            at = numbers(chosen, "augmentation")
             for name, colour in (("mae", SYNTHETIC), ("rmse", ORIGINAL)):
+                axis.plot(at, numbers(chosen, name), "o-", ms=4, color=colour, label=name.upper())
                 axis.plot(
-                    numbers(chosen, "augmentation"), numbers(chosen, name), "o-", color=colour, label=name.upper()
+                    at, numbers(chosen, f"floor_{name}"), "--", lw=0.9, color=colour, label=f"floor, {name.upper()}"
                 )
-            axis.set_ylim(bottom=0)
+            highest = max(max(numbers(chosen, name)) for name in ("rmse", "floor_rmse"))
+            axis.set_ylim(0, 1.15 * highest)
             axis.set_title(label, fontsize=8)
+            axis.set_xticks(at)
             axis.set_xlabel("avatars per original", fontsize=8)
-        axes[0].legend(fontsize=7, frameon=False)
-        figures.append((svg(figure, "Error by augmentation"), "Errors of augmented releases, 1-1 to 1-10."))
-    return figures
-
-
-def truths(section: Section) -> Figures:
-    """Draw the coverage of intervals by class, and the bias by indication."""
-    outcomes = [row for row in section.tables["outcomes"] if row["database"] == "synthetic"]
-    classes = list(dict.fromkeys(words(outcomes, "treatment")))
-    figure, axes = canvas(2, height=3.2)
-    for axis, outcome in zip(axes, ("edss", "relapse"), strict=True):
-        chosen = [row for row in outcomes if row["outcome"] == outcome]
-        axis.axvspan(0.93, 0.97, color=GOOD, alpha=0.2)
-        axis.scatter(numbers(chosen, "coverage"), [-classes.index(name) for name in words(chosen, "treatment")], s=16)
-        axis.set_yticks([-i for i in range(len(classes))], classes, fontsize=7)
-        axis.set_title(_LABELS[outcome], fontsize=8)
-        axis.set_xlabel("share of 95 % intervals that hold the truth", fontsize=8)
-        axis.set_xlim(0, 1)
-    figures = [(svg(figure, "Coverage of intervals by class"), "The green band is 93 to 97 %.")]
-    indication = section.tables["indication"]
-    if indication:
-        figure, axes = canvas(2, height=3.2)
-        for axis, outcome in zip(axes, ("edss", "relapse"), strict=True):
-            chosen = [row for row in indication if row["outcome"] == outcome]
-            at = [-i for i in range(len(chosen))]
-            for name, colour, marker in (
-                ("true", GOOD, "D"),
-                ("naive", NEUTRAL, "x"),
-                ("unadjusted_neighbours", ORIGINAL, "o"),
-                ("adjusted", SYNTHETIC, "o"),
-            ):
-                label = name.replace("_", " ")
-                axis.scatter(numbers(chosen, name), at, s=18, color=colour, marker=marker, label=label)
-            axis.axvline(0.0, color=NEUTRAL, lw=0.8)
-            axis.set_yticks(at, words(chosen, "treatment"), fontsize=7)
-            axis.set_title(f"{_LABELS[outcome]}: difference from untreated", fontsize=8)
-        axes[0].legend(fontsize=7, frameon=False)
+            axis.set_ylabel("EDSS points" if outcome == "edss" else "probability", fontsize=8)
+        axes[0].legend(fontsize=6, frameon=False, loc="lower right")
         figures.append(
             (
-                svg(figure, "Bias by indication in the registries"),
-                "What treatment changes for those who take it, in the registries: the truth, the naive difference "
-                "from the untreated, and projections.",
+                svg(figure, "Error by augmentation"),
+                "Errors of augmented releases, one to ten avatars per original, with as many times the patients of "
+                "reference. Dashed: the noise floor, the same error between two resamples of the originals.",
             )
         )
     return figures
 
 
-def prognoses(section: Section) -> Figures:
-    """Draw calibration and decision curves of every engine."""
-    figures: Figures = []
-    for table, x, y, title in (
-        ("calibration", "predicted", "observed", "Calibration at 24 months, tenths of predicted risk"),
-        ("decision_curves", "threshold", "net_benefit", "Decision curves: net benefit of acting above a risk"),
-    ):
-        rows = section.tables[table]
-        figure, axes = canvas(2, height=3.2)
-        for axis, endpoint in zip(axes, ("worsening_24w", "relapse"), strict=True):
-            engines = list(dict.fromkeys(words([row for row in rows if row["endpoint"] == endpoint], "engine")))
-            for engine, colour in zip(engines, COLOURS, strict=False):
-                chosen = [row for row in rows if row["endpoint"] == endpoint and row["engine"] == engine]
-                axis.plot(numbers(chosen, x), numbers(chosen, y), "o-", ms=3, lw=1, color=colour, label=engine)
-            if table == "calibration":
-                top = max([*numbers(rows, "predicted"), *numbers(rows, "observed")], default=1.0)
-                axis.plot([0, top], [0, top], color=NEUTRAL, lw=0.8)
-            else:
-                axis.axhline(0.0, color=NEUTRAL, lw=0.8)
-            axis.set_title(_LABELS[endpoint], fontsize=8)
-            axis.set_xlabel(x, fontsize=8)
-            axis.set_ylabel(y.replace("_", " "), fontsize=8)
-        axes[0].legend(fontsize=6, frameon=False)
-        figures.append((svg(figure, title), title + "."))
+def truths(section: Section) -> Figures:
+    """Draw the coverage of intervals by class, and the bias by indication."""
+    figures = [
+        (
+            _coverage(section),
+            "Share of nominal 95 % intervals, from the synthetic patients, that hold the truth: of the expected "
+            "course under each class, and of its difference from untreated. The green band is 93 to 97 %.",
+        )
+    ]
+    indication = section.tables["indication"]
+    if indication:
+        figures.append(
+            (
+                _indication(indication),
+                "What treatment changes for those who take it, in the registries: the truth, the naive difference "
+                "between treated and untreated, and projections. Left of 0: less than untreated.",
+            )
+        )
     return figures
 
 
+def _coverage(section: Section) -> str:
+    tables = {
+        name: [row for row in section.tables[name] if row["database"] == "synthetic"]
+        for name in ("outcomes", "contrasts")
+    }
+    classes = list(dict.fromkeys(words(tables["outcomes"], "treatment")))
+    outcomes = list(dict.fromkeys(words(tables["outcomes"], "outcome")))
+    figure, axes = canvas(len(outcomes), height=3.2)
+    for axis, outcome in zip(axes, outcomes, strict=True):
+        axis.axvspan(0.93, 0.97, color=GOOD, alpha=0.2)
+        lowest = 0.6
+        for name, colour, marker, label in (
+            ("outcomes", SYNTHETIC, "o", "expected course"),
+            ("contrasts", ORIGINAL, "D", "difference from untreated"),
+        ):
+            chosen = [row for row in tables[name] if row["outcome"] == outcome]
+            covered = numbers(chosen, "coverage")
+            lowest = min([lowest, *(value - 0.03 for value in covered)])
+            axis.scatter(
+                covered,
+                [-classes.index(treatment) for treatment in words(chosen, "treatment")],
+                s=18,
+                color=colour,
+                marker=marker,
+                label=label,
+            )
+        axis.set_yticks([-i for i in range(len(classes))], classes, fontsize=7)
+        axis.set_title(_OUTCOMES.get(outcome, outcome), fontsize=8)
+        axis.set_xlabel("share of 95 % intervals that hold the truth", fontsize=8)
+        axis.set_xlim(lowest, 1.01)
+    axes[0].legend(fontsize=7, frameon=False, loc="lower left")
+    return svg(figure, "Coverage of intervals by class")
+
+
+def _indication(indication: tuple[Record, ...]) -> str:
+    outcomes = list(dict.fromkeys(words(indication, "outcome")))
+    figure, axes = canvas(len(outcomes), height=3.2)
+    for axis, outcome in zip(axes, outcomes, strict=True):
+        chosen = [row for row in indication if row["outcome"] == outcome]
+        at = [-i for i in range(len(chosen))]
+        for name, colour, marker in (
+            ("true", GOOD, "D"),
+            ("naive", NEUTRAL, "x"),
+            ("unadjusted_neighbours", ORIGINAL, "o"),
+            ("adjusted", SYNTHETIC, "o"),
+        ):
+            label = name.replace("_", " ")
+            axis.scatter(numbers(chosen, name), at, s=18, color=colour, marker=marker, label=label)
+        axis.axvline(0.0, color=NEUTRAL, lw=0.8)
+        axis.set_yticks(at, words(chosen, "treatment"), fontsize=7)
+        axis.set_title(_OUTCOMES.get(outcome, outcome), fontsize=8)
+        axis.set_xlabel(
+            f"difference from untreated, {'EDSS points' if outcome == 'edss' else 'probability'}", fontsize=8
+        )
+    axes[0].legend(fontsize=7, frameon=False)
+    return svg(figure, "Bias by indication in the registries")
+
+
 def trade_off(section: Section) -> Figures:
-    """Draw privacy against utility over the number of neighbours."""
+    """Draw privacy and utility over the number of neighbours."""
     rows = section.tables["trade_off"]
     if not rows:
         return []
-    figure, axes = canvas(2, height=2.8)
-    for trial, colour in zip(dict.fromkeys(words(rows, "trial")), COLOURS, strict=False):
-        chosen = [row for row in rows if row["trial"] == trial]
-        for axis, utility in zip(axes, ("association_kept", "endpoints_replicated"), strict=True):
-            x, y = numbers(chosen, "hidden_rate"), numbers(chosen, utility)
-            axis.plot(x, y, "o-", ms=3, lw=1, color=colour, label=trial)
-            for row, at_x, at_y in zip(chosen, x, y, strict=True):
-                axis.annotate(f"k={row['k']}", (at_x, at_y), fontsize=6)
-            axis.set_xlabel("hidden rate, % (lowest arm)", fontsize=8)
-            axis.set_ylabel(utility.replace("_", " "), fontsize=8)
-    for axis in axes:
-        axis.axvline(90.0, color=NEUTRAL, lw=0.8)
+    panels = {
+        "hidden_rate": ("hidden rate, % (lowest arm)", 90.0),
+        "local_cloaking": ("local cloaking, records (lowest arm)", 5.0),
+        "association_kept": ("association kept", None),
+        "endpoints_replicated": ("share of endpoints replicated", None),
+    }
+    figure, axes = canvas(len(panels), height=2.8, width=11)
+    for axis, (name, (label, target)) in zip(axes, panels.items(), strict=True):
+        for trial, colour in zip(dict.fromkeys(words(rows, "trial")), COLOURS, strict=False):
+            chosen = [row for row in rows if row["trial"] == trial]
+            axis.plot(numbers(chosen, "k"), numbers(chosen, name), "o-", ms=3, lw=1, color=colour, label=trial)
+        axis.set_xscale("log")
+        ticks = sorted(set(numbers(rows, "k")))
+        axis.set_xticks(ticks, [f"{k:g}" for k in ticks], fontsize=7)
+        axis.minorticks_off()
+        axis.set_xlabel("neighbours per avatar (k)", fontsize=8)
+        axis.set_ylabel(label, fontsize=8)
+        if target is not None:
+            axis.axhline(target, color=NEUTRAL, lw=0.8)
     axes[0].legend(fontsize=7, frameon=False)
-    return [(svg(figure, "Privacy against utility over the number of neighbours"), "The line is the privacy target.")]
+    return [
+        (
+            svg(figure, "Privacy and utility over the number of neighbours"),
+            "The same trials made with few to many neighbours: privacy at the left (lines: targets), utility at the "
+            "right. A single draw per point.",
+        )
+    ]
