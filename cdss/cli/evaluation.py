@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cdss.cli.progress import late_progress_bar
+from cdss.cli.recruiting import chosen_assumptions, recruited, whole_numbers
 from cdss.settings import settings
 from reference_db.errors import CdssError, InvalidInput
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     import httpx
 
     from cdss.evaluation.conduct import Conduct
-    from cdss.evaluation.simulation import Assumptions, PatientPool
-    from reference_db.class_effects import ClassEffects
-    from reference_db.release import Release
 
 app = typer.Typer()
 evaluation = typer.Typer(help="Evaluate what the use of the tool changes: a randomised trial.", no_args_is_help=True)
@@ -91,16 +89,16 @@ def design(
     from cdss.evaluation.protocol import read_protocol
 
     planned = read_protocol(path)
-    chosen = _assumptions(assume)
+    chosen = chosen_assumptions(assume)
     names = [e.name for e in planned.endpoints] if endpoint == ["all"] else endpoint
-    numbers = _numbers(sizes, "sizes") or [planned.sample_size]
-    of_clusters: list[int | None] = [*_numbers(clusters, "clusters")] or [None]
+    numbers = whole_numbers(sizes, "sizes") or [planned.sample_size]
+    of_clusters: list[int | None] = [*whole_numbers(clusters, "clusters")] or [None]
     asked = [(n, k) for k in of_clusters for n in numbers]
     with late_progress_bar("design") as progress:
         progress(0.0, "patients of the release")
         points = simulate_power(
             planned,
-            _pool(release, seed),
+            recruited(release, seed),
             chosen,
             sizes=asked,
             endpoints=names,
@@ -114,7 +112,7 @@ def design(
     if as_json:
         typer.echo(json.dumps([asdict(point) for point in points], indent=2))
         return
-    table = Table("endpoint", "neurologists", "consultations", "power (95 % interval)", "effect", "s.e.")
+    table = Table("endpoint", "clusters", "n", "power (95 % interval)", "effect", "s.e.")
     for column in (table.columns[0], table.columns[3]):
         column.no_wrap = True
     for point in points:
@@ -227,7 +225,7 @@ def rehearse(
 
     planned = read_protocol(path)
     rng = np.random.default_rng(seed)
-    pool, chosen = _pool(release, seed), _assumptions(assume)
+    pool, chosen = recruited(release, seed), chosen_assumptions(assume)
     trial = simulate_consultations(planned, pool, chosen, rng=rng)
     try:
         with httpx.Client(base_url=url, timeout=60.0, trust_env=False) as client:
@@ -326,60 +324,6 @@ def _conduct(verb: str, subject: str = "") -> Iterator[Conduct]:
         record(Outcome.SUCCESS, 0)
     finally:
         database.close()
-
-
-def _pool(release: str | None, seed: int) -> PatientPool:
-    """Return patients of a release; their outcomes from its originals, where those are simulated and here."""
-    import numpy as np
-
-    from cdss.evaluation.simulation import patient_pool
-    from reference_db.errors import ReleaseNotFound
-    from reference_db.release import active_release, open_release
-
-    releases = settings().releases
-    path = releases / release if release else active_release(releases)
-    if path is None:
-        raise ReleaseNotFound(f"no release is active in {releases}: run `cdss build`")
-    opened = open_release(path)
-    effects = _effects(opened)
-    source = (
-        "potential outcomes of the simulated originals" if effects else f"regressions in release {opened.version}"
-    )
-    typer.echo(f"outcomes under each class: {source}", err=True)
-    return patient_pool(opened.episodes, effects=effects, rng=np.random.default_rng(seed))
-
-
-def _effects(opened: Release) -> ClassEffects | None:
-    """Return what the classes do by the originals of a release; None where they are real, elsewhere or unreadable."""
-    from reference_db.class_effects import class_effects
-
-    manifest = opened.manifest
-    named = str(manifest.parameters.get("bkp", ""))
-    made = settings().bkp / f"simulated-{manifest.seed}-{manifest.parameters.get('scale', 1.0):g}"
-    try:
-        return class_effects(made if named == "simulated" else Path(named))
-    except InvalidInput:
-        return None
-
-
-def _assumptions(given: list[str] | None) -> Assumptions:
-    from cdss.evaluation.simulation.assumptions import assumptions
-
-    values: dict[str, float] = {}
-    for item in given or []:
-        name, _, number = item.partition("=")
-        try:
-            values[name] = float(number)
-        except ValueError as error:
-            raise InvalidInput.of("assume", f"{item!r} is not an assumption", "name=number") from error
-    return assumptions(**values)
-
-
-def _numbers(text: str, option: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",") if part.strip()]
-    except ValueError as error:
-        raise InvalidInput.of(option, f"{text!r} is not a list of whole numbers", "such as 200,400,600") from error
 
 
 def _session(client: httpx.Client) -> str:
