@@ -24,13 +24,6 @@ def test_every_command_is_documented() -> None:
     assert names - {"file", "list"} == set(re.findall(r"cdss evaluation (\w+)", PAGE)) - {"file", "list"}
 
 
-def _with_fewer_patients(protocol: Path) -> None:
-    """Edit the example, as the page says: the test has less time than a trial."""
-    text = protocol.read_text(encoding="utf-8")
-    assert text.count("sample_size: 400") == 1
-    protocol.write_text(text.replace("sample_size: 400", "sample_size: 150"), encoding="utf-8")
-
-
 @pytest.mark.e2e
 def test_the_whole_example_runs(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -46,14 +39,12 @@ def test_the_whole_example_runs(home: Path, tmp_path: Path, monkeypatch: pytest.
                 arguments += ["--jobs", "1"]
             done = run_cdss(home, *arguments)
             assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
-            if arguments[1] == "protocol":
-                _with_fewer_patients(tmp_path / arguments[2])
             if arguments[1] == "request":
                 identifier = done.stdout.split()[1].strip(":")
     finally:
         stop_server(server)
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Randomised: 150" in report
+    assert "Randomised: 400" in report
     assert (tmp_path / "power.png").stat().st_size > 5_000
     assert {path.name for path in Path(done.stdout.strip()).iterdir()} == {
         *("dm.csv", "ds.csv", "qs.csv", "ce.csv"),
