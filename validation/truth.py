@@ -46,6 +46,8 @@ def truth(
     material: Material, *, jobs: int = 1, progress: Callable[[float, str], None] | None = None
 ) -> Section | None:
     """Compare projections with the potential outcomes; None when the originals have none."""
+    from joblib import Parallel, delayed
+
     if material.potential_outcomes is None:
         return None
     table = material.original.table
@@ -65,10 +67,12 @@ def truth(
         "edss": potential["edss_24"] - own[:, None],
         "relapse": potential["relapse_risk_24"],
     }
-    yardsticks = {
-        name: yardstick(columns_of_episodes(material.original), values, rng=rng, quick=material.quick)
-        for name, values in targets.items()
-    }
+    features = columns_of_episodes(material.original)
+    fitted = Parallel(n_jobs=jobs)(
+        delayed(yardstick)(features, values, rng=own_rng, quick=material.quick)
+        for values, own_rng in zip(targets.values(), rng.spawn(len(targets)), strict=True)
+    )
+    yardsticks = dict(zip(targets, fitted, strict=True))
     records, contrasts = Records(), Records()
     for name, found in projected.items():
         for outcome, measured in yardsticks.items():
