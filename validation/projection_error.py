@@ -12,6 +12,7 @@ neighbourhood stays the same while the chance of the avatars averages out.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,9 +22,19 @@ from reference_db.avatar.episodes import anonymise_episodes
 from reference_db.episodes import Episodes
 from reference_db.errors import InvalidInput
 from reference_db.small_cells import SMALL_CELL
+from selection import PatientOfInterest
 from selection.selector import DEFAULT_K
 from validation.material import Material
-from validation.projections import CLASSES, MONTHS, RISKS, Projected, Task, patients_of_interest, project_all
+from validation.projections import (
+    CLASSES,
+    MONTHS,
+    RISKS,
+    Projected,
+    Task,
+    patients_of_interest,
+    project,
+    project_all,
+)
 from validation.result import Check, Record, Records, Section, check
 
 Floats = NDArray[np.float64]
@@ -203,23 +214,18 @@ def _augmented(
     InvalidInput
         If the avatars cannot be made with the parameters of the release.
     """
+    from joblib import Parallel, delayed
+
     some = np.sort(rng.permutation(len(wanted))[:AUGMENTED_PATIENTS])
     patients = patients_of_interest(material.original.table.iloc[wanted[some]])
-    asked = material.parameters
+    # The largest first, so that the processes end together.
+    every = (1, *AUGMENTATIONS)[::-1]
+    projected = Parallel(n_jobs=jobs)(
+        delayed(_projected_from_augmented)(material.original, material.parameters, patients, times, own)
+        for times, own in zip(every, rng.spawn(len(every)), strict=True)
+    )
     records = Records()
-    for times in (1, *AUGMENTATIONS):
-        made = anonymise_episodes(
-            material.original.table,
-            rng=rng,
-            k=asked.get("k"),
-            ncp=asked.get("ncp"),
-            weights=asked.get("weights"),
-            augmentation=times,
-        ).table
-        task = Task(
-            f"1-{times}", Episodes(made, material.original.sources), patients, k=times * DEFAULT_K, synthetic=True
-        )
-        (found,) = project_all({"augmented": task}, jobs=jobs).values()
+    for times, found in sorted(zip(every, projected, strict=True), key=lambda pair: pair[0]):
         for outcome, values in difference(originals.rows(some), found).items():
             mae, rmse, n = mean_errors(values)
             floor_mae, floor_rmse, _ = mean_errors(floor[outcome][some])
@@ -234,6 +240,26 @@ def _augmented(
                 ratio=mae / floor_mae if floor_mae > 0 else None,
             )
     return records.done()
+
+
+def _projected_from_augmented(
+    original: Episodes,
+    parameters: Mapping[str, Any],
+    patients: list[PatientOfInterest],
+    times: int,
+    rng: np.random.Generator,
+) -> Projected:
+    """Make some avatars per original, and project patients of interest from them."""
+    made = anonymise_episodes(
+        original.table,
+        rng=rng,
+        k=parameters.get("k"),
+        ncp=parameters.get("ncp"),
+        weights=parameters.get("weights"),
+        augmentation=times,
+    ).table
+    database = Episodes(made, original.sources)
+    return project(Task(f"1-{times}", database, patients, k=times * DEFAULT_K, synthetic=True))
 
 
 def _checks(overall: tuple[Record, ...], augmented: tuple[Record, ...]) -> list[Check]:
