@@ -1,7 +1,8 @@
-"""How long a card takes, from the body of a signed call to the body of the answer, beside an empty call in the same run.
+"""How long a card takes, from the body of a signed call to that of the answer, beside an empty call in the same run.
 
-Usage: PYTHONPATH=. python benchmarks/bench_card.py [RELEASE_FOLDER]. Without a release, on 25,736 random patients. Tokens are
-signed beforehand, as a client does it on its own machine; verifying them, with the mark against replay, is in the time.
+Usage: PYTHONPATH=. python benchmarks/bench_card.py [RELEASE_FOLDER]. Without a release, on 25,736 random patients.
+Tokens are signed beforehand, as a client does it on its own machine; verifying them, with the mark against replay, is
+in the time.
 """
 
 from __future__ import annotations

@@ -23,6 +23,9 @@ from reference_db.release import Manifest, ReleaseContent, freeze
 from reference_db.sources.simulated import simulate
 from reference_db.warehouse import Warehouse, read_bkp, write_bkp
 
+_MOST_JOBS = 4
+"""Processes that attack a release before it is frozen; more would only wait for the largest stratum."""
+
 Progress = Callable[[float, str], None]
 """Told how far the work is (0 to 1) and what it is doing."""
 
@@ -120,6 +123,8 @@ def _build(
     utility: Utility,
     progress: Progress,
 ) -> Manifest:
+    from joblib import cpu_count
+
     progress(0.0, "reading the sources")
     originals = _originals(home, config)
     progress(0.15, "harmonising")
@@ -146,6 +151,7 @@ def _build(
             anonymise_episodes(table, k=config.k, ncp=config.ncp, weights=config.weights, rng=rng).table
         ),
         progress=lambda share, doing: progress(0.6 + 0.3 * share, doing),
+        jobs=min(cpu_count(), _MOST_JOBS),
     )
     progress(0.9, "learning from the synthetic patients")
     sources = {source.name: source for source in originals.sources}

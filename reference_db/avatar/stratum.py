@@ -175,7 +175,7 @@ def rehearsed_membership(
     where there are too few records to tell.
     """
     from reference_db.privacy.attacks import Scene
-    from reference_db.privacy.attacks.membership import areas_by_space
+    from reference_db.privacy.attacks.membership import Proximity
 
     if len(records) < _FEWEST_REHEARSED:
         return 0.5
@@ -188,7 +188,7 @@ def rehearsed_membership(
         around = np.arange(len(inside))
         made = stratum.avatars(around, k=min(k, len(inside) - 1), method=method, rng=rng)[0]
         attacked = (members.rows(around[:_JUDGED]), made, records.rows(outside[:_JUDGED]))
-        found.append(areas_by_space(Scene.of(columns, *attacked, rng)))
+        found.append(Proximity.of(Scene.of(columns, *attacked, rng)).areas)
     return float(np.mean(found, axis=0).max())
 
 

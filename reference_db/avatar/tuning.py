@@ -212,7 +212,7 @@ def as_frame(trials: Sequence[Trial]) -> pd.DataFrame:
 
 def _trial(table: pd.DataFrame, setting: Setting, seed: int, strata: tuple[str, ...], are_episodes: bool) -> Trial:
     from reference_db.privacy.attacks import Scene
-    from reference_db.privacy.attacks.membership import by_distance
+    from reference_db.privacy.attacks.membership import Proximity, by_distance
     from reference_db.privacy.metrics import distance_metrics
     from reference_db.privacy.targets import Verdict
 
@@ -231,7 +231,7 @@ def _trial(table: pd.DataFrame, setting: Setting, seed: int, strata: tuple[str, 
         name: min(metric.value for metric in metrics if metric.name == name and metric.value is not None)
         for name in ("hidden_rate", "local_cloaking")
     }
-    attack = by_distance([Scene.of(columns, records, avatars, columns.encode(left_out), rng)])
+    attack = by_distance([Proximity.of(Scene.of(columns, records, avatars, columns.encode(left_out), rng))])
     kept = utility(used, made)
     return Trial(
         setting,

@@ -123,6 +123,7 @@ def assess_privacy(
     categorical: Sequence[str] = (),
     rehearse: Rehearsal | None = None,
     progress: Progress | None = None,
+    jobs: int = 1,
 ) -> PrivacyAssessment:
     """Measure how well a synthetic table protects the patients of the original one.
 
@@ -149,6 +150,8 @@ def assess_privacy(
         as control.
     progress : callable, optional
         Called with the share done and what is being measured.
+    jobs : int
+        Processes that attack; the result is the same with any number.
 
     Returns
     -------
@@ -171,11 +174,9 @@ def assess_privacy(
         for done in range(REHEARSALS):
             _part(progress, 0.2, 0.3)(done / REHEARSALS, "rehearsing with held-out records")
             rehearsals.append(_rehearsed(original, columns, kept_apart, rehearse, rng))
-    whole = [rehearsal.whole(rng) for rehearsal in rehearsals]
-    attacks = _attacks(material.whole(rng), whole, rng, _part(progress, 0.5, 0.2))
-    if len(judged) > 1:
-        attacked = _attacks_on_strata(material, rehearsals, rng, _part(progress, 0.7, 0.3))
-        judged = tuple(replace(stratum, attacks=attacked[stratum.name]) for stratum in judged)
+    attacks, *attacked = _attacked(material, rehearsals, rng, _part(progress, 0.5, 0.5), jobs, strata=len(judged) > 1)
+    if attacked:
+        judged = tuple(replace(stratum, attacks=found) for stratum, found in zip(judged, attacked, strict=True))
     control = "other originals in the place of the avatars" if holdout is None else "held-out records"
     if rehearsals:
         control += f"; for membership, {REHEARSALS} rehearsals with held-out records"
@@ -228,15 +229,16 @@ class _Material:
             {} if holdout is None else dict(stratum_rows(holdout, kept_apart)),
         )
 
-    def whole(self, rng: np.random.Generator) -> Scene:
-        """Return the scene of the attacks on the whole table."""
-        return Scene.of(self.columns, self.originals, self.avatars, self.holdout, rng)
+    def scene(self, place: str | None, rng: np.random.Generator) -> Scene:
+        """Return the scene of the attacks on a stratum, or on the whole table.
 
-    def stratum(self, name: str, rng: np.random.Generator) -> Scene:
-        """Return the scene of the attacks on one stratum; held-out records serve where there are enough of them."""
-        held = self.held.get(name, np.empty(0, dtype=np.intp))
+        Held-out records of a stratum serve where there are enough of them.
+        """
+        if place is None:
+            return Scene.of(self.columns, self.originals, self.avatars, self.holdout, rng)
+        held = self.held.get(place, np.empty(0, dtype=np.intp))
         controls = None if self.holdout is None or len(held) < FEWEST_ATTACKS else self.holdout.rows(held)
-        originals, avatars = self.originals.rows(self.rows[name]), self.avatars.rows(self.made[name])
+        originals, avatars = self.originals.rows(self.rows[place]), self.avatars.rows(self.made[place])
         return Scene.of(self.columns, originals, avatars, controls, rng, looks=len(self.made))
 
 
@@ -278,23 +280,39 @@ def _rehearsed(
     return _Material.of(members, rehearse(members, rng), others, columns, kept_apart)
 
 
-def _attacks(
-    scene: Scene, rehearsals: Sequence[Scene], rng: np.random.Generator, progress: Progress
-) -> tuple[Attack, ...]:
-    """Attack; membership is tested on the rehearsals, where there are any."""
-    attacks = run_attacks(scene, rng, progress=progress, membership=not rehearsals)
-    return attacks + run_membership(rehearsals, rng) if rehearsals else attacks
+def _attacked(
+    material: _Material,
+    rehearsals: Sequence[_Material],
+    rng: np.random.Generator,
+    progress: Progress,
+    jobs: int,
+    *,
+    strata: bool,
+) -> list[tuple[Attack, ...]]:
+    """Attack the whole table, then each stratum where asked; each with random numbers of its own."""
+    from joblib import Parallel, delayed, parallel_config
 
-
-def _attacks_on_strata(
-    material: _Material, rehearsals: Sequence[_Material], rng: np.random.Generator, progress: Progress
-) -> dict[str, tuple[Attack, ...]]:
-    found: dict[str, tuple[Attack, ...]] = {}
-    for name in material.made:
-        begun = _part(progress, len(found) / len(material.made), 0.0)
-        rehearsed = [rehearsal.stratum(name, rng) for rehearsal in rehearsals if name in rehearsal.made]
-        found[name] = _attacks(material.stratum(name, rng), rehearsed, rng, begun)
+    places = [None, *material.made] if strata else [None]
+    found: list[tuple[Attack, ...]] = []
+    # Sums differ in the last digit with another number of threads: one, as in the build.
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        tasks = (
+            delayed(_attacks)(material, rehearsals, place, stream)
+            for place, stream in zip(places, rng.spawn(len(places)), strict=True)
+        )
+        for place, attacks in zip(places, Parallel(n_jobs=jobs, return_as="generator")(tasks), strict=True):
+            found.append(attacks)
+            progress(len(found) / len(places), f"attacked {place or 'the whole table'}")
     return found
+
+
+def _attacks(
+    material: _Material, rehearsals: Sequence[_Material], place: str | None, rng: np.random.Generator
+) -> tuple[Attack, ...]:
+    """Attack one place; membership is tested on the rehearsals, where there are any."""
+    attacks = run_attacks(material.scene(place, rng), rng, membership=not rehearsals)
+    rehearsed = [one.scene(place, rng) for one in rehearsals if place is None or place in one.made]
+    return attacks + run_membership(rehearsed, rng) if rehearsals else attacks
 
 
 def check_comparable(

@@ -6,6 +6,7 @@ The measure is the area under the ROC curve between patients of the table and th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
@@ -27,65 +28,87 @@ _WITHOUT_HOLDOUT = {"membership_distance": 0.5, "membership_classifier": 0.8}
 """Risks that fail without held-out records. Avatars are then compared with other people, and a smooth table is nearer
 to everybody than other people are, in a way that a classifier learns; only much nearer shows who was in it."""
 
+_MOST_ATTACKED = 5000
 _NEIGHBOURS = 5
 _FOLDS = 3
 
 
-def by_distance(scenes: Sequence[Scene]) -> Attack:
+@dataclass(frozen=True, slots=True)
+class Proximity:
+    """How near the avatars of a scene are to those it attacks: what both attacks on membership look at.
+
+    Attributes
+    ----------
+    scene : Scene
+    inside, outside : tuple of ndarray, shape (attacked, neighbours)
+        Distances of members and of controls to their nearest records, in each of the spaces that are tried.
+    """
+
+    scene: Scene
+    inside: tuple[Floats, ...]
+    outside: tuple[Floats, ...]
+
+    @classmethod
+    def of(cls, scene: Scene) -> Proximity:
+        """Measure the distances."""
+        inside, outside = _attacked(scene)
+        return cls(
+            scene,
+            tuple(_distances(scene, scene.avatars, inside)),
+            tuple(_distances(scene, scene.control_source, outside, scene.own)),
+        )
+
+    @property
+    def areas(self) -> list[float]:
+        """The area under the ROC curve of the distance attack in each space."""
+        return [
+            area_under_curve(-near[:, 0], -far[:, 0]) for near, far in zip(self.inside, self.outside, strict=True)
+        ]
+
+
+def by_distance(measured: Sequence[Proximity]) -> Attack:
     """Attack by the distance to the nearest avatar, in the space that serves the attacker best.
 
     Parameters
     ----------
-    scenes : sequence of Scene
-        Of one table, or of several rehearsals of it with other members: their areas are averaged.
+    measured : sequence of Proximity
+        Of one scene, or of several rehearsals of it with other members: their areas are averaged.
     """
-    areas = np.mean([areas_by_space(scene) for scene in scenes], axis=0)
+    areas = np.mean([proximity.areas for proximity in measured], axis=0)
     # The best of several spaces is looked at in as many places.
-    return _membership(ATTACK_TARGETS["membership_distance"], float(areas.max()), scenes[0], spaces=len(areas))
-
-
-def areas_by_space(scene: Scene) -> list[float]:
-    """Return the area under the ROC curve of the distance attack in each space."""
-    inside, outside = _attacked(scene)
-    return [
-        area_under_curve(-near[:, 0], -far[:, 0])
-        for near, far in zip(
-            _distances(scene, scene.avatars, inside, 1),
-            _distances(scene, scene.control_source, outside, 1, scene.own),
-            strict=True,
-        )
-    ]
+    target = ATTACK_TARGETS["membership_distance"]
+    return _membership(target, float(areas.max()), measured[0].scene, spaces=len(areas))
 
 
 def _attacked(scene: Scene) -> tuple[EncodedTable, EncodedTable]:
-    """Everybody, where there are held-out records, for the narrowest interval: distances cost little."""
-    return (scene.members, scene.others) if scene.held_out else (scene.targets, scene.control_targets)
+    """Everybody, where there are held-out records, for the narrowest interval, but no more than narrow it."""
+    if not scene.held_out:
+        return scene.targets, scene.control_targets
+    return scene.members if len(scene.members) <= _MOST_ATTACKED else scene.crowd, scene.others
 
 
-def by_classifier(scenes: Sequence[Scene], rng: np.random.Generator) -> Attack:
+def by_classifier(measured: Sequence[Proximity], rng: np.random.Generator) -> Attack:
     """Attack by a classifier that has learned, on other patients, what distances betray.
 
     Parameters
     ----------
-    scenes : sequence of Scene
+    measured : sequence of Proximity
         As for `by_distance`.
     rng : Generator
     """
-    areas = [_classified(scene, rng) for scene in scenes]
-    if not scenes[0].held_out:
+    areas = [_classified(proximity, rng) for proximity in measured]
+    if not measured[0].scene.held_out:
         # A classifier sees any difference between avatars and other people. Only being nearer gives a patient away.
-        areas = [min(area, max(areas_by_space(scene))) for area, scene in zip(areas, scenes, strict=True)]
+        areas = [min(area, max(proximity.areas)) for area, proximity in zip(areas, measured, strict=True)]
     area = max(0.5, float(np.mean(areas)))
-    return _membership(ATTACK_TARGETS["membership_classifier"], area, scenes[0])
+    return _membership(ATTACK_TARGETS["membership_classifier"], area, measured[0].scene)
 
 
-def _classified(scene: Scene, rng: np.random.Generator) -> float:
+def _classified(proximity: Proximity, rng: np.random.Generator) -> float:
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-    members, others = _attacked(scene)
-    inside = _signs(scene, scene.avatars, members)
-    outside = _signs(scene, scene.control_source, others, scene.own)
+    inside, outside = _signs(proximity.inside), _signs(proximity.outside)
     if min(len(inside), len(outside)) < FEWEST_ATTACKS:
         return 0.5
     labels = np.repeat([1, 0], [len(inside), len(outside)])
@@ -106,13 +129,13 @@ def area_under_curve(inside: Floats, outside: Floats) -> float:
     return float((ranks.sum() - len(inside) * (len(inside) + 1) / 2) / (len(inside) * len(outside)))
 
 
-def _distances(scene: Scene, source: EncodedTable, targets: EncodedTable, k: int, own: Own = None) -> list[Floats]:
+def _distances(scene: Scene, source: EncodedTable, targets: EncodedTable, own: Own = None) -> list[Floats]:
     """Return the distances to the nearest records in each of the spaces that are tried.
 
     These are the first factor axes of the avatars, all of them, and the space of what is missing alone: a pattern of
     missing cells can be as good as a name, and hardly counts among all columns.
     """
-    k = min(k, len(source) - (own is not None))
+    k = min(_NEIGHBOURS, len(source) - (own is not None))
     whole = fit_factor_space(scene.avatars, scene.columns)
     patterns = fit_factor_space(_missing(scene.avatars), scene.columns)
     found = []
@@ -128,11 +151,10 @@ def _missing(table: EncodedTable) -> EncodedTable:
     return EncodedTable(np.where(np.isnan(table.numbers), np.nan, 0.0), np.minimum(table.codes, 0))
 
 
-def _signs(scene: Scene, source: EncodedTable, targets: EncodedTable, own: Own = None) -> Floats:
+def _signs(distances: Sequence[Floats]) -> Floats:
     """Distances to the nearest avatars in several spaces, and their ratio to the next."""
-    found = _distances(scene, source, targets, _NEIGHBOURS, own)
-    ratios = [near[:, :1] / np.maximum(near[:, 1:2], 1e-12) for near in found if near.shape[1] > 1]
-    return np.hstack(found + ratios)
+    ratios = [near[:, :1] / np.maximum(near[:, 1:2], 1e-12) for near in distances if near.shape[1] > 1]
+    return np.hstack([*distances, *ratios])
 
 
 def _membership(target: AttackTarget, area: float, scene: Scene, *, spaces: int = 1) -> Attack:
