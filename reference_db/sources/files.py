@@ -26,8 +26,6 @@ def read_csv(path: Path, notes: list[str], *, separator: str | None = None) -> p
         content = path.read_bytes()
     except OSError as error:
         raise Damage(f"cannot be read: {error.strerror}") from error
-    if not content.strip():
-        raise Damage("is empty")
     if b"\x00" in content:
         raise Damage("is not a text file")
     try:
@@ -35,6 +33,8 @@ def read_csv(path: Path, notes: list[str], *, separator: str | None = None) -> p
     except UnicodeDecodeError:
         text = content.decode("latin-1")
         notes.append(f"{path.name} is not UTF-8: read as Latin-1")
+    if not text.strip():  # also a byte order mark and nothing after it
+        raise Damage("is empty")
     header = text.splitlines()[0]
     mark = separator or max(",;\t", key=header.count)
     from io import StringIO

@@ -17,7 +17,7 @@ from cdss.questionnaire.page import PATH, words
 from cdss.questionnaire.server import questionnaire_app
 from cdss.questionnaire.sitting import Sitting
 from tests.episodes import MemoryRelease, random_episodes
-from tests.viewer.test_browser import ARGUMENTS, accessibility_faults
+from tests.viewer.conftest import ARGUMENTS, accessibility_faults
 from validation.questionnaire import ORIGINAL, SYNTHETIC, Card, Score
 from viewer.text import Language
 

@@ -126,8 +126,9 @@ def test_a_changed_field_is_one_journey_and_moves_nothing(consultation: Page) ->
     consultation.on("request", lambda one: asked.append(one.url) if "_dash-update" in one.url else None)
     places = "() => ['tabs', 'figures', 'outcome-table'].map(id => document.getElementById(id).offsetTop)"
     before = consultation.evaluate(places)
-    consultation.locator("#poi-sex input[value='male'] + label").click()
-    consultation.wait_for_load_state("networkidle")
+    with consultation.expect_response(lambda one: "_dash-update" in one.url, timeout=TIMEOUT):
+        consultation.locator("#poi-sex input[value='male'] + label").click()
+    consultation.wait_for_timeout(1000)  # in which a further journey would begin
     assert len(asked) == 2  # the state of the form and legend, and the open tab: side by side
     consultation.locator("#poi-phenotype input[value='SPMS'] + label").click()
     expect(consultation.locator("#refusals li").first).to_be_attached(timeout=TIMEOUT)

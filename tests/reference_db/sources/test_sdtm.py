@@ -280,6 +280,7 @@ FATAL: dict[str, tuple[Callable[[Path], None], str]] = {
     "no relapse domain": (remove("ce"), "domain CE is missing"),
     "no treatment domain": (remove("ex"), "domain EX is missing"),
     "empty file": (write("dm", b""), "is empty"),
+    "nothing but a byte order mark": (write("dm", b"\xef\xbb\xbf"), "is empty"),
     "header alone": (write("dm", b"USUBJID,AGE,SEX\n"), "holds no records"),
     "binary rubbish": (write("dm", bytes(range(256))), "is not a text file"),
     "variable missing": (drop_column("dm", "AGE"), "variable AGE is missing"),
