@@ -15,7 +15,7 @@ demo: .venv/.run ## Build the reference database if there is none, start service
 	@exec $(BIN)/cdss demo --port $(PORT)
 
 test: check security browser postgresql ## Everything that CI checks: lint, types, layering, tests, documentation
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --quiet
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --quiet
 	$(BIN)/mkdocs build --strict --quiet
 
 check: .venv/.test ## Lint, types and layering only

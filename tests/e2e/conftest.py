@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,11 +27,17 @@ BROWSER_ARGUMENTS = [
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with the default release, built once by the real command."""
+    """Folder with the default release, built once by the real command for all processes that test."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with (shared / "built.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        built = shared / "built"
+        if not (built / "releases").exists():
+            done = run_cdss(built, "build")
+            assert done.returncode == 0, done.stderr
     folder = tmp_path_factory.mktemp("home")
-    built = run_cdss(folder, "build")
-    assert built.returncode == 0, built.stderr
-    return folder
+    return Path(shutil.copytree(built, folder, dirs_exist_ok=True))
 
 
 @pytest.fixture(scope="session")
