@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from pathlib import Path
 
 import structlog
+
+FRAMES = 5
+"""Of the way to a fault, the last so many are named."""
+
+
+def kind_and_place(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Say of an exception what kind it is and where it arose: its message may hold what was sent."""
+    error = event.pop("exc_info", None)
+    if isinstance(error, tuple) and error[0] is not None:
+        kind, _, trace = error
+        places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(trace)]
+        event.update(kind=kind.__name__, at=places[-FRAMES:])
+    return event
 
 
 def configure_logs() -> None:
@@ -13,6 +28,7 @@ def configure_logs() -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        kind_and_place,
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],

@@ -20,9 +20,9 @@ from cdss.ehr.feedback import parse_feedback
 from cdss.ehr.fhir_server import FhirServer
 from cdss.ehr.hook_request import HOOKS, ORDER_HOOKS, HookRequest, json_object, parse_hook_request
 from cdss.ehr.mapping_report import MappingReport
-from cdss.ehr.medications import treatment_of
+from cdss.ehr.medications import library_of, treatment_of
 from cdss.ehr.patient_record import read_record
-from cdss.ehr.prefetch import DataMissing, Gathered, gather, templates
+from cdss.ehr.prefetch import DataMissing, Gathered, gather, medications_referred_to, templates
 from cdss.ehr.trust import NotTrusted
 from cdss.reference import Reference
 from reference_db.errors import InvalidInput
@@ -88,9 +88,10 @@ async def call(
         asked = parse_hook_request(await request.body())
     except InvalidInput as error:
         return _unreadable(error)
+    server = _server(asked, doors)
     ordered: tuple[Treatment, ...] = ()
     if asked.hook in ORDER_HOOKS:
-        ordered = _ordered(asked)
+        ordered = await _ordered(asked, server)
         if not ordered:
             return answer({"cards": []})
     try:
@@ -98,7 +99,7 @@ async def call(
             asked.prefetch,
             patient=asked.patient,
             templates=templates(),
-            server=_server(asked, doors),
+            server=server,
         )
         card = await run_in_threadpool(_card, gathered, asked, ordered, doors, reference)
     except DataMissing as error:
@@ -120,7 +121,8 @@ async def feedback(service: str, request: Request, doors: Annotated[Doors, Depen
     except InvalidInput as error:
         return _unreadable(error)
     await run_in_threadpool(doors.feedback.record, reports)
-    return JSONResponse({})
+    # Not an empty object: CDS Hooks allows none, and clients expect JSON.
+    return JSONResponse({"received": len(reports)})
 
 
 async def _refusal(request: Request, doors: Doors, service: str) -> Response | None:
@@ -165,10 +167,12 @@ def _server(asked: HookRequest, doors: Doors) -> FhirServer | None:
     return FhirServer(asked.fhir_server, asked.access_token)
 
 
-def _ordered(asked: HookRequest) -> tuple[Treatment, ...]:
+async def _ordered(asked: HookRequest, server: FhirServer | None) -> tuple[Treatment, ...]:
     """Return the classes of the orders being written, in the order of the vocabulary."""
-    report = MappingReport()
-    named = (treatment_of(order, asked.library, report) for order in asked.draft_orders)
+    report, library = MappingReport(), dict(asked.library)
+    if server is not None:
+        library |= library_of(await medications_referred_to([*library.values(), *asked.draft_orders], server))
+    named = (treatment_of(order, library, report) for order in asked.draft_orders)
     classes = {taken.treatment for taken in named if taken is not None}
     return tuple(treatment for treatment in Treatment if treatment in classes)
 

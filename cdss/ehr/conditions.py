@@ -84,6 +84,7 @@ def read_conditions(conditions: Sequence[Json], *, birth: date | None, today: da
     named: list[_Named] = []
     relapses: list[date] = []
     onsets: list[date] = []
+    refuted = False
     for condition in conditions:
         if _is_relapse(condition):
             if _is_rejected(condition, "relapses_12m", report):
@@ -97,14 +98,18 @@ def read_conditions(conditions: Sequence[Json], *, birth: date | None, today: da
             report.passed_over(condition)
             continue
         if _is_rejected(condition, "phenotype", report):
+            refuted |= "refuted" in _verification(condition)
             continue
         recorded = moment(condition.get("recordedDate"))
-        onset = _onset(condition, birth, report)
+        onset = _onset(condition, birth, today, report)
         if onset is not None and onset <= today and (birth is None or onset >= birth):
             onsets.append(onset)
         elif onset is not None:
             report.ignored("years_since_onset", condition, "its onset lies after today or before birth")
         named.append(_Named(condition, diagnosis, recorded.day if recorded else onset or date.min))
+    if refuted and not named:
+        # Relapses alone would tell of the disease; a diagnosis that was withdrawn takes them with it.
+        return Disease(False, None, None, ())
     course = _course(named, report)
     if course is None and relapses:
         evidence = named[0].condition if named else {}
@@ -115,11 +120,14 @@ def read_conditions(conditions: Sequence[Json], *, birth: date | None, today: da
 
 
 def _is_rejected(condition: Json, feature: str, report: MappingReport) -> bool:
-    status = {coding.code for coding in codings(condition.get("verificationStatus"))}
-    if status & _REJECTED:
-        report.ignored(feature, condition, f"its verification status is {', '.join(sorted(status & _REJECTED))}")
-        return True
-    return False
+    rejected = _verification(condition) & _REJECTED
+    if rejected:
+        report.ignored(feature, condition, f"its verification status is {', '.join(sorted(rejected))}")
+    return bool(rejected)
+
+
+def _verification(condition: Json) -> set[str]:
+    return {coding.code for coding in codings(condition.get("verificationStatus"))}
 
 
 def _is_relapse(condition: Json) -> bool:
@@ -141,14 +149,15 @@ def _relapse_day(condition: Json, today: date, report: MappingReport) -> date | 
     if when is None:
         report.ignored("relapses_12m", condition, "a relapse without a date")
         return None
-    if when.day > today:
+    day = when.by(today)
+    if day > today:
         report.ignored("relapses_12m", condition, "a relapse dated after today")
         return None
     if not when.exact:
-        report.ambiguous("relapses_12m", condition, f"dated to the month or year only; taken as {when.day}")
+        report.ambiguous("relapses_12m", condition, f"dated to the month or year only; taken as {day}")
     else:
-        report.used("relapses_12m", condition, f"a relapse of {when.day}")
-    return when.day
+        report.used("relapses_12m", condition, f"a relapse of {day}")
+    return day
 
 
 def _diagnosis(condition: Json, report: MappingReport) -> Diagnosis | None:
@@ -202,15 +211,18 @@ def course_of(value: str) -> Phenotype | None:
     return Phenotype.CIS if described == "cis" else _course_named(described)
 
 
-def _onset(condition: Json, birth: date | None, report: MappingReport) -> date | None:
+def _onset(condition: Json, birth: date | None, today: date, report: MappingReport) -> date | None:
     starts = (condition.get("onsetDateTime"), first(condition.get("onsetPeriod")).get("start"))
     when: Moment | None = next(filter(None, map(moment, starts)), None)
     if when is not None:
+        day = when.by(today)
         if when.exact:
-            report.used("years_since_onset", condition, f"onset {when.day}")
+            report.used("years_since_onset", condition, f"onset {day}")
         else:
-            report.ambiguous("years_since_onset", condition, f"dated to the month or year only; taken as {when.day}")
-        return when.day
+            report.ambiguous("years_since_onset", condition, f"dated to the month or year only; taken as {day}")
+        return day
+    if text(condition.get("onsetString")):
+        report.ignored("years_since_onset", condition, "its onset is given in words only")
     age = first(condition.get("onsetAge"))
     value = number(age.get("value"))
     if value is None or birth is None:

@@ -33,10 +33,23 @@ class Coding:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A day, and whether the record names it or only its month or year (then the middle is taken)."""
+    """A day, and whether the record names it or only its month or year (then the middle is taken).
+
+    Attributes
+    ----------
+    day : date
+    exact : bool
+    begins : date
+        First day that the record may mean.
+    """
 
     day: date
     exact: bool
+    begins: date
+
+    def by(self, today: date) -> date:
+        """Return the day; today where the month or year goes on and its middle is still to come."""
+        return today if self.begins <= today < self.day and not self.exact else self.day
 
 
 def objects(value: object) -> Iterator[dict[str, Any]]:
@@ -84,7 +97,8 @@ def moment(value: object) -> Moment | None:
         return None
     year, month, day = match.groups()
     try:
-        return Moment(date(int(year), int(month or 7), int(day or (15 if month else 1))), exact=day is not None)
+        middle = date(int(year), int(month or 7), int(day or (15 if month else 1)))
+        return Moment(middle, exact=day is not None, begins=date(int(year), int(month or 1), int(day or 1)))
     except ValueError:
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -83,11 +83,12 @@ def _is_uuid(value: str) -> bool:
 
 
 def _instant(report: Mapping[str, Any]) -> datetime | None:
+    """Return when a card was acted upon: a time in UTC, as the standard has it, also where the zone is left out."""
     try:
         at = datetime.fromisoformat(text(report.get("outcomeTimestamp")))
     except ValueError:
         return None
-    return at if at.tzinfo is not None else None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 class FeedbackTally:

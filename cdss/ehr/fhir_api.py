@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import orjson
 import structlog
@@ -88,8 +89,15 @@ def search(kind: str, doors: DoorsHere, url: str | None = None, _id: str | None 
         for (of_kind, identifier), one in terminology(base).items()
         if of_kind == kind and url in (None, one["url"]) and _id in (None, identifier)
     ]
+    asked = {name: value for name, value in (("url", url), ("_id", _id)) if value is not None}
+    own = f"{base}/fhir/{kind}{'?' + urlencode(asked) if asked else ''}"
     entries = [{"fullUrl": one["url"], "resource": one, "search": {"mode": "match"}} for one in found]
-    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "total": len(found)}
+    bundle: dict[str, Any] = {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "total": len(found),
+        "link": [{"relation": "self", "url": own}],
+    }
     return _answer({**bundle, "entry": entries} if entries else bundle)
 
 
@@ -182,6 +190,10 @@ async def _projected(request: Request, doors: Doors, reference: Reference, scope
         if not reading.has_ms:
             return _error(
                 HTTPStatus.UNPROCESSABLE_ENTITY, "business-rule", {"Condition": "No multiple sclerosis is recorded."}
+            )
+        if reading.deceased:
+            return _error(
+                HTTPStatus.UNPROCESSABLE_ENTITY, "business-rule", {"Patient": "The patient is recorded as deceased."}
             )
         if reading.patient is None:
             lacking = dict.fromkeys(reading.missing, "Is missing, or outside the range of the reference.")

@@ -17,6 +17,9 @@ from cdss.ehr.outgoing import outgoing
 SECONDS = 5.0
 """For one answer; decision support that comes later is not waited for."""
 
+SECONDS_ALTOGETHER = 10.0
+"""For all pages of one query."""
+
 MOST_PAGES = 50
 LARGEST_ANSWER = 20_000_000
 
@@ -70,6 +73,13 @@ class FhirServer:
             return reason
 
     async def _pages(self, client: httpx.AsyncClient, url: str) -> list[Json]:
+        try:
+            async with asyncio.timeout(SECONDS_ALTOGETHER):
+                return await self._every_page(client, url)
+        except TimeoutError as error:
+            raise NotHad("the FHIR server does not come to an end") from error
+
+    async def _every_page(self, client: httpx.AsyncClient, url: str) -> list[Json]:
         resources: list[Json] = []
         for _ in range(MOST_PAGES):
             document = await self._get(client, url)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +14,14 @@ import orjson
 
 from cdss.ehr.elements import Json, first, objects, text
 from cdss.ehr.fhir_server import bundled
+from cdss.ehr.medications import library_of
 from reference_db.errors import FieldProblem, InvalidInput
 
 HOOKS = ("patient-view", "order-select", "order-sign")
 ORDER_HOOKS = ("order-select", "order-sign")
+
+_ID = re.compile(r"(?!\.+$)[A-Za-z0-9_.\-]{1,64}")
+"""An id of FHIR, with the underscore that some servers use; never a step up in a path."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,8 @@ def json_object(body: bytes) -> dict[str, Any]:
         If it is none.
     """
     try:
-        document = orjson.loads(body)
+        # Some systems begin with a byte order mark; RFC 8259 lets a reader pass over it.
+        document = orjson.loads(body.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:
         raise InvalidInput.of("body", "is not JSON", "a JSON object") from error
     if not isinstance(document, dict):
@@ -118,7 +125,7 @@ def _is_uuid(value: object) -> bool:
 
 def _is_id(value: object) -> bool:
     plain = text(value).removeprefix("Patient/")
-    return 0 < len(plain) <= 64 and all(c.isascii() and (c.isalnum() or c in "-._") for c in plain)
+    return _ID.fullmatch(plain) is not None
 
 
 def _server(document: Json, problems: list[FieldProblem]) -> tuple[str, str]:
@@ -145,9 +152,7 @@ def _orders(hook: str, context: Json, problems: list[FieldProblem]) -> tuple[tup
         problems.append(FieldProblem("context.draftOrders", "is required", "a Bundle"))
         return (), {}
     resources = bundled(drafts)
-    library = {
-        f"Medication/{text(one.get('id'))}": one for one in resources if one.get("resourceType") == "Medication"
-    }
+    library = library_of(resources)
     for entry in objects(drafts.get("entry")):
         resource = first(entry.get("resource"))
         if resource.get("resourceType") == "Medication" and text(entry.get("fullUrl")):
@@ -158,6 +163,12 @@ def _orders(hook: str, context: Json, problems: list[FieldProblem]) -> tuple[tup
         if not isinstance(selections, list) or not selections:
             problems.append(FieldProblem("context.selections", "is required", "the references selected"))
             return (), {}
-        chosen = {text(selection).rpartition("/")[2] for selection in selections}
-        orders = [order for order in orders if text(order.get("id")) in chosen]
+        chosen = {"/".join(text(selection).split("/")[-2:]) for selection in selections}
+        orders = [one for one in orders if _names_of(one) & chosen]
     return tuple(orders), library
+
+
+def _names_of(order: Json) -> set[str]:
+    """Return how a selection may name a draft order: with its type, by a URN, or by its bare id."""
+    identifier = text(order.get("id"))
+    return {identifier, f"MedicationRequest/{identifier}", f"urn:uuid:{identifier}"}

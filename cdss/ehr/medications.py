@@ -16,6 +16,7 @@ from reference_db.vocabulary import HIGH_EFFICACY, PriorTreatment, Treatment, dr
 MEDICATION_TYPES = ("MedicationStatement", "MedicationRequest", "MedicationAdministration")
 
 _NOT_TAKEN = frozenset({"entered-in-error", "not-taken", "not-done", "cancelled", "draft", "intended", "unknown"})
+_FOLLOWED = re.compile(r"Medication/(?!\.*$)[A-Za-z0-9.\-]{1,64}")
 _NOT_AN_ORDER = frozenset({"proposal", "plan", "option"})
 _MORE_NAMES: Mapping[str, Treatment] = {
     "glatiramer": Treatment.GLATIRAMER_ACETATE,
@@ -130,13 +131,22 @@ def _concepts(medication: Json, library: Mapping[str, Json]) -> list[object]:
     concepts.append(wrapped.get("concept"))
     for reference in (first(medication.get("medicationReference")), first(wrapped.get("reference"))):
         concepts.append({"text": text(reference.get("display"))})
-        target = text(reference.get("reference"))
+        target = _target(reference)
         contained = {f"#{text(inner.get('id'))}": inner for inner in objects(medication.get("contained"))}
         found = contained.get(target) or library.get(target) or library.get("/".join(target.split("/")[-2:]))
         if found is not None:
             concepts.append(found.get("code"))
             concepts += [ingredient.get("itemCodeableConcept") for ingredient in objects(found.get("ingredient"))]
     return concepts
+
+
+def library_of(resources: Iterable[Json]) -> dict[str, Json]:
+    """Return the Medication resources among others, by the reference that names them."""
+    return {
+        f"Medication/{text(one.get('id'))}": one
+        for one in resources
+        if text(one.get("resourceType")) == "Medication" and text(one.get("id"))
+    }
 
 
 def read_medications(
@@ -173,6 +183,24 @@ def read_medications(
         )
         return PriorTreatment.NONE
     return None
+
+
+def reference_to_follow(medication: Json, library: Mapping[str, Json]) -> str:
+    """Return ``Medication/id`` where nothing but that resource, which is not in the library, can name the substance.
+
+    Empty when the substance is said already, or the reference is none that could be read.
+    """
+    if text(medication.get("resourceType")) not in MEDICATION_TYPES or _says_something(medication, library):
+        return ""
+    wrapped = first(first(medication.get("medication")).get("reference"))
+    references = (first(medication.get("medicationReference")), wrapped)
+    named = ("/".join(_target(one).split("/")[-2:]) for one in references)
+    return next(filter(_FOLLOWED.fullmatch, named), "")
+
+
+def _target(reference: Json) -> str:
+    """Return what a reference names, whichever version of it."""
+    return text(reference.get("reference")).split("/_history/")[0]
 
 
 def _says_something(medication: Json, library: Mapping[str, Json]) -> bool:

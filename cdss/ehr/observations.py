@@ -14,7 +14,7 @@ from typing import Any
 
 from cdss.ehr.codes import EDSS_LOINC_PART, EDSS_SNOMED, LOCAL_CODES, system_named
 from cdss.ehr.conditions import course_of
-from cdss.ehr.elements import Json, codings, first, folded, is_missing, moment, number, text, words
+from cdss.ehr.elements import Json, Moment, codings, first, folded, is_missing, moment, number, text, words
 from cdss.ehr.mapping_report import MappingReport
 from reference_db.schema import EDSS_SCALE
 from reference_db.vocabulary import Phenotype, T2Load
@@ -26,10 +26,13 @@ CURRENT: Mapping[str, int] = {
 
 _REJECTED = frozenset({"entered-in-error", "cancelled", "registered", "unknown"})
 _UNITS = re.compile(
-    r"|1|#|n|/10|\{[^}]*\}|(?!.*\b(?!10?\b)\d).*\b(score|edss|points?|pts|lesions?|counts?|relapses?|number)\b.*"
+    r"|1|#|n|/10|\{[^}]*\}|(?!.*\b(?!0\b|10?\b)\d).*\b(score|edss|points?|pts|lesions?|counts?|relapses?|number)\b.*"
 )
 """Units of scores and counts: none, one, a UCUM annotation, or words for it; anything else is another quantity,
 and so are points out of another number than ten."""
+
+MOST = 10_000
+"""Larger counts are mistakes, whatever they count."""
 
 _EDSS_WORDS = re.compile(r"\b(edss|expanded disability status|kurtzke)\b")
 _NOT_EDSS_WORDS = re.compile(
@@ -142,7 +145,8 @@ def _reading(feature: str, part: Json, whole: Json, today: date, report: Mapping
     if when is None:
         report.ignored(feature, whole, "without a date")
         return None
-    if when > today:
+    day = when.by(today)
+    if day > today:
         report.ignored(feature, whole, "dated after today")
         return None
     if is_missing(part):
@@ -152,10 +156,12 @@ def _reading(feature: str, part: Json, whole: Json, today: date, report: Mapping
     if isinstance(value, _Unusable):
         report.ignored(feature, whole, value.reason)
         return None
-    return Reading(feature, when, value, whole)
+    if not when.exact:
+        report.ambiguous(feature, whole, f"dated to the month or year only; taken as {day}")
+    return Reading(feature, day, value, whole)
 
 
-def _day(observation: Json) -> date | None:
+def _day(observation: Json) -> Moment | None:
     period = first(observation.get("effectivePeriod"))
     candidates = (
         observation.get("effectiveDateTime"),
@@ -164,8 +170,7 @@ def _day(observation: Json) -> date | None:
         period.get("start"),
         observation.get("issued"),
     )
-    when = next(filter(None, map(moment, candidates)), None)
-    return when.day if when else None
+    return next(filter(None, map(moment, candidates)), None)
 
 
 def _value(feature: str, part: Json) -> float | T2Load | Phenotype | _Unusable:
@@ -189,7 +194,7 @@ def _value(feature: str, part: Json) -> float | T2Load | Phenotype | _Unusable:
         return _Unusable(f"{value[0]:g} to {value[1]:g} is not one number")
     if feature == "edss":
         return value if value in EDSS_SCALE else _Unusable(f"{value:g} is not on the scale (0, 1.0 to 10.0 by 0.5)")
-    return value if value >= 0 and value.is_integer() else _Unusable(f"{value:g} is not a count")
+    return value if _is_count(value) else _Unusable(f"{value:g} is not a count")
 
 
 _Given = tuple[float | tuple[float, float], str, str]
@@ -238,12 +243,16 @@ def _written(words_of_value: str) -> _Given | None:
     return (float(numbers[0].replace(",", ".")), "", "") if len(numbers) == 1 else None
 
 
+def _is_count(value: float) -> bool:
+    return 0 <= value <= MOST and value.is_integer()
+
+
 def _t2(value: float | tuple[float, float], comparator: str) -> float | T2Load | _Unusable:
     several = _Unusable("spans several of the bins of the reference")
     if isinstance(value, tuple):
         low, high = (T2Load.of_count(int(bound)) for bound in value)
         return low if low is high else several
-    if value < 0 or not value.is_integer():
+    if not _is_count(value):
         return _Unusable(f"{value:g} is not a count")
     if comparator in (">", ">="):
         least = int(value) + (comparator == ">")

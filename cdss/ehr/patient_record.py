@@ -11,7 +11,7 @@ from cdss.ehr.conditions import Disease, read_conditions
 from cdss.ehr.elements import Json, first, moment, text
 from cdss.ehr.fhir_server import bundled
 from cdss.ehr.mapping_report import MappingReport
-from cdss.ehr.medications import MEDICATION_TYPES, read_medications
+from cdss.ehr.medications import MEDICATION_TYPES, library_of, read_medications
 from cdss.ehr.observations import Reading, latest, read_observations
 from reference_db.vocabulary import Phenotype, T2Load
 from selection import InvalidPatient, PatientOfInterest, parse_patient
@@ -91,7 +91,7 @@ def read_record(resources: Iterable[Json], *, today: date) -> RecordReading:
     readings = read_observations(by_type.pop("Observation", []), today=today, report=report)
     _add_disease(document, disease, readings, today=today, report=report)
     _add_observations(document, readings, today=today, report=report)
-    library = _library(by_type.pop("Medication", []))
+    library = library_of(by_type.pop("Medication", []))
     medications = [medication for kind in MEDICATION_TYPES for medication in by_type.pop(kind, [])]
     prior = read_medications(medications, library, today=today, report=report)
     if prior is not None:
@@ -99,6 +99,9 @@ def read_record(resources: Iterable[Json], *, today: date) -> RecordReading:
     for others in by_type.values():
         for resource in others:
             report.passed_over(resource)
+    deceased = subject.get("deceasedBoolean") is True or moment(subject.get("deceasedDateTime")) is not None
+    if deceased:
+        report.ignored("patient", subject, "is recorded as deceased: nothing is projected")
     patient, missing = _patient(document, subject, report)
     identifier = text(subject.get("id"))
     return RecordReading(
@@ -107,7 +110,7 @@ def read_record(resources: Iterable[Json], *, today: date) -> RecordReading:
         disease.has_ms or "phenotype" in document,
         missing,
         f"Patient/{identifier}" if identifier else "",
-        subject.get("deceasedBoolean") is True or moment(subject.get("deceasedDateTime")) is not None,
+        deceased,
         report,
     )
 
@@ -157,10 +160,6 @@ def _of_subject(resources: Sequence[Json], subject: Json, report: MappingReport)
     return kept
 
 
-def _library(medications: Sequence[Json]) -> Mapping[str, Json]:
-    return {f"Medication/{text(medication.get('id'))}": medication for medication in medications}
-
-
 def _add_disease(
     document: dict[str, Any], disease: Disease, readings: Sequence[Reading], *, today: date, report: MappingReport
 ) -> None:
@@ -178,12 +177,17 @@ def _add_disease(
         document["years_since_onset"] = round((today - disease.onset).days / 365.25, 2)
     for feature, months in (("relapses_12m", 12), ("relapses_24m", 24)):
         counted = disease.relapses_within(months, today)
-        if counted is not None:
-            document[feature] = counted
-            continue
         reading = latest(readings, feature, today=today, report=report)
         if reading is not None and isinstance(reading.value, float):
             document[feature] = int(reading.value)
+            if counted is not None and counted != document[feature]:
+                report.ambiguous(
+                    feature,
+                    reading.resource,
+                    f"{reading.value:g} here, {counted} in the conditions; the conditions are used",
+                )
+        if counted is not None:
+            document[feature] = counted
 
 
 def _add_observations(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from cdss.ehr.codes import (
 )
 from cdss.ehr.elements import Json
 from cdss.ehr.fhir_server import FhirServer, NotHad, bundled, next_page
+from cdss.ehr.medications import library_of, reference_to_follow
 
 _PATIENT = "{{context.patientId}}"
 _ICD_10_CM_CODES = ("G35", "G35.A", "G35.B0", "G35.B1", "G35.B2", "G35.C0", "G35.C1", "G35.C2", "G35.D")
@@ -38,6 +39,9 @@ TYPES: Mapping[str, str] = {
 
 PAGE = 200
 """Resources asked for at once; a server may send fewer and say where the rest is."""
+
+MOST_MEDICATIONS = 50
+"""Medication resources that are read because prescriptions name their substance by nothing but a reference."""
 
 
 class DataMissing(Exception):
@@ -145,10 +149,20 @@ async def gather(
             else:
                 resources += answer
                 del open_keys[key]
+    if server is not None:
+        resources += await medications_referred_to(resources, server)
     missing = {key: why for key, why in open_keys.items() if key in REQUIRED and TYPES[key] not in unasked}
     if missing:
         raise DataMissing(missing)
     return Gathered(resources, (*incomplete, *(key for key in open_keys if key not in REQUIRED)))
+
+
+async def medications_referred_to(resources: Sequence[Json], server: FhirServer) -> list[Json]:
+    """Return the Medication resources without which others do not say their substance, as far as they can be had."""
+    library = library_of(resources)
+    wanted = dict.fromkeys(filter(None, (reference_to_follow(one, library) for one in resources)))
+    answers = await server.read({reference: reference for reference in list(wanted)[:MOST_MEDICATIONS]})
+    return [one for answer in answers.values() if not isinstance(answer, NotHad) for one in answer]
 
 
 async def _rest(bundle: Json, server: FhirServer | None) -> list[Json] | None:

@@ -15,6 +15,7 @@ WISHED = (
     "patient/MedicationStatement.rs",
     "patient/MedicationRequest.rs",
     "patient/MedicationAdministration.rs",
+    "patient/Medication.r",
 )
 """Without these the treatments so far are not known, and the viewer says so."""
 

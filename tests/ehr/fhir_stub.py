@@ -25,12 +25,13 @@ class FhirStub:
         broken: str = "",
         configuration: dict[str, Any] | None = None,
         granted: dict[str, Any] | None = None,
+        more: tuple[dict[str, Any], ...] = (),
     ) -> None:
         self.asked_to_authorise: dict[str, str] = {}
         self.token_requests: list[dict[str, str]] = []
         self.authorizations: list[str] = []
         self.asked: list[str] = []
-        self._resources = typical()
+        self._resources = [*typical(), *more]
         stub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -63,7 +64,8 @@ class FhirStub:
                     return
                 found = [r for r in stub._resources if r["resourceType"] == kind]
                 if identifier:
-                    self.answer(200, found[0])
+                    named = [r for r in found if r["id"] == identifier]
+                    self.answer(200 if named else 404, named[0] if named else {"resourceType": "OperationOutcome"})
                     return
                 start = int(parse_qs(parts.query).get("start", ["0"])[0])
                 bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}

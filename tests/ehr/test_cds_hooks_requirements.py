@@ -125,6 +125,7 @@ def test_the_service_answers_at_its_address_with_an_array_of_cards(client: TestC
         ({"context": None}, "context"),
         ({"context": {"userId": "Practitioner/dr"}}, "context.patientId"),
         ({"context": {"userId": "Practitioner/dr", "patientId": "../x"}}, "context.patientId"),
+        ({"context": {"userId": "Practitioner/dr", "patientId": ".."}}, "context.patientId"),
         ({"fhirAuthorization": {"token_type": "Bearer"}}, "fhirAuthorization.access_token"),
         ({"prefetch": []}, "prefetch"),
     ],
@@ -318,9 +319,10 @@ def test_feedback_is_taken_in_and_may_be_repeated(client: TestClient, signer: Si
     for audience in (path, path, SERVICE):
         answer = client.post(path, json=body, headers=signer.authorization(PUBLIC_URL + audience))
         assert answer.status_code == 200
+        assert holds_nothing_empty(answer.json())
     tally = client.app.state.doors.feedback  # type: ignore[attr-defined]  # a FastAPI application
     assert tally.counts() == {("overridden", "cds-not-applicable"): 1}
-    earlier = {**report, "outcomeTimestamp": "2026-06-15T09:00:00Z"}
+    earlier = {**report, "outcomeTimestamp": "2026-06-15T09:00:00"}
     headers = signer.authorization(PUBLIC_URL + path)
     assert client.post(path, json={"feedback": [earlier]}, headers=headers).status_code == 200
     assert tally.counts() == {("overridden", "cds-not-applicable"): 1}

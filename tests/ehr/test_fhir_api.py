@@ -64,7 +64,9 @@ def test_the_capability_statement_and_every_resource_that_it_names_are_valid(cli
         for entry in found["entry"]:
             one = valid(entry["resource"])
             assert client.get(f"/fhir/{kind}/{one['id']}").json() == one
-            assert client.get(f"/fhir/{kind}", params={"url": one["url"]}).json()["total"] == 1
+            by_url = client.get(f"/fhir/{kind}", params={"url": one["url"]}).json()
+            assert by_url["total"] == 1
+            assert client.get(by_url["link"][0]["url"].removeprefix(PUBLIC_URL)).json() == by_url
             assert client.get(f"/fhir/{kind}", params={"_id": one["id"]}).json()["total"] == 1
             assert one["url"] == f"{PUBLIC_URL}/fhir/{kind}/{one['id']}"
     rest = statement["rest"][0]
@@ -192,6 +194,7 @@ def test_the_reading_of_a_record_can_be_seen(client: TestClient, access: dict[st
         (bundle(), 422),
         (bundle(patient(), medication(concept("L04AG03", ATC))), 422),
         (bundle(patient(), condition(concept("426373005"))), 422),
+        (bundle(*typical()[1:], patient(deceasedDateTime="2026-06-01")), 422),
     ],
 )
 def test_a_record_that_cannot_be_projected_is_an_outcome(

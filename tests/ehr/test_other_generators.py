@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -14,7 +15,20 @@ from cdss.ehr.patient_record import read_record
 from tests.client import TestClient
 from tests.ehr.card_schema import RESPONSE, check
 from tests.ehr.hooks import SERVICE, bundle, call
-from tests.ehr.records import RXNORM, SNOMED, TODAY, ago, concept, medication, typical
+from tests.ehr.records import (
+    RXNORM,
+    SNOMED,
+    TODAY,
+    ago,
+    concept,
+    condition,
+    local,
+    medication,
+    patient,
+    relapse,
+    typical,
+)
+from tests.ehr.records import edss as edss_value
 
 Record = dict[str, Any]
 PATIENT, STRANGER = "5b1c5f4e-0a6e-4f0c-9d3e-000000000001", "5b1c5f4e-0a6e-4f0c-9d3e-000000000009"
@@ -203,9 +217,63 @@ def test_a_card_for_a_transaction_in_the_prefetch(sandbox: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("unit", "code"), [("mmHg", "mm[Hg]"), ("%", "%"), ("mg", "mg"), ("a", "a"), ("points out of 100", "")]
+    ("unit", "code"),
+    [("mmHg", "mm[Hg]"), ("%", "%"), ("mg", "mg"), ("a", "a"), ("points out of 100", ""), ("score (0-100)", "")],
 )
 def test_a_score_in_a_unit_that_is_none_of_its_own_is_not_read(unit: str, code: str) -> None:
     record = copy.deepcopy(transaction())
     record["entry"][2]["resource"]["valueQuantity"] |= {"unit": unit, "code": code}
     assert "edss" not in document_of(record)
+
+
+def read(*changes: Record, without: str = "") -> tuple[Record, str]:
+    """The typical record with resources added, and its findings in words."""
+    kept = [one for one in typical() if one.get("id") != without]
+    reading = read_record([*kept, *changes], today=TODAY)
+    return dict(reading.document), " | ".join(
+        f"{one.use} {one.feature}: {one.reason}" for one in reading.report.findings
+    )
+
+
+def test_a_count_beyond_all_sense_is_none(sandbox: TestClient) -> None:
+    record = bundle(patient(), local("mri-gd-lesion-count", valueInteger=10**25))
+    answered = sandbox.post("/fhir/$patient-of-interest", json=record)
+    assert answered.status_code == 200
+    assert "is not a count" in answered.text
+
+
+def test_a_count_of_relapses_that_the_conditions_contradict_is_said() -> None:
+    document, findings = read(local("relapse-count-12m", id="n", valueInteger=3))
+    assert document["relapses_12m"] == 1
+    assert "ambiguous relapses_12m: 3 here, 1 in the conditions" in findings
+
+
+def test_relapses_of_a_refuted_diagnosis_tell_of_no_disease() -> None:
+    withdrawn = condition(concept("426373005"), id="c2", verificationStatus=concept("refuted", "x"))
+    document, _ = read(withdrawn, without="c1")
+    assert not {"phenotype", "relapses_12m"} & document.keys()
+    document, _ = read(withdrawn)
+    assert (document["phenotype"], document["relapses_12m"]) == ("RRMS", 1)
+
+
+@pytest.mark.parametrize("written", ["2026", "2026-06"])
+def test_what_is_dated_to_this_month_or_year_is_no_later_than_today(written: str) -> None:
+    early = date(2026, 6, 3)
+    values = edss_value(4.0, id="now", effectiveDateTime=written), relapse(0, id="r", onsetDateTime=written)
+    reading = read_record([patient(), *values], today=early)
+    assert (reading.document["edss"], reading.document["relapses_12m"]) == (4.0, 1)
+    assert "taken as 2026-06-03" in str(reading.report.findings)
+
+
+def test_an_onset_in_words_and_a_death_are_said() -> None:
+    _, findings = read(condition(concept("24700007"), id="c2", onsetString="in her thirties"))
+    assert "ignored years_since_onset: its onset is given in words only" in findings
+    reading = read_record([patient(deceasedBoolean=True)], today=TODAY)
+    assert "is recorded as deceased" in str(reading.report.findings)
+
+
+@pytest.mark.parametrize("unit", ["EDSS score (0-10)", "points of 10", "1", "{score}"])
+def test_a_score_out_of_ten_is_read(unit: str) -> None:
+    record = copy.deepcopy(transaction())
+    record["entry"][2]["resource"]["valueQuantity"] |= {"unit": unit, "code": ""}
+    assert document_of(record)["edss"] == 3.0

@@ -9,7 +9,7 @@ import pytest
 from tests.client import TestClient
 from tests.ehr.fhir_stub import FhirStub
 from tests.ehr.hooks import SERVICE, bundle, call, prefetch
-from tests.ehr.records import ago, edss, observation, patient, relapse
+from tests.ehr.records import ATC, ago, concept, edss, medication, observation, patient, relapse
 
 
 def detail(client: TestClient, body: dict[str, Any]) -> str:
@@ -62,6 +62,58 @@ def test_a_server_that_fails_for_what_is_required_is_a_412_that_names_it(sandbox
         answer = sandbox.post(SERVICE, json=call(prefetch={}, **authorisation(server)))
     assert answer.status_code == 412
     assert [one["key"] for one in answer.json()["missing"]] == ["edss"]
+
+
+def test_a_server_that_does_not_come_to_an_end_is_not_waited_for(
+    sandbox: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cdss.ehr.fhir_server.SECONDS_ALTOGETHER", 0)
+    with FhirStub(token="t") as server:  # noqa: S106 - of this test
+        answer = sandbox.post(SERVICE, json=call(prefetch={}, **authorisation(server)))
+    assert answer.status_code == 412
+    assert "does not come to an end" in answer.json()["missing"][0]["reason"]
+
+
+OCRELIZUMAB = {"resourceType": "Medication", "id": "m9", "code": concept("L04AG08", ATC)}
+
+
+@pytest.mark.parametrize(
+    "reference", ["Medication/m9", "Medication/m9/_history/2", "https://x.test/r4/Medication/m9"]
+)
+def test_a_medication_that_is_only_referred_to_is_read(sandbox: TestClient, reference: str) -> None:
+    untold = medication(
+        {}, "MedicationRequest", id="mr", intent="order", medicationReference={"reference": reference}
+    )
+    with FhirStub(token="t", more=(OCRELIZUMAB,)) as server:  # noqa: S106 - of this test
+        sent = call(prefetch={**prefetch(), "requests": bundle(untold, untold)}, **authorisation(server))
+        assert "prior treatment high efficacy" in detail(sandbox, sent)
+        assert server.asked == ["/fhir/Medication/m9"]
+    assert "prior treatment moderate efficacy" in detail(sandbox, call(prefetch=sent["prefetch"]))
+
+
+def test_an_order_that_only_refers_to_its_medication_is_understood(sandbox: TestClient) -> None:
+    sent = call("order-sign")
+    (draft,) = sent["context"]["draftOrders"]["entry"]
+    draft["resource"] |= {"medicationCodeableConcept": None, "medicationReference": {"reference": "Medication/m9"}}
+    with FhirStub(token="t", more=(OCRELIZUMAB,)) as server:  # noqa: S106 - of this test
+        assert "anti-CD20** (being ordered)" in detail(sandbox, {**sent, **authorisation(server)})
+    assert sandbox.post(SERVICE, json=sent).json() == {"cards": []}
+
+
+@pytest.mark.parametrize(
+    ("selection", "cards"),
+    [
+        ("MedicationRequest/draft", 1),
+        ("https://x.test/r4/MedicationRequest/draft", 1),
+        ("draft", 1),
+        ("ServiceRequest/draft", 0),
+        ("MedicationRequest/other", 0),
+    ],
+)
+def test_a_card_is_for_what_was_selected(sandbox: TestClient, selection: str, cards: int) -> None:
+    sent = call("order-select")
+    sent["context"]["selections"] = [selection]
+    assert len(sandbox.post(SERVICE, json=sent).json()["cards"]) == cards
 
 
 def test_a_server_that_is_not_listed_is_not_asked(sandbox: TestClient) -> None:
