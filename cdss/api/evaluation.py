@@ -10,13 +10,12 @@ from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from cdss.api.answers import answer
 from cdss.api.dependencies import caller, database, reference
-from cdss.errors import NotAllowed
 from cdss.evaluation import forms
 from cdss.evaluation.conduct import Conduct
 from cdss.evaluation.examples import example_protocol
@@ -25,7 +24,7 @@ from cdss.evaluation.monitoring import monitor
 from cdss.evaluation.protocol import parse_protocol
 from cdss.persistence import Database
 from cdss.reference import Reference
-from cdss.security.roles import Caller, Permission, Role
+from cdss.security.roles import Caller, Permission
 from reference_db.errors import ReleaseError
 
 
@@ -36,8 +35,7 @@ def _evaluator(request: Request, asking: Annotated[Caller, Depends(caller)]) -> 
 
 
 def _trialist(asking: Annotated[Caller, Depends(_evaluator)]) -> Caller:
-    if asking.role is not Role.TRIALIST:
-        raise NotAllowed(f"a {asking.role} may not do this (allowed: {Role.TRIALIST})")
+    asking.require(Permission.LEAD_TRIAL)
     return asking
 
 
@@ -178,16 +176,16 @@ def monitor_trial(code: Code, conduct: Conducted) -> Response:
 
 
 @router.get("/trials/{code}/report", dependencies=[Depends(_trialist), _as("report")], response_class=HTMLResponse)
-def report_trial(code: Code, conduct: Conducted, seed: int = 0) -> HTMLResponse:
+def report_trial(
+    code: Code, conduct: Conducted, seed: Annotated[int, Query(ge=0)] = 0, language: forms.Language = "en"
+) -> HTMLResponse:
     """Return the report of a closed trial as one HTML page.
 
     The seed is that of the imputations for missing outcomes.
     """
     from cdss.evaluation.report import trial_report
 
-    if seed < 0:
-        seed = 0
-    return HTMLResponse(trial_report(conduct, code, seed=seed))
+    return HTMLResponse(trial_report(conduct, code, seed=seed, language=language))
 
 
 @router.post("/trials/{code}/screening", status_code=HTTPStatus.NO_CONTENT, dependencies=[_as("screen")])

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from cdss.evaluation import forms
 from cdss.evaluation.instruments import instrument
-from reference_db.errors import FieldProblem, InvalidInput
+from cdss.evaluation.reasons import faults_of, invalid
+from reference_db.errors import InvalidInput
 
 STEPS = frozenset(
     {"answers", "considered_before", "allocation", "decided", "ended", "outcomes", "incident", "withdrawal"}
@@ -30,9 +31,7 @@ def parsed(kind: type[_Form], given: Mapping[str, Any]) -> _Form:
     try:
         return kind.model_validate(given)
     except ValidationError as error:
-        raise InvalidInput(
-            [FieldProblem(".".join(str(part) for part in fault["loc"]), fault["msg"]) for fault in error.errors()]
-        ) from error
+        raise InvalidInput(tuple(faults_of(error))) from error
 
 
 def answer_of(fields: Mapping[str, str], language: str) -> forms.Answer:
@@ -51,7 +50,7 @@ def events_of(step: str, fields: Mapping[str, str]) -> list[forms.Event]:
     try:
         end = round(float(_number(fields, "minutes") or "") * 60)
     except (ValueError, OverflowError) as error:
-        raise InvalidInput.of("minutes", "is not a number", "0 to 360") from error
+        raise invalid("minutes", "not_a_number", "0 to 360") from error
     told = [("considered_after", fields.get("considered", "")), ("decided", treatment)] if step == "decided" else []
     given = [{"kind": kind, "seconds": end, "detail": detail} for kind, detail in (*told, ("ended", ""))]
     return [parsed(forms.Event, event) for event in given if event["detail"] or event["kind"] != "considered_after"]

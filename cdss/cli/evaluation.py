@@ -250,13 +250,15 @@ def report(
     code: _Code,
     to: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
     seed: _Seed = 1,
+    language: Annotated[str, typer.Option(help="Language of the report: en or fr.")] = "en",
 ) -> None:
     """Analyse a closed trial as planned; write its report: flow, baseline, effects, missing outcomes, checklists."""
-    from cdss.evaluation.report import trial_report
+    from cdss.evaluation.report import report_language, trial_report
 
+    chosen = report_language(language)
     with _conduct("report", code) as conduct, late_progress_bar("report") as progress:
         progress(0.1, "analysis")
-        page = trial_report(conduct, code, seed=seed)
+        page = trial_report(conduct, code, seed=seed, language=chosen)
     _write(to, page.encode())
     typer.echo(f"{to} written")
 

@@ -26,7 +26,8 @@ from itertools import product
 import numpy as np
 
 from cdss.evaluation.protocol import Arm, Protocol, Randomisation
-from reference_db.errors import FieldProblem, InvalidInput
+from cdss.evaluation.reasons import fault
+from reference_db.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +105,11 @@ def stratum_of(protocol: Protocol, cluster: str, factors: Mapping[str, str]) -> 
     place = _place(protocol, protocol.cluster(cluster).code)
     known = {factor.name: factor.levels for factor in protocol.factors}
     problems = [
-        FieldProblem(f"factors.{name}", "is no level of the protocol", ", ".join(levels))
+        fault(f"factors.{name}", "no_level", ", ".join(levels))
         for name, levels in known.items()
         if factors.get(name) not in levels
     ]
-    problems += [
-        FieldProblem(f"factors.{name}", "is no factor of the protocol") for name in set(factors) - set(known)
-    ]
+    problems += [fault(f"factors.{name}", "no_factor") for name in set(factors) - set(known)]
     if problems:
         raise InvalidInput(problems)
     chosen = [factors[name] for name in protocol.allocation.stratify_by if name not in ("cluster", "site")]

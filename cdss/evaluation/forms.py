@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cdss.evaluation.reasons import flaw
 from reference_db.schema import AGE_RANGE, DURATION_RANGE, EDSS_SCALE, RELAPSES_12M_RANGE
 from reference_db.vocabulary import Phenotype, PriorTreatment, Sex, Treatment
 from selection.features import FEATURE_NAMES
@@ -21,7 +22,7 @@ class _Form(BaseModel):
 
 def _on_the_scale(edss: float | None) -> None:
     if edss is not None and edss not in EDSS_SCALE:
-        raise ValueError(f"EDSS {edss:g} is not on the scale: 0, then 1.0 to 10.0 by 0.5")
+        raise flaw("edss_scale", edss=edss)
 
 
 class ConsentGiven(_Form):
@@ -114,13 +115,13 @@ class Event(_Form):
     @model_validator(mode="after")
     def _detail_fits(self) -> Event:
         if self.kind in TREATMENT_EVENTS and self.detail not in set(Treatment):
-            raise ValueError(f"detail of {self.kind} must be a treatment class: {', '.join(Treatment)}")
+            raise flaw("detail_treatment", kind=self.kind, classes=tuple(Treatment))
         if self.kind == "reweighted" and self.detail not in REWEIGHTED:
-            raise ValueError(f"detail of reweighted must be one of {', '.join(REWEIGHTED)}")
+            raise flaw("detail_reweighted", features=REWEIGHTED)
         if self.kind == "viewed" and not (self.detail and " " not in self.detail):
-            raise ValueError("detail of viewed must be the name of a page, in one word")
+            raise flaw("detail_viewed")
         if self.kind in ("opened", "closed", "ended") and self.detail:
-            raise ValueError(f"{self.kind} has no detail")
+            raise flaw("detail_none", kind=self.kind)
         return self
 
 
@@ -144,7 +145,7 @@ class Outcome(_Form):
     def _holds(self) -> Outcome:
         _on_the_scale(self.edss)
         if self.worsening_month is not None and self.worsening_month > self.month:
-            raise ValueError("worsening_month may not be after the visit")
+            raise flaw("worsening_after_visit")
         return self
 
 
@@ -195,16 +196,16 @@ class Incident(_Form):
     @model_validator(mode="after")
     def _holds(self) -> Incident:
         if self.participant is None and self.cluster is None:
-            raise ValueError("participant or cluster must be given")
+            raise flaw("incident_whose")
         if self.participant is None and self.day is not None:
-            raise ValueError("day counts from the consultation of a participant")
+            raise flaw("incident_day")
         if self.kind == "adverse event":
             if self.participant is None or self.severity is None or self.course is None:
-                raise ValueError("an adverse event needs participant, severity and course")
+                raise flaw("adverse_incomplete")
             if self.deficiency is not None:
-                raise ValueError("an adverse event has no deficiency: report that one on its own")
+                raise flaw("adverse_deficiency")
             if self.course == "fatal" and not self.serious:
-                raise ValueError("a fatal event is serious")
+                raise flaw("fatal_serious")
         elif self.deficiency is None or self.severity is not None or self.course is not None:
-            raise ValueError("a device deficiency needs deficiency, and has neither severity nor course")
+            raise flaw("deficiency_incomplete")
         return self

@@ -18,7 +18,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cdss.evaluation.instruments import instrument
-from reference_db.errors import FieldProblem, InvalidInput
+from cdss.evaluation.reasons import Reason, faults_of, flaw, flaws, invalid
+from reference_db.errors import InvalidInput
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$", description="Lower-case letters, digits, - and _.")]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
@@ -110,14 +111,14 @@ class Allocation(_Part):
     @model_validator(mode="after")
     def _blocks_fit_the_ratio(self) -> Allocation:
         if set(self.ratio) != set(Arm) or any(not 1 <= share <= 4 for share in self.ratio.values()):
-            raise ValueError("ratio must name use and usual, each 1 to 4")
+            raise flaw("ratio")
         whole = sum(self.ratio.values())
         if not self.block_sizes or any(size % whole or not whole <= size <= 24 for size in self.block_sizes):
-            raise ValueError(f"block_sizes must be multiples of {whole} (the sum of the ratio), at most 24")
+            raise flaw("block_sizes", whole=whole)
         if self.randomisation is Randomisation.STEPPED_WEDGE and self.periods < 3:
-            raise ValueError("a stepped wedge needs at least 3 periods")
+            raise flaw("few_periods")
         if self.randomisation is not Randomisation.STEPPED_WEDGE and self.periods != 1:
-            raise ValueError("periods belong to a stepped wedge only")
+            raise flaw("periods_without_wedge")
         return self
 
 
@@ -145,9 +146,7 @@ class ScheduledInstrument(_Part):
         scale = known.highest - known.lowest + 1
         for language, words in self.wording.items():
             if (len(words.items), len(words.anchors)) != (known.length, scale):
-                raise ValueError(
-                    f"the {language} wording of {self.code} must have {known.length} items and {scale} anchors"
-                )
+                raise flaw("wording", language=language, instrument=self.code, items=known.length, anchors=scale)
         return self
 
 
@@ -244,25 +243,26 @@ class Protocol(_Part):
     def _holds_together(self) -> Protocol:
         faults = [*self._faults_of_design(), *self._faults_of_measurement()]
         if faults:
-            raise ValueError("; ".join(faults))
+            raise flaws(faults)
         return self
 
-    def _faults_of_design(self) -> list[str]:
+    def _faults_of_design(self) -> list[Reason]:
         faults = [
-            f"cluster {code} is named twice" for code, n in Counter(c.code for c in self.clusters).items() if n > 1
+            Reason("cluster_twice", {"cluster": code})
+            for code, n in Counter(c.code for c in self.clusters).items()
+            if n > 1
         ]
         factors = {factor.name for factor in self.factors}
         strangers = [name for name in self.allocation.stratify_by if name not in factors | {"cluster", "site"}]
-        faults += [f"stratify_by names {name}, which is no factor of the protocol" for name in strangers]
+        faults += [Reason("stratify_stranger", {"name": name}) for name in strangers]
         design = self.allocation.randomisation
         if not strangers and design is Randomisation.INDIVIDUAL and self._list_length > LONGEST_LIST:
-            faults.append(
-                f"strata times sample_size is {self._list_length:,}, over {LONGEST_LIST:,}: stratify by less"
-            )
+            sizes = {"length": f"{self._list_length:,}", "most": f"{LONGEST_LIST:,}"}
+            faults.append(Reason("list_too_long", sizes))
         if design is Randomisation.STEPPED_WEDGE and len(self.clusters) < self.allocation.periods - 1:
-            faults.append("a stepped wedge needs at least one cluster for each step (periods - 1)")
+            faults.append(Reason("few_clusters_for_wedge"))
         if design is Randomisation.CLUSTER and len(self.clusters) < 4:
-            faults.append("cluster randomisation needs at least 4 clusters")
+            faults.append(Reason("few_clusters"))
         return faults
 
     @property
@@ -274,16 +274,16 @@ class Protocol(_Part):
         )
         return math.prod((places, self.sample_size, *(len(f.levels) for f in self.factors if f.name in by)))
 
-    def _faults_of_measurement(self) -> list[str]:
-        faults = []
+    def _faults_of_measurement(self) -> list[Reason]:
+        faults: list[Reason] = []
         if sum(endpoint.role == "primary" for endpoint in self.endpoints) != 1:
-            return ["exactly one endpoint must be primary"]
+            return [Reason("one_primary")]
         if len({endpoint.name for endpoint in self.endpoints}) != len(self.endpoints):
-            faults.append("two endpoints have the same name")
+            faults.append(Reason("endpoint_twice"))
         if len({(i.code, i.respondent) for i in self.instruments}) != len(self.instruments):
-            faults.append("an instrument is scheduled twice for the same respondent")
+            faults.append(Reason("instrument_twice"))
         faults += [
-            f"{i.code} has no wording in {language}, a language of the consent"
+            Reason("wording_language", {"instrument": i.code, "language": language})
             for i in self.instruments
             for language in (self.consent.languages if i.wording else ())
             if language not in i.wording
@@ -291,15 +291,15 @@ class Protocol(_Part):
         after = {i.code for i in self.instruments if "after" in i.moments and set(i.arms) == set(Arm)}
         needed = {Measure.DECISIONAL_CONFLICT: "DCS", Measure.SHARED_DECISION: "SDM-Q-9"}
         faults += [
-            f"endpoint {endpoint.name} needs {needed[endpoint.measure]} after the consultation in both arms"
+            Reason("endpoint_needs", {"endpoint": endpoint.name, "instrument": needed[endpoint.measure]})
             for endpoint in self.endpoints
             if endpoint.measure in needed and needed[endpoint.measure] not in after
         ]
         months = self.follow_up_months
         if list(months) != sorted(set(months)) or any(not 1 <= month <= 120 for month in months):
-            faults.append("follow_up_months must rise, from 1 to 120")
+            faults.append(Reason("months_rise"))
         if self.primary.kind is not EndpointKind.CONTINUOUS and self.analysis.primary_model == "mixed":
-            faults.append("a primary endpoint that is not continuous needs primary_model: gee")
+            faults.append(Reason("needs_gee"))
         return faults
 
     @property
@@ -323,9 +323,7 @@ class Protocol(_Part):
         for cluster in self.clusters:
             if cluster.code == code:
                 return cluster
-        raise InvalidInput.of(
-            "cluster", f"the protocol has no cluster {code!r}", ", ".join(c.code for c in self.clusters)
-        )
+        raise invalid("cluster", "no_cluster", ", ".join(c.code for c in self.clusters), cluster=code)
 
     def document(self) -> dict[str, Any]:
         """Return the protocol as plain data."""
@@ -353,12 +351,7 @@ def parse_protocol(document: object) -> Protocol:
     try:
         return Protocol.model_validate(document)
     except ValidationError as error:
-        raise InvalidInput(
-            [
-                FieldProblem(".".join(str(part) for part in fault["loc"]) or "protocol", fault["msg"])
-                for fault in error.errors()
-            ]
-        ) from error
+        raise InvalidInput(tuple(faults_of(error, whole="protocol"))) from error
 
 
 def read_protocol(path: Path) -> Protocol:
@@ -370,11 +363,24 @@ def read_protocol(path: Path) -> Protocol:
         If the file is missing, is not YAML, or is not a protocol.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput.of(
             str(path), "cannot be read; `cdss evaluation protocol FILE` writes an example"
         ) from error
+    return protocol_of_text(text, name=str(path))
+
+
+def protocol_of_text(text: str, *, name: str) -> Protocol:
+    """Return the protocol of a YAML or JSON text; `name` is what a fault calls it.
+
+    Raises
+    ------
+    InvalidInput
+        If it is not YAML, or is not a protocol.
+    """
+    try:
+        document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise InvalidInput.of(str(path), "is not YAML") from error
+        raise invalid(name, "not_yaml") from error
     return parse_protocol(document)

@@ -24,6 +24,7 @@ class Permission(StrEnum):
 
     CONSULT = "consult"
     EVALUATE = "evaluate"
+    LEAD_TRIAL = "open, close and analyse a trial"
     REQUEST_EXPORT = "request an export"
     SEE_EXPORTS = "see export requests"
     DECIDE_EXPORT = "approve or reject an export"
@@ -33,6 +34,7 @@ class Permission(StrEnum):
 PERMISSIONS: Mapping[Permission, frozenset[Role]] = {
     Permission.CONSULT: frozenset(Role),
     Permission.EVALUATE: frozenset({Role.TRIALIST, Role.CLINICIAN, Role.MANAGER}),
+    Permission.LEAD_TRIAL: frozenset({Role.TRIALIST}),
     Permission.REQUEST_EXPORT: frozenset({Role.STEWARD}),
     Permission.SEE_EXPORTS: frozenset({Role.STEWARD, Role.MANAGER}),
     Permission.DECIDE_EXPORT: frozenset({Role.MANAGER}),

@@ -9,22 +9,22 @@ from itertools import pairwise
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cdss.errors import NotAllowed
 from cdss.evaluation.conduct.trials import find_active, find_trial, now, protocol_of
 from cdss.evaluation.forms import LATE_EVENTS, ONCE_EVENTS, TOOL_EVENTS, Answer, Event
 from cdss.evaluation.instruments import Score, instrument
 from cdss.evaluation.protocol import Arm, Protocol
+from cdss.evaluation.reasons import Refusal, fault
 from cdss.evaluation.records import AnswerRecord, EventRecord, ParticipantRecord
-from reference_db.errors import FieldProblem, InvalidInput
+from reference_db.errors import InvalidInput
 
 
 def require_tool(session: Session, identifier: str) -> None:
     """Verify that the tool may be opened for a participant; see `Conduct.require_tool`."""
     participant = find_active(session, identifier)
     if participant.arm is None:
-        raise NotAllowed("the tool is opened after the allocation")
+        raise Refusal("tool_before_allocation")
     if participant.arm != Arm.USE.value:
-        raise NotAllowed("this consultation is allocated to usual: the tool stays closed")
+        raise Refusal("tool_usual")
 
 
 def answer(session: Session, identifier: str, sitting: Sequence[Answer]) -> tuple[Score, ...]:
@@ -37,7 +37,7 @@ def answer(session: Session, identifier: str, sitting: Sequence[Answer]) -> tupl
         _require_scheduled(protocol, participant, form)
         key = (identifier, form.instrument, form.respondent, form.moment)
         if session.get(AnswerRecord, key) is not None:
-            raise NotAllowed(f"{form.instrument} {form.moment} the consultation is in already")
+            raise Refusal("answered", instrument=form.instrument, moment=form.moment)
         session.add(
             AnswerRecord(
                 participant=identifier,
@@ -62,16 +62,14 @@ def _require_scheduled(protocol: Protocol, participant: ParticipantRecord, form:
                 break
             if form.moment == "before":
                 if participant.arm is not None:
-                    raise NotAllowed("questionnaires of before the consultation end with the allocation")
+                    raise Refusal("before_ended")
                 return
             if participant.arm is None:
-                raise NotAllowed("questionnaires of after the consultation follow the allocation")
+                raise Refusal("after_follows")
             if participant.arm in {arm.value for arm in scheduled.arms}:
                 return
             break
-    raise NotAllowed(
-        f"the protocol does not schedule {form.instrument} for the {form.respondent} {form.moment} this consultation"
-    )
+    raise Refusal("unscheduled", instrument=form.instrument, respondent=form.respondent, moment=form.moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ def record_events(session: Session, identifier: str, events: Sequence[Event]) ->
 
 def _require_order(events: Sequence[Event]) -> None:
     back = [
-        FieldProblem(f"events[{i}].seconds", f"{later.seconds} is before the event before it", f"{first.seconds} on")
+        fault(f"events[{i}].seconds", "event_back", f"{first.seconds} on", later=later.seconds)
         for i, (first, later) in enumerate(pairwise(events), start=1)
         if later.seconds < first.seconds
     ]
@@ -136,8 +134,8 @@ def _require_possible(participant: ParticipantRecord, event: Event, kept: set[st
     of arrival, not their seconds.
     """
     if (event.kind == "considered_before") != (participant.arm is None):
-        raise NotAllowed("considered_before is recorded before the allocation, every other event after it")
+        raise Refusal("considered_order")
     if event.kind in ONCE_EVENTS and event.kind in kept:
-        raise NotAllowed(f"{event.kind} is recorded already")
+        raise Refusal("event_once", kind=event.kind)
     if event.kind in TOOL_EVENTS - {"opened"} and "opened" not in kept:
-        raise NotAllowed(f"{event.kind} can only follow opened")
+        raise Refusal("event_after_opened", kind=event.kind)

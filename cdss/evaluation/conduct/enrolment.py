@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from cdss.errors import NotAllowed
 from cdss.evaluation.allocation import stratum_of
 from cdss.evaluation.conduct.trials import find_active, find_open_trial, list_of, now, protocol_of
 from cdss.evaluation.forms import Enrolment, NotRandomised
 from cdss.evaluation.protocol import Arm, Protocol, Randomisation
+from cdss.evaluation.reasons import Reason, Refusal
 from cdss.evaluation.records import (
     AnswerRecord,
     EventRecord,
@@ -51,19 +51,19 @@ def counts_by_reason(session: Session, code: str) -> Mapping[str, int]:
 def enrol(session: Session, code: str, form: Enrolment) -> str:
     """Keep a patient who consented; see `Conduct.enrol`."""
     if not form.consent.given:
-        raise NotAllowed("without consent nothing is stored: count the patient under screening instead")
+        raise Refusal("no_consent")
     record = find_open_trial(session, code, lock=True)
     protocol = protocol_of(record)
     if form.consent.version != protocol.consent.version:
-        raise NotAllowed(f"consent must be to version {protocol.consent.version} of the form")
+        raise Refusal("consent_version", version=protocol.consent.version)
     if form.consent.language not in protocol.consent.languages:
-        raise NotAllowed(f"the form exists in {', '.join(protocol.consent.languages)}")
+        raise Refusal("consent_language", languages=protocol.consent.languages)
     stratum = stratum_of(protocol, form.cluster, form.factors)
     enrolled = session.scalar(
         select(func.count()).select_from(ParticipantRecord).where(ParticipantRecord.trial == code)
     )
     if (enrolled or 0) >= protocol.sample_size:
-        raise NotAllowed(f"trial {code} has its {protocol.sample_size} patients")
+        raise Refusal("full", code=code, size=protocol.sample_size)
     identifier = secrets.token_hex(8)
     session.add(
         ParticipantRecord(
@@ -93,10 +93,10 @@ def allocate(session: Session, identifier: str, *, release: str) -> Arm:
     trial = find_open_trial(session, participant.trial, lock=True)
     protocol = protocol_of(trial)
     if participant.arm is not None:
-        raise NotAllowed(f"participant {identifier} has an allocation: {participant.arm}")
+        raise Refusal("allocated", identifier=identifier, arm=participant.arm)
     missing = _unanswered_before(session, protocol, identifier)
     if missing:
-        raise NotAllowed(f"before the allocation, {' and '.join(missing)} must be filled in")
+        raise Refusal("instruments_missing", instruments=missing)
     secret = list_of(trial)
     if protocol.allocation.randomisation is Randomisation.INDIVIDUAL:
         last = session.scalar(
@@ -112,11 +112,11 @@ def allocate(session: Session, identifier: str, *, release: str) -> Arm:
     return arm
 
 
-def _unanswered_before(session: Session, protocol: Protocol, identifier: str) -> list[str]:
+def _unanswered_before(session: Session, protocol: Protocol, identifier: str) -> list[Reason]:
     """Return the instruments of before the consultation that are not in yet."""
     scheduled = [(i.code, i.respondent) for i in protocol.instruments if "before" in i.moments]
     return [
-        f"{code} by the {respondent}"
+        Reason("by", {"instrument": code, "respondent": respondent})
         for code, respondent in scheduled
         if session.get(AnswerRecord, (identifier, code, respondent, "before")) is None
     ]

@@ -10,11 +10,11 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cdss.errors import NotAllowed
 from cdss.evaluation.conduct.trials import find_active, find_trial, now, protocol_of
 from cdss.evaluation.forms import Incident, Outcome
+from cdss.evaluation.reasons import Refusal, fault, invalid
 from cdss.evaluation.records import IncidentRecord, OutcomeRecord, ParticipantRecord
-from reference_db.errors import FieldProblem, InvalidInput
+from reference_db.errors import InvalidInput
 
 _DAYS_PER_MONTH = 30.4375
 
@@ -43,9 +43,9 @@ def record_outcomes(session: Session, identifier: str, visits: Sequence[Outcome]
     participant = find_active(session, identifier)
     months = protocol_of(find_trial(session, participant.trial)).follow_up_months
     if participant.arm is None:
-        raise NotAllowed("outcomes follow the allocation")
+        raise Refusal("outcomes_follow")
     unscheduled = [
-        FieldProblem(f"visits[{i}].month", "is no visit of the protocol", ", ".join(map(str, months)))
+        fault(f"visits[{i}].month", "no_visit", ", ".join(map(str, months)))
         for i, visit in enumerate(visits)
         if visit.month not in months
     ]
@@ -88,7 +88,7 @@ def report_incident(session: Session, code: str, form: Incident) -> int:
     if form.participant is not None:
         participant = find_active(session, form.participant)
         if participant.trial != code:
-            raise InvalidInput.of("participant", f"takes part in another trial than {code}")
+            raise invalid("participant", "other_trial", code=code)
         cluster = participant.cluster
     else:
         cluster = protocol_of(trial).cluster(form.cluster or "").code

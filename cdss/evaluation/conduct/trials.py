@@ -10,9 +10,9 @@ from functools import lru_cache
 import orjson
 from sqlalchemy.orm import Session
 
-from cdss.errors import NotAllowed, NotFound
 from cdss.evaluation.allocation import AllocationList, allocation_list
 from cdss.evaluation.protocol import Protocol, parse_protocol
+from cdss.evaluation.reasons import Refusal, Unknown
 from cdss.evaluation.records import ParticipantRecord, TrialRecord
 
 OPEN, CLOSED = "open", "closed"
@@ -94,7 +94,7 @@ def find_trial(session: Session, code: str, *, lock: bool = False) -> TrialRecor
     """
     record = session.get(TrialRecord, code, with_for_update=lock or None)
     if record is None:
-        raise NotFound(f"there is no trial {code}")
+        raise Unknown("no_trial", code=code)
     return record
 
 
@@ -102,7 +102,7 @@ def find_open_trial(session: Session, code: str, *, lock: bool = False) -> Trial
     """Return a trial that takes patients; `NotAllowed` when it is closed."""
     record = find_trial(session, code, lock=lock)
     if record.status != OPEN:
-        raise NotAllowed(f"trial {code} is closed")
+        raise Refusal("trial_closed", code=code)
     return record
 
 
@@ -116,7 +116,7 @@ def find_participant(session: Session, identifier: str) -> ParticipantRecord:
     """
     record = session.get(ParticipantRecord, identifier)
     if record is None:
-        raise NotFound("there is no such participant")
+        raise Unknown("no_participant")
     return record
 
 
@@ -124,7 +124,7 @@ def find_active(session: Session, identifier: str) -> ParticipantRecord:
     """Return a participant who still takes part; `NotAllowed` after withdrawal."""
     record = find_participant(session, identifier)
     if record.withdrawn_at is not None:
-        raise NotAllowed("the participant has withdrawn: nothing more is stored")
+        raise Refusal("withdrawn")
     return record
 
 
@@ -144,7 +144,7 @@ def open_trial(session: Session, protocol: Protocol, *, seed: int | None) -> Tri
         closed_at=None,
     )
     if session.get(TrialRecord, protocol.code) is not None:
-        raise NotAllowed(f"trial {protocol.code} is open already: a changed protocol needs another code")
+        raise Refusal("open_already", code=protocol.code)
     session.add(record)
     return record
 
@@ -154,7 +154,7 @@ def begin_next_period(session: Session, code: str) -> TrialRecord:
     record = find_open_trial(session, code, lock=True)
     periods = protocol_of(record).allocation.periods
     if record.period + 1 >= periods:
-        raise NotAllowed(f"trial {code} is in its last period, of {periods}")
+        raise Refusal("last_period", code=code, periods=periods)
     record.period += 1
     return record
 

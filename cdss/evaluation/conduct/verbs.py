@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from cdss.errors import NotAllowed
 from cdss.evaluation.allocation import AllocationList
 from cdss.evaluation.conduct import consultation, enrolment, follow_up, trials
 from cdss.evaluation.conduct.consultation import EventsKept
@@ -17,6 +16,7 @@ from cdss.evaluation.conduct.trials import CLOSED, TrialState, state_of
 from cdss.evaluation.forms import Answer, Enrolment, Event, Incident, NotRandomised, Outcome
 from cdss.evaluation.instruments import Score
 from cdss.evaluation.protocol import Arm, Protocol
+from cdss.evaluation.reasons import Refusal
 from cdss.evaluation.records import ParticipantRecord, TrialRecord
 from cdss.persistence import Database
 
@@ -110,7 +110,7 @@ class Conduct:
         with self.database.reading() as session:
             record = trials.find_trial(session, code)
         if record.status != CLOSED:
-            raise NotAllowed(f"the allocation of trial {code} is secret until it is closed")
+            raise Refusal("list_secret", code=code)
         return trials.list_of(record)
 
     def count_not_randomised(self, code: str, form: NotRandomised) -> None:

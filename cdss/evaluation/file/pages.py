@@ -8,7 +8,7 @@ from pathlib import Path
 from cdss import __version__
 from cdss.evaluation.file.soup import soup
 from cdss.evaluation.file.traceability import PROBABILITIES, SEVERITIES, acceptable, hazards, items, requirements
-from cdss.evaluation.report.checklists import ALGORITHM
+from cdss.evaluation.report.writing import ReportWords
 from reference_db.privacy import TARGETS, TARGETS_VERSION
 from reference_db.schema import AGE_RANGE, DURATION_RANGE, EDSS_MONTHS, SCHEMA_VERSION
 from reference_db.small_cells import ROUNDING, SMALL_CELL
@@ -31,6 +31,10 @@ def generated_pages(root: Path) -> Mapping[str, str]:
     lock = (root / "requirements.txt").read_text(encoding="utf-8")
     written = (software_page(), risk_page(), soup_page(lock), model_card(), data_set_card())
     return {name: _NOTE + text for name, text in zip(GENERATED, written, strict=True)}
+
+
+def _algorithm() -> str:
+    return ReportWords("en")("algorithm")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -88,7 +92,7 @@ def software_page() -> str:
     ]
     return (
         f"# Software description\n\n{_STATUS}In the manner of IEC 62304:2006+A1:2015. Version {__version__}. "
-        f"{ALGORITHM}\n\n"
+        f"{_algorithm()}\n\n"
         "## Where the processes are\n\n"
         + _table(("clause", "where"), _PROCESSES)
         + "\n## Items\n\n"
@@ -153,7 +157,7 @@ def soup_page(lock: str) -> str:
 def model_card() -> str:
     """Return the model card."""
     rows = [
-        ("Kind", ALGORITHM),
+        ("Kind", _algorithm()),
         (
             "Question",
             "What became of the patients of the reference database most like this one, per treatment class?",

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from reference_db.errors import FieldProblem, InvalidInput
+from cdss.evaluation.reasons import fault, invalid
+from reference_db.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +110,16 @@ class Instrument:
 
     def _check(self, responses: Sequence[int | None]) -> None:
         if len(responses) != self.length:
-            raise InvalidInput.of("responses", f"{len(responses)} given to {self.code}", f"{self.length} responses")
+            raise invalid(
+                "responses",
+                "responses_number",
+                f"{self.length} responses",
+                given=len(responses),
+                instrument=self.code,
+            )
         allowed = f"whole numbers from {self.lowest} to {self.highest}, or null"
         problems = [
-            FieldProblem(f"responses[{i}]", f"{response} is not a response of {self.code}", allowed)
+            fault(f"responses[{i}]", "not_a_response", allowed, response=response, instrument=self.code)
             for i, response in enumerate(responses)
             if response is not None and not self.lowest <= response <= self.highest
         ]
@@ -156,5 +163,5 @@ def instrument(code: str) -> Instrument:
     """
     known = instruments()
     if code not in known:
-        raise InvalidInput.of("instrument", f"there is no instrument {code!r}", ", ".join(known))
+        raise invalid("instrument", "no_instrument", ", ".join(known), instrument=code)
     return known[code]

@@ -18,8 +18,10 @@ fieldset{border:1px solid #8893a0;border-radius:6px;margin:1rem 0;padding:.6rem 
 label{margin-right:1rem;white-space:nowrap}.line{display:block;margin:.5rem 0;white-space:normal}
 input,select,button{font:inherit;padding:.25rem .5rem}button{background:#0b5cad;color:#fff;border:0;border-radius:4px}
 table{border-collapse:collapse}td,th{padding:.2rem .8rem .2rem 0;text-align:left;border-bottom:1px solid #ccd3da}
-.problem{background:#fde8e8;padding:.6rem}.done{background:#e3f4e6;padding:.6rem}details{margin:1rem 0}
-.small{font-size:.9rem;color:#444}
+.problem{background:#fde8e8;padding:.6rem;white-space:pre-line}.done{background:#e3f4e6;padding:.6rem}
+details{margin:1rem 0}
+.small{font-size:.9rem;color:#444}td{overflow-wrap:anywhere}
+textarea{font:14px/1.4 ui-monospace,monospace;width:100%;box-sizing:border-box;min-height:14rem}
 *:focus-visible{outline:3px solid #d55e00;outline-offset:2px}"""
 
 
@@ -65,12 +67,11 @@ def page(say: Words, body: str, *, path: str, problem: str = "", done: str = "")
     path : str
         Address of the page, for the link to the other language.
     problem : str
-        What could not be done; escaped here.
+        Why something could not be done, in the language of the page; escaped here.
     done : str
         What was done; escaped already.
     """
-    # Reasons are those of the service, in English, and marked as such for screen readers.
-    reason = f'{say("refused")} <span lang="en">{escape(problem)}</span>'
+    reason = f"{say('refused')} {escape(problem)}"
     alert = f'<p class="problem" role="alert">{reason}</p>' if problem else ""
     alert += f'<p class="done" role="status">{done}</p>' if done else ""
     other = f'<a href="{escape(path)}?lang={say.other}" hreflang="{say.other}">{say("other_language")}</a>'

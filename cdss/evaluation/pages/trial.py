@@ -12,14 +12,31 @@ from cdss.evaluation.forms import Reason
 from cdss.evaluation.monitoring import Monitoring
 from cdss.evaluation.pages.follow_up import HOME, due_table, incident_form
 from cdss.evaluation.pages.frame import Words, choice, form, named, rows
+from cdss.evaluation.pages.lead import opening_form, state_section
 from cdss.evaluation.protocol import Protocol
 from cdss.security.roles import PERMISSIONS, Permission
 from reference_db.schema import AGE_RANGE
 from reference_db.vocabulary import Phenotype, Sex
 
 
-def home_page(say: Words, trials: Sequence[TrialState], *, who: str, declare: bool) -> str:
-    """Return the list of trials, and the form in which people say who they are where no login is required."""
+def home_page(
+    say: Words, trials: Sequence[TrialState], *, who: str, declare: bool, leads: bool = False, written: str = ""
+) -> str:
+    """Return the list of trials, with the forms in which people say who they are, and open one.
+
+    Parameters
+    ----------
+    say : Words
+    trials : sequence of TrialState
+    who : str
+        Name of the caller; empty for nobody in particular.
+    declare : bool
+        Whether people say who they are here.
+    leads : bool
+        Whether the caller may open a trial.
+    written : str
+        The protocol that was written into the form already.
+    """
     parts = [f"<p>{say('who')} <strong>{escape(who)}</strong>.</p>"] if who else []
     if declare:
         roles = [(role.value, named(say, role.value)) for role in sorted(PERMISSIONS[Permission.EVALUATE])]
@@ -35,11 +52,33 @@ def home_page(say: Words, trials: Sequence[TrialState], *, who: str, declare: bo
             for trial in trials
         )
         parts.append(f"<h2>{say('trials')}</h2>" + (f"<ul>{links}</ul>" if links else f"<p>{say('none')}</p>"))
+    if leads:
+        parts.append(opening_form(say, written))
     return "".join(parts)
 
 
-def trial_page(say: Words, protocol: Protocol, state: Monitoring, due: Sequence[VisitDue]) -> str:
-    """Return the page of a trial."""
+def trial_page(
+    say: Words,
+    protocol: Protocol,
+    state: Monitoring,
+    due: Sequence[VisitDue],
+    *,
+    leads: bool = False,
+    departures: int | None = None,
+) -> str:
+    """Return the page of a trial.
+
+    Parameters
+    ----------
+    say : Words
+    protocol : Protocol
+    state : Monitoring
+    due : sequence of VisitDue
+    leads : bool
+        Whether the caller may close it and read its report.
+    departures : int, optional
+        Allocations that are not as committed, once it is closed.
+    """
     pairs: list[tuple[str, object]] = [
         (say("allocated"), f"{state.allocated} / {state.planned}"),
         (say("consented"), state.consented),
@@ -73,6 +112,7 @@ def trial_page(say: Words, protocol: Protocol, state: Monitoring, due: Sequence[
         f"<h2>{say('visits_due')}</h2>{due_table(say, due)}"
         + incident_form(say, url, clusters=[cluster.code for cluster in protocol.clusters])
         + f"<h2>{say('monitoring')}</h2>{rows(pairs)}"
+        f"{state_section(say, protocol, state.trial, leads=leads, departures=departures)}"
         f'<p><a href="{HOME}?lang={say.language}">{say("trials")}</a></p>'
     )
 

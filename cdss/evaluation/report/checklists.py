@@ -11,11 +11,7 @@ from typing import Any
 import yaml
 
 from cdss.evaluation.protocol import Protocol
-
-ALGORITHM = (
-    "Exact weighted nearest-neighbour search per treatment class in an anonymous synthetic reference database, with "
-    "regression correction of the change of the patients of reference; deterministic, not learning in use."
-)
+from cdss.evaluation.report.writing import ReportWords
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +51,9 @@ def checklist_source(name: str) -> str:
     return str(_catalogue()[name]["source"])
 
 
-def filled_checklist(name: str, protocol: Protocol, figures: Mapping[str, str]) -> tuple[ChecklistItem, ...]:
+def filled_checklist(
+    name: str, protocol: Protocol, figures: Mapping[str, str], say: ReportWords
+) -> tuple[ChecklistItem, ...]:
     """Return the items of a checklist with their answers.
 
     Parameters
@@ -65,41 +63,59 @@ def filled_checklist(name: str, protocol: Protocol, figures: Mapping[str, str]) 
     protocol : Protocol
     figures : mapping of str to str
         Sentences from the analysis, by the names that the catalogue uses after ``figures.``, and ``releases``.
+    say : ReportWords
     """
+    written = {**_written(protocol, say), "releases": figures["releases"]}
     return tuple(
         ChecklistItem(
             item=entry["item"],
-            topic=entry["topic"],
-            answer=" ".join(filter(None, (_answer(source, protocol, figures) for source in entry.get("from", ())))),
-            authors=entry.get("authors", ""),
+            topic=entry["topic"][say.language],
+            answer=" ".join(
+                filter(None, (_answer(source, protocol, figures, written) for source in entry.get("from", ())))
+            ),
+            authors=entry.get("authors", {}).get(say.language, ""),
         )
         for entry in _catalogue()[name]["items"]
     )
 
 
-def _answer(source: str, protocol: Protocol, figures: Mapping[str, str]) -> str:
-    if source == "algorithm":
-        return ALGORITHM
-    if source == "releases":
-        return figures["releases"]
+def _written(protocol: Protocol, say: ReportWords) -> dict[str, str]:
+    """Return what is said of the protocol in sentences."""
+    plan = protocol.analysis
+    endpoints = (
+        say("one_endpoint", name=e.name, role=say(e.role), kind=say(e.kind.value)) for e in protocol.endpoints
+    )
+    instruments = (
+        say(
+            "one_instrument",
+            code=i.code,
+            respondent=say(i.respondent),
+            moments=f" {say('and')} ".join(map(say, i.moments)),
+            wording=say("authorised" if i.wording else "paraphrased"),
+        )
+        for i in protocol.instruments
+    )
+    sites = len({c.site for c in protocol.clusters})
+    return {
+        "algorithm": say("algorithm"),
+        "identity": say("identity", code=protocol.code, version=protocol.version, digest=protocol.digest),
+        "clusters": say("clusters", clusters=len(protocol.clusters), sites=sites),
+        "sample_size": say("sample_size", n=protocol.sample_size),
+        "endpoints": "; ".join(endpoints) + ".",
+        "instruments": "; ".join(instruments) + ".",
+        "analysis": say(
+            "analysis",
+            model=say(f"model_{plan.primary_model}"),
+            alpha=say.decimals(f"{plan.alpha:g}"),
+            multiplicity=say(plan.multiplicity),
+            imputations=plan.imputations,
+        ),
+    }
+
+
+def _answer(source: str, protocol: Protocol, figures: Mapping[str, str], written: Mapping[str, str]) -> str:
     if source.startswith("figures."):
         return figures[source.removeprefix("figures.")]
-    written = {
-        "identity": f"Protocol {protocol.code}, version {protocol.version}, SHA-256 {protocol.digest}.",
-        "clusters": f"{len(protocol.clusters)} neurologists in {len({c.site for c in protocol.clusters})} sites.",
-        "sample_size": f"{protocol.sample_size} consultations.",
-        "endpoints": "; ".join(f"{e.name} ({e.role}, {e.kind.value.replace('_', ' ')})" for e in protocol.endpoints)
-        + ".",
-        "instruments": "; ".join(
-            f"{i.code} by the {i.respondent} {' and '.join(i.moments)} the consultation"
-            f" ({'authorised wording' if i.wording else 'paraphrased: not a validated use of the instrument'})"
-            for i in protocol.instruments
-        )
-        + ".",
-        "analysis": f"Intention to treat; {protocol.analysis.primary_model} model for the primary endpoint, "
-        f"two-sided level {protocol.analysis.alpha:g}; {protocol.analysis.multiplicity} for the secondary ones; "
-        f"{protocol.analysis.imputations} imputations in the sensitivity analysis.",
-    }
     if source in written:
         return written[source]
     value: Any = protocol

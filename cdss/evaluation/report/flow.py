@@ -14,6 +14,7 @@ from html import escape
 
 from cdss.evaluation.dataset import TrialData, endpoint_data
 from cdss.evaluation.protocol import Arm, Protocol
+from cdss.evaluation.report.writing import ReportWords
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,34 +64,40 @@ def patient_flow(protocol: Protocol, data: TrialData) -> Flow:
     )
 
 
-def flow_diagram(flow: Flow) -> str:
+def flow_diagram(flow: Flow, say: ReportWords) -> str:
     """Return the flow as an SVG, with its text readable by machines and screen readers."""
-    reasons = [f"{reason}: {count}" for reason, count in flow.not_randomised.items()]
+    reasons = [say("reason", reason=say(reason), n=count) for reason, count in flow.not_randomised.items()]
     left = sum(flow.not_randomised.values())
-    boxes = [_box(250, 10, 260, [f"Asked to take part: {flow.asked}"])]
-    boxes.append(_box(530, 70, 210, [f"Not randomised: {left}", *reasons]))
-    boxes.append(_box(250, 150, 260, [f"Randomised: {flow.randomised}"]))
-    for x, (arm, name) in zip((60, 440), ((Arm.USE, "With the tool"), (Arm.USUAL, "As usual")), strict=True):
+    boxes = [_box(250, 10, 260, [say("asked", n=flow.asked)])]
+    boxes.append(_box(530, 70, 210, [say("not_randomised", n=left), *reasons]))
+    boxes.append(_box(250, 150, 260, [say("randomised", n=flow.randomised)]))
+    for x, arm in ((60, Arm.USE), (440, Arm.USUAL)):
         part = flow.arms[arm]
-        boxes.append(_box(x, 230, 260, [name, f"Allocated: {part.allocated}", f"Neurologists: {part.clusters}"]))
+        lines = [
+            say(f"arm_{arm.value}"),
+            say("allocated", n=part.allocated),
+            say("neurologists", n=part.clusters),
+        ]
+        boxes.append(_box(x, 230, 260, lines))
         boxes.append(
             _box(
                 x,
                 330,
                 260,
                 [
-                    f"Withdrawn: {part.withdrawn}",
-                    f"Without primary outcome: {part.without_primary}",
-                    f"Follow-up not complete: {part.lost_to_follow_up}",
+                    say("withdrawn", n=part.withdrawn),
+                    say("without_primary", n=part.without_primary),
+                    say("not_complete", n=part.lost_to_follow_up),
                 ],
             )
         )
-        boxes.append(_box(x, 430, 260, [f"Primary outcome analysed: {part.analysed}"]))
+        boxes.append(_box(x, 430, 260, [say("analysed", n=part.analysed)]))
         boxes += [_arrow(x + 130, 296, x + 130, 328), _arrow(x + 130, 396, x + 130, 428)]
         boxes.append(_arrow(380, 180, x + 130, 228))
     boxes += [_arrow(380, 40, 380, 148), _arrow(380, 95, 528, 95)]
     return (
-        '<svg viewBox="0 0 760 480" role="img" aria-label="Flow of patients" style="max-width:760px;width:100%">'
+        '<svg viewBox="0 0 760 480" role="img" '
+        f'aria-label="{escape(say("picture_flow"))}" style="max-width:760px;width:100%">'
         '<defs><marker id="tip" markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto">'
         f'<path d="M0,0 L8,4 L0,8 z" fill="#444"/></marker></defs>{"".join(boxes)}</svg>'
     )

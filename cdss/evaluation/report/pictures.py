@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from cdss.evaluation.analysis import EndpointAnalysis
 from cdss.evaluation.analysis.survival import SurvivalCurve
 from cdss.evaluation.protocol import Arm
+from cdss.evaluation.report.writing import ReportWords
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {Arm.USE: "#0072b2", Arm.USUAL: "#d55e00"}
-NAMES = {Arm.USE: "with the tool", Arm.USUAL: "as usual"}
 
 
 def svg(figure: Figure) -> str:
@@ -29,7 +29,7 @@ def svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def forest(analysed: Sequence[EndpointAnalysis]) -> str:
+def forest(analysed: Sequence[EndpointAnalysis], say: ReportWords) -> str:
     """Draw each effect in units of its own standard error, so that different scales share one axis."""
     from matplotlib.figure import Figure
 
@@ -44,12 +44,12 @@ def forest(analysed: Sequence[EndpointAnalysis]) -> str:
         axes.plot([value], [y], marker="s", color=COLOURS[Arm.USE])
     axes.axvline(0.0, color="#888888", linewidth=1.0)
     axes.set_yticks(range(len(shown)), [a.endpoint.name for a in reversed(shown)])
-    axes.set_xlabel("effect of the tool in standard errors (logarithm for ratios), with interval")
+    axes.set_xlabel(say("picture_forest"))
     axes.spines[["top", "right"]].set_visible(False)
     return svg(figure)
 
 
-def worsening(curves: Sequence[SurvivalCurve]) -> str:
+def worsening(curves: Sequence[SurvivalCurve], say: ReportWords) -> str:
     """Draw the cumulative probability of 24-week confirmed worsening per arm."""
     from matplotlib.figure import Figure
 
@@ -57,11 +57,12 @@ def worsening(curves: Sequence[SurvivalCurve]) -> str:
     axes = figure.subplots()
     for curve in curves:
         colour = COLOURS[curve.arm]
-        axes.step(curve.months, curve.probability, where="post", color=colour, label=NAMES[curve.arm])
+        axes.step(curve.months, curve.probability, where="post", color=colour, label=say(f"arm_{curve.arm.value}"))
         axes.fill_between(curve.months, curve.lower, curve.upper, step="post", color=colour, alpha=0.15, linewidth=0)
-    axes.set_xlabel("months after the consultation")
-    axes.set_ylabel("confirmed worsening, probability")
+    axes.set_xlabel(say("picture_months"))
+    axes.set_ylabel(say("picture_worsening"))
     axes.set_ylim(bottom=0.0)
+    axes.yaxis.set_major_formatter(lambda value, _: say.number(value, 2))
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     return svg(figure)

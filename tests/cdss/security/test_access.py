@@ -92,6 +92,9 @@ DOORS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("POST", "/api/v1/exports/x0123456789/recheck"): frozenset({Role.MANAGER}),
     ("POST", "/api/v1/exports/x0123456789/cancel"): frozenset({Role.STEWARD}),
     ("POST", "/api/v1/exports/x0123456789/deliver"): frozenset({Role.STEWARD}),
+    ("GET", "/api/v1/evaluation/trials"): frozenset({Role.TRIALIST, Role.CLINICIAN, Role.MANAGER}),
+    ("POST", "/api/v1/evaluation/trials"): frozenset({Role.TRIALIST}),
+    ("POST", "/api/v1/evaluation/trials/none/closure"): frozenset({Role.TRIALIST}),
 }
 """Who gets further than the door; a request that names nothing real is then refused for what it names."""
 
