@@ -18,9 +18,21 @@ LICENCES = ROOT / "docs" / "licences.md"
 
 COMPATIBLE = (
     *("Apache", "MIT", "BSD", "ISC", "PSF", "Python Software Foundation", "Mozilla", "MPL-2.0", "Zlib", "CC0-1.0"),
-    *("LGPL", "GPL-3.0-or-later", "GPLv3"),
+    "LGPL",
 )
-"""Words of the licences under which something may be run together with this project, which is under Apache-2.0."""
+"""Words of the licences under which something may be handed on together with this project (Apache-2.0)."""
+
+EXCEPTIONS = {
+    "scikit-survival": (
+        "GPL-3.0-or-later",
+        "survival forests and boosting of a build and of the validation; the service answers without it",
+    ),
+    "ecos": ("GPLv3", "a solver that scikit-survival needs; nothing of this project calls it"),
+}
+"""Libraries whose licence binds whoever hands on the whole installation: what each states, and why it is here."""
+
+UNSTATED = {"pymsprog": "an oracle of the tests, which nobody is handed; its metadata name no licence"}
+"""Libraries of the tests that state no licence, and why each is used nevertheless."""
 
 SECRETS = {
     "private key": re.compile(rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s*\n[A-Za-z0-9+/=]{20}"),
@@ -60,9 +72,34 @@ def licence(name: str) -> str | None:
     return written.splitlines()[0]
 
 
+def licence_problems(name: str, stated: str) -> list[str]:
+    """Return what keeps a library from being handed on with the project, known exceptions aside."""
+    if name in EXCEPTIONS:
+        known, _ = EXCEPTIONS[name]
+        return [] if stated == known else [f"the licence is {stated} now, and was {known}: decide anew"]
+    if name in UNSTATED and stated == "not stated":
+        return []
+    # What is offered under a choice of licences, or under several for its parts, must be usable in every part.
+    parts = [part for part in re.split(r"\bAND\b|;", stated) if part.strip()]
+    if all(any(word in part for word in COMPATIBLE) and not _binds(part) for part in parts):
+        return []
+    return [f"the licence {stated} is not among those that go together with Apache-2.0"]
+
+
+def _binds(part: str) -> bool:
+    """Tell whether a part is under the GPL or AGPL and under nothing else by choice."""
+    return all(re.search(r"(?<!L)GPL|(?<!Lesser )General Public", choice) for choice in part.split(" OR "))
+
+
+def exceptions() -> str:
+    """Return the known exceptions, as a Markdown table."""
+    lines = [f"| {name} | {known} | {reason} |" for name, (known, reason) in EXCEPTIONS.items()]
+    return "\n".join(["| exception | licence | why it is here |", "|---|---|---|", *lines])
+
+
 def table() -> str:
     """Return the licences of everything that the project runs on, as a Markdown table."""
-    rows = [(name, licence(name)) for name, _ in pinned(ROOT / "requirements.txt")]
+    rows = {name: licence(name) for name, _ in pinned(ROOT / "requirements.txt")}.items()
     lines = [f"| {name} | {stated} |" for name, stated in rows if stated is not None]
     return "\n".join(["| library | licence |", "|---|---|", *lines])
 
@@ -87,22 +124,22 @@ def problems() -> list[str]:
         f"{path}: {name} has no hash" for path in REQUIREMENTS for name, hashed in pinned(ROOT / path) if not hashed
     ]
     listed = LICENCES.read_text(encoding="utf-8")
-    for name, _ in pinned(ROOT / "requirements.txt"):
-        stated = licence(name)
-        if stated is None:
-            continue
-        if not any(word in stated for word in COMPATIBLE):
-            found.append(f"{name}: the licence {stated} is not among those that go together with Apache-2.0")
-        if f"| {name} | {stated} |" not in listed:
-            found.append(f"{name}: {stated} is missing in docs/licences.md: `make licences` writes it")
+    for path in REQUIREMENTS:
+        for name in dict.fromkeys(name for name, _ in pinned(ROOT / path)):
+            stated = licence(name)
+            if stated is None:
+                continue
+            found += [f"{name}: {problem}" for problem in licence_problems(name, stated)]
+            if path == "requirements.txt" and f"| {name} | {stated} |" not in listed:
+                found.append(f"{name}: {stated} is missing in docs/licences.md: `make licences` writes it")
     return found + secrets()
 
 
 def main(command: str) -> int:
     """Run a command and return the exit code."""
     if command == "licences":
-        introduction = LICENCES.read_text(encoding="utf-8").partition("| library |")[0]
-        LICENCES.write_text(f"{introduction}{table()}\n", encoding="utf-8")
+        introduction = LICENCES.read_text(encoding="utf-8").partition("| exception |")[0]
+        LICENCES.write_text(f"{introduction}{exceptions()}\n\n{table()}\n", encoding="utf-8")
         return 0
     found = problems()
     sys.stderr.write("".join(f"{problem}\n" for problem in found))

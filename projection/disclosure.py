@@ -1,7 +1,7 @@
 """Projections as they may be given out: the small-cell rule on every count and share, whatever the door.
 
-The service, the viewer, the cards and the command line all ask the projector defined here. Computing stays exact;
-what changes is only what leaves.
+The service, the viewer, the cards and the command line all ask the projector defined here. Whatever is computed is
+computed from the patients whom the cell key of the group leaves in; then counts, shares and means are rounded.
 """
 
 from __future__ import annotations
@@ -16,26 +16,34 @@ from projection.projector import DEFAULT_ESTIMATOR, Projector, Question
 from projection.result import ClassProjection, Contrast, Contrasts, Curve, EdssCourse, Estimate, Projection
 from reference_db.schema import edss_column
 from reference_db.small_cells import (
+    FINE_STEP,
+    LEFT_OUT,
     MEAN_DEVIATION,
     OTHER,
+    POINT_STEP,
     RATE_DEVIATION,
     ROUNDING,
+    SHARE_STEP,
     CellKeys,
     deviated,
     is_shown,
     merged,
+    rounded,
     rounded_counts,
     rounded_shares,
 )
 from reference_db.vocabulary import SourceKind, Treatment
 from selection.criteria import CALIPERS, SAME, Criteria
-from selection.explanation import ClassExplanation, Explanation, explain
+from selection.explanation import ClassExplanation, Explanation, FeatureComparison, explain
 from selection.patient import PatientOfInterest
-from selection.selector import FEWEST, ClassSelection, ReferenceRelease, Selection, refusal
+from selection.selector import FEWEST, ClassSelection, Matches, ReferenceRelease, Selection, refusal
 
 Floats = NDArray[np.float64]
 
 EDSS_RANGE = (0.0, 10.0)
+
+FEWEST_FOUND = FEWEST + LEFT_OUT
+"""Patients of a class that must be found so that, without those left out, enough of them are described."""
 
 
 class DisclosedProjector(Projector):
@@ -105,17 +113,39 @@ class DisclosedProjector(Projector):
             estimator=estimator,
         )
         keys = {part.treatment.value: self._cells.key(part.rows) for part in selected.classes}
+        against = keys[exact.reference]
         return replace(
             exact,
-            n=_count(exact.n, keys[exact.reference]),
-            contrasts=tuple(self._contrast(each, keys[each.treatment]) for each in exact.contrasts),
+            n=_count(exact.n, against),
+            contrasts=tuple(self._contrast(each, keys[each.treatment], against) for each in exact.contrasts),
         )
 
-    def explain(self, selected: Selection) -> Explanation:
-        """Describe the patients of reference of a selection; counts and shares as `project`."""
+    def explain(
+        self,
+        poi: PatientOfInterest,
+        *,
+        k: int | None = None,
+        weights: Mapping[str, float] | None = None,
+        classes: Sequence[Treatment | str] | None = None,
+        criteria: Criteria | None = None,
+    ) -> Explanation:
+        """Describe the patients of reference behind an answer; arguments, counts and shares as `project`."""
+        selected = self.select(poi, k=k, weights=weights, classes=classes, criteria=criteria)
         exact = explain(self.selector, selected)
         parts = zip(exact.classes, selected.classes, strict=True)
-        return replace(exact, classes=tuple(self._explained(part, chosen, selected) for part, chosen in parts))
+        return replace(
+            exact,
+            classes=tuple(self._explained(part, chosen, selected) for part, chosen in parts),
+            balance={name: rounded(values, FINE_STEP) for name, values in exact.balance.items()},
+        )
+
+    def _matches(self, poi: PatientOfInterest, question: Question) -> Matches:
+        """Find some more patients of each class than are asked for, and leave as many out."""
+        found = question.match_patients([poi], more=LEFT_OUT)
+        rows = np.where(self._cells.left_out(found.rows), -1, found.rows)
+        order = np.argsort(rows < 0, axis=-1, kind="stable")[..., : question.k]
+        rows, distance = (np.take_along_axis(values, order, axis=-1) for values in (rows, found.distance))
+        return replace(found, rows=rows, distance=np.where(rows < 0, np.inf, distance))
 
     def eligible_rows(self, selected: Selection, treatment: Treatment) -> NDArray[np.intp]:
         """Return the rows of a class that meet the hard criteria and calipers of a selection."""
@@ -159,7 +189,8 @@ class DisclosedProjector(Projector):
         for part, chosen, key, found in zip(parts, selected.classes, keys, rounded, strict=True):
             n_eligible, n = found[1], min(found[0], found[1])
             if part.refusal is not None:
-                reason = self._refusal(chosen, selected, n_eligible)
+                n, n_eligible = _too_few(n), _eligible(chosen, n_eligible)
+                reason = self._refusal(chosen, selected, n, n_eligible)
                 shown.append(replace(part, n=n, n_eligible=n_eligible, refusal=reason))
                 continue
             rate = part.annualised_relapse_rate
@@ -215,71 +246,60 @@ class DisclosedProjector(Projector):
         key = self._cells.key(chosen.rows)
         n_eligible = _count(chosen.n_eligible, self._eligible_key(selected, chosen.treatment))
         used = len(chosen.rows)
-        features = tuple(
-            replace(
-                feature,
-                known=float(rounded_shares(feature.known, used)),
-                shares={level: float(rounded_shares(share, used)) for level, share in feature.shares.items()},
-            )
-            for feature in part.features
-        )
+        n = min(_count(used, key), n_eligible)
+        if part.refusal is not None:
+            n, n_eligible = _too_few(n), _eligible(chosen, n_eligible)
         within = _count(part.n_within_caliper, self._cells.derived(key, "within the caliper"))
         trials = None if part.from_trials is None else float(rounded_shares(part.from_trials, used))
         return replace(
             part,
-            n=min(_count(used, key), n_eligible),
+            n=n,
             n_eligible=n_eligible,
             n_within_caliper=min(within, n_eligible),
-            refusal=self._refusal(chosen, selected, n_eligible) if part.refusal is not None else None,
-            features=features,
+            refusal=self._refusal(chosen, selected, n, n_eligible) if part.refusal is not None else None,
+            distance=tuple(rounded(part.distance, FINE_STEP).tolist()),
+            features=tuple(_compared(feature, used) for feature in part.features),
             from_trials=trials,
             sources=self._sources(part.sources, key),
         )
 
-    def _refusal(self, chosen: ClassSelection, selected: Selection, n_eligible: int) -> str | None:
+    def _refusal(self, chosen: ClassSelection, selected: Selection, n: int, n_eligible: int) -> str | None:
         """Say why a class is refused, with counts that may be given out and that still call for a refusal."""
-        largest = FEWEST - ROUNDING
-        n = min(_count(len(chosen.rows), self._cells.key(chosen.rows)), largest)
-        shown = n_eligible if chosen.n_eligible >= FEWEST else min(n_eligible, largest)
-        return refusal(chosen.treatment, n=n, n_eligible=shown, criteria=selected.criteria)
+        return refusal(chosen.treatment, n=n, n_eligible=n_eligible, criteria=selected.criteria, fewest=FEWEST_FOUND)
 
-    def _contrast(self, exact: Contrast, key: np.uint64) -> Contrast:
-        def each(estimates: Mapping[str, Estimate], what: str, *, shares: bool = False) -> dict[str, Estimate]:
+    def _contrast(self, exact: Contrast, key: np.uint64, against: np.uint64) -> Contrast:
+        both = self._cells.derived(key, f"against {int(against)}")
+
+        def each(estimates: Mapping[str, Estimate], what: str, step: float) -> dict[str, Estimate]:
             shown = {
-                name: self._estimate(value, key, f"{what} {name}", shares=shares) for name, value in estimates.items()
+                name: self._estimate(value, rounded(_limits(value), step), both, f"{what} {name}")
+                for name, value in estimates.items()
             }
             return {name: value for name, value in shown.items() if value is not None}
 
+        edss = exact.edss
+        if edss is not None:
+            moved = deviated(_limits(edss), self._cells.derived(both, "edss mean"), MEAN_DEVIATION)
+            edss = self._estimate(edss, moved, both, "edss")
         return replace(
             exact,
             n=_count(exact.n, key),
-            edss=self._estimate(exact.edss, key, "edss", deviation=MEAN_DEVIATION),
-            risks=each(exact.risks, "risk", shares=True),
-            event_free_months=each(exact.event_free_months, "months"),
-            hazard_ratios=each(exact.hazard_ratios, "hazard"),
+            edss=edss,
+            risks=each(exact.risks, "risk", SHARE_STEP),
+            event_free_months=each(exact.event_free_months, "months", POINT_STEP),
+            hazard_ratios=each(exact.hazard_ratios, "hazard", FINE_STEP),
         )
 
     def _rate(self, exact: Estimate, key: np.uint64, *, n: int) -> Estimate:
-        values = np.array([exact.value, exact.lower, exact.upper])
-        value, lower, upper = np.maximum(
-            deviated(values, self._cells.derived(key, "rate"), RATE_DEVIATION), 0.0
-        ).tolist()
+        moved = deviated(_limits(exact), self._cells.derived(key, "rate"), RATE_DEVIATION)
+        value, lower, upper = np.maximum(moved, 0.0).tolist()
         return Estimate(value, lower, upper, n)
 
-    def _estimate(
-        self,
-        exact: Estimate | None,
-        key: np.uint64,
-        label: str,
-        *,
-        shares: bool = False,
-        deviation: float = 0.0,
-    ) -> Estimate | None:
-        if exact is None or not bool(is_shown(exact.n)):
+    def _estimate(self, exact: Estimate, shown: Floats, key: np.uint64, label: str) -> Estimate | None:
+        """Return an estimate with its value and limits as shown; None where too few patients are behind it."""
+        if not bool(is_shown(exact.n)):
             return None
-        values = np.array([exact.value, exact.lower, exact.upper])
-        moved = deviated(values, self._cells.derived(key, f"{label} mean"), deviation)
-        value, lower, upper = (rounded_shares(values, exact.n) if shares else moved).tolist()
+        value, lower, upper = shown.tolist()
         return Estimate(value, lower, upper, _count(exact.n, self._cells.derived(key, label)))
 
     def _sources(self, exact: Mapping[str, int], key: np.uint64) -> dict[str, int]:
@@ -293,15 +313,40 @@ class DisclosedProjector(Projector):
 
 
 def _course(exact: EdssCourse, expected: Curve) -> EdssCourse:
-    """Withhold quantiles where the curve is."""
-    shown = is_shown(exact.expected.n)
+    """Give quantiles to the precision at which they are read, and none where the curve is withheld."""
+    quantiles = np.array([exact.p10, exact.p25, exact.median, exact.p75, exact.p90])
+    return EdssCourse(expected, *np.where(is_shown(exact.expected.n), rounded(quantiles, POINT_STEP), np.nan))
 
-    def kept(values: Floats) -> Floats:
-        return np.where(shown, values, np.nan)
 
-    return EdssCourse(
-        expected, kept(exact.p10), kept(exact.p25), kept(exact.median), kept(exact.p75), kept(exact.p90)
+def _compared(exact: FeatureComparison, used: int) -> FeatureComparison:
+    """Return a feature of the patients of reference as it may be given out."""
+
+    def read(value: float | None, step: float) -> float | None:
+        return None if value is None else float(rounded(value, step))
+
+    return replace(
+        exact,
+        known=float(rounded_shares(exact.known, used)),
+        mean=read(exact.mean, POINT_STEP),
+        p25=read(exact.p25, POINT_STEP),
+        p75=read(exact.p75, POINT_STEP),
+        shares={level: float(rounded_shares(share, used)) for level, share in exact.shares.items()},
+        standardised_difference=read(exact.standardised_difference, FINE_STEP),
     )
+
+
+def _limits(exact: Estimate) -> Floats:
+    return np.array([exact.value, exact.lower, exact.upper])
+
+
+def _too_few(n: int) -> int:
+    """Return how many were similar enough in a class that is refused, those left out included."""
+    return min(n + LEFT_OUT, FEWEST_FOUND - ROUNDING) if n else 0
+
+
+def _eligible(chosen: ClassSelection, n_eligible: int) -> int:
+    """Return a number of eligible patients that calls for a refusal where it was the cause of one."""
+    return n_eligible if chosen.n_eligible >= FEWEST_FOUND else min(n_eligible, FEWEST_FOUND - ROUNDING)
 
 
 def _count(exact: int, key: np.uint64) -> int:

@@ -16,7 +16,7 @@ from projection.result import Curve
 from projection.survival import Z95
 from reference_db.episodes import Episodes
 from reference_db.schema import EDSS_MONTHS, EDSS_SCALE, MRI_MONTHS, RELAPSE_MONTHS
-from reference_db.small_cells import SMALL_CELL, CellKeys, is_shown, rounded_counts
+from reference_db.small_cells import FINE_STEP, SMALL_CELL, CellKeys, is_shown, rounded, rounded_counts
 from selection.selector import Selection
 
 Floats = NDArray[np.float64]
@@ -60,6 +60,7 @@ def single_courses(episodes: Episodes, selection: Selection, *, most: int = MOST
     episodes : Episodes
         Of the release that the selection was made on.
     selection : Selection
+        As `DisclosedProjector.select` makes it where the answer leaves.
     most : int
         Courses per class, at least `SMALL_CELL`. Patients seen at least twice after baseline within the first two
         years are sampled evenly from the nearest to the furthest, so that the sample is neither better nor worse
@@ -120,6 +121,7 @@ def lesion_curves(episodes: Episodes, selection: Selection, keys: CellKeys) -> M
     episodes : Episodes
         Of the release that the selection was made on.
     selection : Selection
+        As `DisclosedProjector.select` makes it where the answer leaves.
     keys : CellKeys
         Of the release; they decide how counts are rounded.
 
@@ -154,7 +156,7 @@ def _mean_counts(counts: Floats, key: np.uint64) -> Curve:
     relative = np.divide(np.sqrt(variance / some), mean, out=np.zeros_like(mean), where=positive)
     half = np.exp(Z95 * relative)
     upper = np.where(positive, mean * half, -np.log(0.025) / some)
-    value, low, high = (np.where(shown, part, np.nan) for part in (mean, mean / half, upper))
+    value, low, high = (np.where(shown, rounded(part, FINE_STEP), np.nan) for part in (mean, mean / half, upper))
     each = key + np.arange(len(n), dtype=np.uint64)
     months = np.asarray(MRI_MONTHS, dtype=np.float64)
     return Curve(months, value, low, high, np.nan_to_num(rounded_counts(n, each)))

@@ -114,9 +114,26 @@ class Projector:
         """
         return self._answer(poi, Question(self, k, weights, classes, criteria, estimator))[0]
 
+    def select(
+        self,
+        poi: PatientOfInterest,
+        *,
+        k: int | None = None,
+        weights: Mapping[str, float] | None = None,
+        classes: Sequence[Treatment | str] | None = None,
+        criteria: Criteria | None = None,
+    ) -> Selection:
+        """Return the patients of reference from whom `project` answers; arguments as it takes them."""
+        question = Question(self, k, weights, classes, criteria, DEFAULT_ESTIMATOR)
+        return question.selection(self._matches(poi, question), poi)
+
+    def _matches(self, poi: PatientOfInterest, question: Question) -> Matches:
+        """Find the patients of reference of one patient of interest."""
+        return question.match_patients([poi])
+
     def _answer(self, poi: PatientOfInterest, question: Question) -> tuple[Projection, Selection]:
         """Project one patient of interest, and tell from whom."""
-        matches = question.match_patients([poi])
+        matches = self._matches(poi, question)
         (answer,) = question.answer(np.array([poi.edss]), matches)
         return answer, question.selection(matches, poi)
 
@@ -166,7 +183,7 @@ class Projector:
         """Compare treatment classes, and tell from whom; arguments as `contrast` takes them."""
         (against,) = checked_classes([reference])
         wanted = tuple(t for t in Treatment if t is against or t in checked_classes(classes))
-        selection = self.selector.select(poi, k=k, weights=weights, classes=wanted, criteria=criteria)
+        selection = self.select(poi, k=k, weights=weights, classes=wanted, criteria=criteria)
         chosen = {part.treatment: part for part in selection.classes}
         if chosen[against].refusal is not None:
             chosen = {t: replace(part, refusal=chosen[against].refusal) for t, part in chosen.items()}
@@ -246,10 +263,10 @@ class Question:
         self.criteria = criteria or Criteria()
         self.estimator = estimator
 
-    def match_patients(self, pois: Sequence[PatientOfInterest]) -> Matches:
-        """Find the patients of reference of patients of interest."""
+    def match_patients(self, pois: Sequence[PatientOfInterest], *, more: int = 0) -> Matches:
+        """Find the patients of reference of patients of interest, some more of each class than are asked for."""
         return self.projector.selector.matches(
-            pois, k=self.k, weights=self.weights, classes=self.classes, criteria=self.criteria
+            pois, k=self.k + more, weights=self.weights, classes=self.classes, criteria=self.criteria
         )
 
     def match_rows(self, rows: Indices) -> Matches:

@@ -10,6 +10,10 @@
    on a scale of steps tells over how many patients it is, and two exact means of groups that differ by one patient
    tell what that patient's value is.
 5. In a breakdown, small groups are merged; when what is merged is still small, the smallest group shown joins it.
+6. Of every group whose outcomes or features are described, `LEFT_OUT` patients are left out. The cell key decides
+   which: the same patients always, and others as soon as one patient joins or leaves. What two answers differ by is
+   then the work of up to twice as many patients as were left out, whatever the figure: a mean, the width of its
+   interval, a quantile, a ratio of hazards. Figures are given to the precision at which they are read.
 
 Cell keys: Fraser and Wooton, "A proposed method for confidentialising tabular output to protect against
 differencing", UNECE work session on statistical data confidentiality, 2005. Random rounding does not stop somebody
@@ -40,6 +44,15 @@ MEAN_DEVIATION = 0.03
 
 RATE_DEVIATION = 0.01
 """Largest deviation of a rate, in events a year."""
+
+LEFT_OUT = 5
+"""Patients left out of every group that is described."""
+
+POINT_STEP = 0.1
+"""Quantiles of disability, and means and quartiles of features in their units, are given out as multiples of this."""
+
+FINE_STEP = 0.01
+"""Ratios, standardised differences, distances and lesions per scan are given out as multiples of this."""
 
 OTHER = "other"
 """Name under which small groups of a breakdown are merged."""
@@ -118,6 +131,19 @@ def deviated(values: ArrayLike, keys: ArrayLike, largest: float) -> NDArray[np.f
     return moved
 
 
+def rounded(values: ArrayLike, step: float) -> NDArray[np.float64]:
+    """Return figures to the precision at which they are read: multiples of a step, NaN where there is none.
+
+    Examples
+    --------
+    >>> rounded([2.3456, 0.04], 0.1)
+    array([2.3, 0. ])
+    """
+    steps = round(1 / step)
+    nearest: NDArray[np.float64] = np.round(np.asarray(values, dtype=np.float64) * steps) / steps
+    return nearest
+
+
 def merged(counts: Mapping[str, int]) -> dict[str, int]:
     """Return a breakdown whose groups are all large enough, in the same order, small ones under `OTHER` at the end.
 
@@ -174,6 +200,31 @@ class CellKeys:
         """Return how many patients a group has, as it may be given out; NaN when that is withheld."""
         chosen = self.of_rows[np.asarray(rows)]
         return float(rounded_counts(len(chosen), chosen.sum(dtype=np.uint64)))
+
+    def left_out(self, rows: ArrayLike) -> NDArray[np.bool_]:
+        """Tell which patients of several groups are left out of what is said about them: `LEFT_OUT` of each.
+
+        Parameters
+        ----------
+        rows : array_like of int, shape (..., patients)
+            One group along the last axis, in any order; -1 where a group has no more patients.
+
+        Returns
+        -------
+        ndarray of bool
+            Same shape; of a group of no more than `LEFT_OUT` patients, all.
+        """
+        rows = np.asarray(rows)
+        member = rows >= 0
+        if rows.shape[-1] <= LEFT_OUT:
+            return member
+        keys = np.where(member, self.of_rows[rows], np.uint64(0))
+        group = keys.sum(axis=-1, keepdims=True, dtype=np.uint64)
+        drawn = np.where(member, _uniform(keys ^ (group * np.uint64(0x9E3779B97F4A7C15))), np.inf)
+        first = np.argpartition(drawn, LEFT_OUT - 1, axis=-1)[..., :LEFT_OUT]
+        out = np.zeros(rows.shape, dtype=np.bool_)
+        np.put_along_axis(out, first, True, axis=-1)
+        return out & member
 
     def derived(self, key: np.uint64, label: str) -> np.uint64:
         """Return the key of a part of a group that is defined by the group itself and a label."""

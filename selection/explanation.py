@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_db.small_cells import is_shown
+from reference_db.small_cells import SMALL_CELL, is_shown
 from reference_db.vocabulary import SourceKind
 from selection.features import COLUMN_FEATURE, FEATURES, Feature, columns_of_patients
 from selection.selector import ClassSelection, Selection, Selector
 
 Floats = NDArray[np.float64]
 
-DISTANCE_QUANTILES: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
+QUARTILES: tuple[float, ...] = (0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,8 @@ class ClassExplanation:
         ones used. 0 stands for fewer than the small-cell threshold.
     refusal : str or None
     distance : tuple of float
-        Smallest, quartiles and largest distance, in standard deviations per feature; empty when refused.
+        Mean of the `SMALL_CELL` nearest, quartiles, and mean of the `SMALL_CELL` furthest, in standard deviations
+        per feature; empty when refused. The distance of a single patient would tell what that patient is like.
     features : tuple of FeatureComparison
         Empty when refused.
     from_trials : float or None
@@ -147,11 +148,16 @@ def _class(selector: Selector, part: ClassSelection, poi: Floats, within: int) -
         n_within_caliper=within,
         n=len(part.rows),
         refusal=None,
-        distance=tuple(np.quantile(part.distance, DISTANCE_QUANTILES).tolist()),
+        distance=_distances(part.distance),
         features=tuple(_comparison(selector, number, feature, poi, part) for number, feature in enumerate(FEATURES)),
         from_trials=trials if bool(is_shown(min(trials, 1 - trials) * len(table)) | (trials in (0.0, 1.0))) else None,
         sources=sources_of(table["source"].to_numpy().astype(str)),
     )
+
+
+def _distances(nearest_first: Floats) -> tuple[float, ...]:
+    ends = float(nearest_first[:SMALL_CELL].mean()), float(nearest_first[-SMALL_CELL:].mean())
+    return (ends[0], *np.quantile(nearest_first, QUARTILES).tolist(), ends[1])
 
 
 def _comparison(

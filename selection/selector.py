@@ -308,18 +308,18 @@ class Selector:
         return Selection(poi, self.release.version, k, weights, criteria, tuple(parts))
 
 
-def refusal(treatment: Treatment, *, n: int, n_eligible: int, criteria: Criteria) -> str | None:
+def refusal(treatment: Treatment, *, n: int, n_eligible: int, criteria: Criteria, fewest: int = FEWEST) -> str | None:
     """Say why nothing may be projected for a class, or None when it may."""
-    if n >= FEWEST:
+    if n >= fewest:
         return None
     shown = str(n_eligible) if is_shown(n_eligible) else "fewer than 10"
-    if n_eligible < FEWEST:
+    if n_eligible < fewest:
         unknown = "; a feature that is not known is within no caliper" if criteria.calipers else ""
-        return f"{shown} patients under {treatment} meet the criteria; at least {FEWEST} are needed{unknown}"
+        return f"{shown} patients under {treatment} meet the criteria; at least {fewest} are needed{unknown}"
     similar = str(n) if is_shown(n) else "fewer than 10"
     return (
         f"of {shown} patients under {treatment}, {similar} are similar enough (distance up to "
-        f"{criteria.largest_distance:g}); at least {FEWEST} are needed"
+        f"{criteria.largest_distance:g}); at least {fewest} are needed"
     )
 
 

@@ -108,8 +108,13 @@ class Answers:
 
     def explanation(self, session: Session) -> Explanation | None:
         """Return who the patients of reference are; None when the form cannot be used."""
-        selected = self.selection(session)
-        return None if selected is None else self.projector.explain(selected)
+        patient = self.of(session).patient
+        if patient is None:
+            return None
+        asked = session.similarity
+        return self.projector.explain(
+            patient, k=asked.k, weights=asked.weights or None, criteria=parse_criteria(asked.criteria)
+        )
 
     def single_courses(self, session: Session) -> list[SingleCourses]:
         """Return a sample of the courses of every class; none when the form cannot be used."""
@@ -127,7 +132,7 @@ class Answers:
         if patient is None:
             return None
         asked = session.similarity
-        return self.projector.selector.select(
+        return self.projector.select(
             patient, k=asked.k, weights=asked.weights or None, criteria=parse_criteria(asked.criteria)
         )
 

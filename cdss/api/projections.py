@@ -78,9 +78,4 @@ async def create_contrasts(
 )
 async def describe_patients_of_reference(patient: _Patient, asked: _Similarity, reference: _Reference) -> Response:
     """Describe the patients of reference: counts, distances, features, balance between classes, sources."""
-
-    def explanation() -> Explanation:
-        projector = reference.projector()
-        return projector.explain(projector.selector.select(patient, **asked.options()))
-
-    return answer(await run_in_threadpool(explanation))
+    return answer(await run_in_threadpool(lambda: reference.projector().explain(patient, **asked.options())))

@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 
 from cdss.audit.trail import AuditEntry, AuditTrail
+from cdss.errors import DatabaseUnavailable
 
 LARGEST_BATCH = 256
 
@@ -73,9 +74,13 @@ class AuditWriter:
     def _append(self, batch: list[_Waiting]) -> None:
         try:
             self._trail.append([entry for entry, _ in batch])
-        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait must hear of it
+        except DatabaseUnavailable as error:
             for _, future in batch:
                 future.set_exception(error)
+        except Exception as error:  # noqa: BLE001  # whatever it is, nothing was kept, and those who wait must hear of it
+            unkept = DatabaseUnavailable(f"the record could not be kept: {type(error).__name__}")
+            for _, future in batch:
+                future.set_exception(unkept)
         else:
             for _, future in batch:
                 future.set_result(None)

@@ -175,10 +175,13 @@ def verify(
 
 @audit.command()
 def head() -> None:
-    """Print the number and digest of the last record, to be noted down outside this machine."""
+    """Print the number and digest of the last record, to be noted down elsewhere; exits with 1 when it is broken."""
     with _desk() as (_, trail):
-        last = trail.verify().head
-    typer.echo(str(last) if last is not None else "")
+        found = trail.verify()
+    if not found.intact:
+        typer.echo(f"BROKEN: {found.problem}; run `cdss audit verify`", err=True)
+        raise typer.Exit(1)
+    typer.echo(str(found.head) if found.head is not None else "")
 
 
 @audit.command("export")

@@ -53,6 +53,7 @@ class Database:
         self._url = _parsed(url)
         self._engine = _sqlite(self._url) if self._is_sqlite else _postgresql(self._url)
         self._upgraded = False
+        self._opened: tuple[int, int] | None = None
         self._lock = Lock()
 
     @property
@@ -114,11 +115,18 @@ class Database:
 
     def _ready_engine(self) -> Engine:
         with self._lock:
+            path = Path(self._url.database or "")
+            if self._upgraded and self._is_sqlite and _file(path) != self._opened:
+                # What is open still is the file that was taken away: whatever were written there would be lost.
+                self._engine.dispose()
+                self._upgraded = False
             if not self._upgraded:
                 if self._is_sqlite:
-                    _make_private_file(Path(self._url.database or ""))
+                    _make_private_file(path)
                 with self._engine.begin() as connection:
                     upgrade(connection)
+                if self._is_sqlite:
+                    self._opened = _file(path)
                 self._upgraded = True
         return self._engine
 
@@ -199,6 +207,18 @@ def _postgresql(url: URL) -> Engine:
             connection.exec_driver_sql("SET TRANSACTION READ ONLY")
 
     return engine
+
+
+def _file(path: Path) -> tuple[int, int]:
+    """Return what tells a file from another one of the same name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none: it is not made anew, since it may come back, and its records with it.
+    """
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _make_private_file(path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,9 +12,10 @@ from hypothesis import strategies as st
 from projection import Projector
 from projection.disclosure import DisclosedProjector
 from projection.result import Curve, Projection
-from reference_db.small_cells import MEAN_DEVIATION, ROUNDING, SMALL_CELL
+from reference_db.small_cells import LEFT_OUT, MEAN_DEVIATION, ROUNDING, SMALL_CELL
 from reference_db.vocabulary import SourceKind, Treatment
 from selection import Criteria, PatientOfInterest
+from selection.explanation import explain
 from tests.episodes import MemoryRelease, random_episodes
 
 POI = PatientOfInterest(age=34, phenotype="RRMS", edss=2.5, sex="female", relapses_12m=1)
@@ -58,22 +61,21 @@ def test_every_count_is_rounded_or_withheld_and_every_share_in_whole_per_cent(di
 
 
 def test_what_is_given_out_is_close_to_what_was_computed(exact: Projector, disclosed: DisclosedProjector) -> None:
+    """A few patients left out move no figure beyond what its own interval says."""
     pairs = zip(exact.project(POI, k=60).classes, disclosed.project(POI, k=60).classes, strict=True)
     for true, shown in pairs:
         assert abs(true.n_eligible - shown.n_eligible) < ROUNDING
         if true.edss is not None and shown.edss is not None:
-            seen = shown.edss.expected.n > 0
+            seen = (shown.edss.expected.n > 0) & (true.edss.expected.n >= SMALL_CELL)
             moved = shown.edss.expected.value[seen] - true.edss.expected.value[seen]
-            assert np.abs(moved).max() <= MEAN_DEVIATION
-            assert len(set(moved.round(12))) > len(moved) / 2
+            half = (true.edss.expected.upper - true.edss.expected.lower)[seen] / 2
+            assert (np.abs(moved) <= half + MEAN_DEVIATION).all()
             assert (moved[shown.edss.expected.months[seen] == 0] == 0).all()
-            width = true.edss.expected.upper[seen] - true.edss.expected.lower[seen]
-            inner = shown.edss.expected.upper[seen] - shown.edss.expected.lower[seen]
-            assert (inner <= width + 1e-9).all()
         for name, curve in shown.probabilities.items():
-            seen = curve.n > 0
-            gap = np.abs(true.probabilities[name].value[seen] - curve.value[seen])
-            assert np.nanmax(gap, initial=0) <= 0.005 + 1e-9
+            truly = true.probabilities[name]
+            seen = (curve.n > 0) & ~np.isnan(truly.value)
+            assert (curve.value[seen] >= truly.lower[seen] - 0.005).all()
+            assert (curve.value[seen] <= truly.upper[seen] + 0.005).all()
 
 
 def test_two_means_do_not_tell_what_the_patient_between_them_is_like(
@@ -152,7 +154,8 @@ def test_a_few_patients_between_two_calipers_cannot_be_counted(
     if inner and outer != inner:
         least = max(0, (outer - ROUNDING + 1) - (inner + ROUNDING - 1))
         most = (outer + ROUNDING - 1) - (inner - ROUNDING + 1)
-        assert most - least >= ROUNDING
+        # The least is left when the outer one happens to be rounded down and the inner one up.
+        assert most - least >= ROUNDING - 2
 
 
 def test_a_refusal_does_not_tell_an_exact_count(disclosed: DisclosedProjector) -> None:
@@ -164,7 +167,7 @@ def test_a_refusal_does_not_tell_an_exact_count(disclosed: DisclosedProjector) -
 
 
 def test_what_patients_of_reference_are_like_is_given_out_by_the_same_rule(disclosed: DisclosedProjector) -> None:
-    explained = disclosed.explain(disclosed.selector.select(POI, k=60))
+    explained = disclosed.explain(POI, k=60)
     for part in explained.classes:
         for count in (part.n, part.n_eligible, part.n_within_caliper, *part.sources.values()):
             assert count % ROUNDING == 0
@@ -172,3 +175,76 @@ def test_what_patients_of_reference_are_like_is_given_out_by_the_same_rule(discl
         for feature in part.features:
             for share in (feature.known, *feature.shares.values()):
                 assert share * 100 == pytest.approx(round(share * 100), abs=1e-9)
+
+
+def test_distances_of_single_patients_are_not_given_out(disclosed: DisclosedProjector) -> None:
+    """Whoever moves the patient of interest until the nearest is at no distance would have found a record."""
+    selected = disclosed.select(POI, k=60)
+    for part, chosen in zip(disclosed.explain(POI, k=60).classes, selected.classes, strict=True):
+        assert part.distance[0] == pytest.approx(chosen.distance[:SMALL_CELL].mean(), abs=0.005)
+        assert part.distance[0] > chosen.distance[0] + 0.005
+
+
+def _figures(projector: Projector, poi: PatientOfInterest, k: int) -> dict[str, float]:
+    """Return every kind of figure about one class that is asked of one patient of interest."""
+    asked = {"k": k, "classes": ["natalizumab", "glatiramer acetate"]}
+    selected = projector.select(poi, **asked)
+    explained = (
+        projector.explain(poi, **asked)
+        if isinstance(projector, DisclosedProjector)
+        else explain(projector.selector, selected)
+    )
+    found: dict[str, float] = {}
+    part = projector.project(poi, estimator="plain", **asked).classes[0]
+    assert part.edss is not None
+    month = int(np.flatnonzero(part.edss.expected.months == 24)[0])
+    course = part.edss.expected
+    found["EDSS mean"] = course.value[month]
+    found["EDSS width"] = course.upper[month] - course.lower[month]
+    found |= {f"EDSS {name}": getattr(part.edss, name)[month] for name in ("p10", "p25", "median", "p75", "p90")}
+    for name in ("worsening_24w", "relapse"):
+        found[f"share {name}"] = part.probabilities[name].value[month]
+        found[f"width {name}"] = part.probabilities[name].upper[month] - part.probabilities[name].lower[month]
+    if part.annualised_relapse_rate is not None:
+        found["relapse rate"] = part.annualised_relapse_rate.value
+    (against,) = projector.contrast(poi, reference="glatiramer acetate", estimator="plain", **asked).contrasts
+    found |= {f"hazard {name}": one.value for name, one in against.hazard_ratios.items()}
+    found |= {f"months {name}": one.value for name, one in against.event_free_months.items()}
+    of_class = next(one for one in explained.classes if one.treatment == part.treatment)
+    for feature in of_class.features:
+        for name in ("mean", "p25", "p75", "standardised_difference"):
+            value = getattr(feature, name)
+            if value is not None:
+                found[f"{feature.feature} {name}"] = value
+        found |= {f"{feature.feature} {level}": share for level, share in feature.shares.items()}
+    found |= {f"distance {at}": value for at, value in enumerate(of_class.distance)}
+    for name, differences in explained.balance.items():
+        found[f"balance {name}"] = differences[0, 1]
+    return found
+
+
+def test_no_figure_tells_what_the_patient_is_like_by_whom_two_questions_differ(
+    exact: Projector, disclosed: DisclosedProjector
+) -> None:
+    """Whoever asks for one patient more each time learns from exact figures by how much that patient moves them.
+
+    From those that leave, a tenth of that: the variance of ten patients who come and go stands against that of one.
+    """
+    series: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    sizes = range(30, 48)
+    exactly = [_figures(exact, POI, k + LEFT_OUT) for k in sizes]
+    given = [_figures(disclosed, POI, k) for k in sizes]
+    for true, further, shown, more in zip(exactly, exactly[1:], given, given[1:], strict=False):
+        for name in true.keys() & further.keys() & shown.keys() & more.keys():
+            series[name].append((further[name] - true[name], more[name] - shown[name]))
+    told, close = [], []
+    for pairs in series.values():
+        moved, seen = np.array(pairs)[np.isfinite(pairs).all(axis=1)].T
+        changed = np.abs(moved) > 1e-9
+        close += (np.abs(seen - moved)[changed] < 0.25 * np.abs(moved[changed])).tolist()
+        if changed.sum() >= 12 and seen.any():
+            # What is the same each time, such as the furthest being further, everybody knows beforehand.
+            told.append(np.corrcoef(moved - np.median(moved), seen - np.median(seen))[0, 1])
+    assert len(told) > 30
+    assert np.mean(told) < 0.45
+    assert np.mean(close) < 0.15

@@ -72,7 +72,7 @@ def test_the_form_leads_to_the_answer(consultation: Page) -> None:
     expect(consultation.locator("#poi-relapses-12m")).to_have_value("")
     expect(consultation.locator("#correct")).to_be_empty()
     consultation.locator("#poi-phenotype input[value='PPMS'] + label").click()
-    expect(consultation.locator("#refusals")).to_contain_text("at least 30 are needed", timeout=TIMEOUT)
+    expect(consultation.locator("#refusals")).to_contain_text("at least 35 are needed", timeout=TIMEOUT)
     consultation.locator("#poi-edss").fill("2.3")
     expect(consultation.locator("#correct")).not_to_be_empty(timeout=TIMEOUT)
     expect(consultation.locator("#poi-edss")).to_have_attribute("aria-invalid", "true")

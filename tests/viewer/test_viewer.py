@@ -191,7 +191,7 @@ def test_the_table_gives_estimate_interval_and_n(make_projection: Callable[..., 
     assert first["cells"][1] == {"value": "2.5", "behind": "n 176", "below": "(2.2 to 2.8)", "kind": ""}
     assert len(first["cells"]) == len(drawn["heads"]) - 1
     assert [one["value"] for one in refused["cells"]] == [
-        "Not shown: 7 patients of this treatment meet the criteria; at least 30 are needed"
+        "Not shown: 7 patients of this treatment meet the criteria; at least 35 are needed"
     ]
 
 

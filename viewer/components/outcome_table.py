@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from projection.result import ClassProjection, Curve, Estimate, Projection
-from reference_db.small_cells import SMALL_CELL
+from reference_db.small_cells import LEFT_OUT, SMALL_CELL
 from selection.selector import FEWEST
 from viewer.components.plain_table import Cell, Table, cell, row, table
 from viewer.figures.events import FREE_OF
@@ -100,8 +100,9 @@ def _cell(value: str, lower: str, upper: str, n: int, text: Text) -> Cell:
 
 def refusal_in_words(one: ClassProjection, text: Text) -> str:
     """Return why a class is not shown; a count too small to be given out arrives here as 0."""
-    if one.n_eligible >= FEWEST:
+    needed = FEWEST + LEFT_OUT
+    if one.n_eligible >= needed:
         number = text.number(one.n) if one.n else text("refusal.under", n=SMALL_CELL)
-        return text("refusal.few_similar", n=number, eligible=text.number(one.n_eligible), needed=FEWEST)
+        return text("refusal.few_similar", n=number, eligible=text.number(one.n_eligible), needed=needed)
     number = text.number(one.n_eligible) if one.n_eligible else text("refusal.under", n=SMALL_CELL)
-    return text("refusal.few_eligible", n=number, needed=FEWEST)
+    return text("refusal.few_eligible", n=number, needed=needed)

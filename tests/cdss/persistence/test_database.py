@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -145,3 +146,29 @@ def test_a_server_that_goes_and_comes_back_is_used_again(postgresql: PostgresSer
         postgresql.start()
     database.check()
     database.close()
+
+
+def test_nothing_is_written_to_a_file_that_was_taken_away(tmp_path: Path) -> None:
+    """SQLite goes on with a file that has no name any more: what were recorded there would be lost."""
+    path = tmp_path / "service.sqlite"
+    database = Database(f"sqlite:///{path}")
+    with database.session() as session:
+        session.add(_record(1))
+    aside = path.rename(tmp_path / "aside.sqlite")
+    for _ in range(2):
+        with pytest.raises(DatabaseUnavailable, match="No such file"):
+            database.check()
+    assert not path.exists()
+    aside.rename(path)
+    database.check()
+    copy = tmp_path / "copy.sqlite"
+    with sqlite3.connect(path) as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    for part in tmp_path.glob("service.sqlite*"):
+        part.unlink()
+    copy.rename(path)
+    with database.session() as session:
+        session.add(_record(2))
+    database.close()
+    with sqlite3.connect(path) as found:
+        assert found.execute("SELECT count(*) FROM audit_record").fetchone() == (2,)
