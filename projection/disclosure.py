@@ -114,10 +114,20 @@ class DisclosedProjector(Projector):
         )
         keys = {part.treatment.value: self._cells.key(part.rows) for part in selected.classes}
         against = keys[exact.reference]
+        said = {part.treatment.value: self._refused(part, selected) for part in selected.classes}
         return replace(
             exact,
             n=_count(exact.n, against),
-            contrasts=tuple(self._contrast(each, keys[each.treatment], against) for each in exact.contrasts),
+            contrasts=tuple(
+                replace(
+                    each,
+                    n=_count(each.n, keys[each.treatment]),
+                    refusal=said[exact.reference] or said[each.treatment],
+                )
+                if each.refusal is not None
+                else self._contrast(each, keys[each.treatment], against)
+                for each in exact.contrasts
+            ),
         )
 
     def explain(
@@ -266,6 +276,14 @@ class DisclosedProjector(Projector):
     def _refusal(self, chosen: ClassSelection, selected: Selection, n: int, n_eligible: int) -> str | None:
         """Say why a class is refused, with counts that may be given out and that still call for a refusal."""
         return refusal(chosen.treatment, n=n, n_eligible=n_eligible, criteria=selected.criteria, fewest=FEWEST_FOUND)
+
+    def _refused(self, chosen: ClassSelection, selected: Selection) -> str | None:
+        """Say why a class of a comparison is refused; None when it is not."""
+        if chosen.refusal is None:
+            return None
+        n_eligible = _eligible(chosen, _count(chosen.n_eligible, self._eligible_key(selected, chosen.treatment)))
+        n = _too_few(_count(len(chosen.rows), self._cells.key(chosen.rows)))
+        return self._refusal(chosen, selected, min(n, n_eligible), n_eligible)
 
     def _contrast(self, exact: Contrast, key: np.uint64, against: np.uint64) -> Contrast:
         both = self._cells.derived(key, f"against {int(against)}")

@@ -159,11 +159,21 @@ def test_a_few_patients_between_two_calipers_cannot_be_counted(
 
 
 def test_a_refusal_does_not_tell_an_exact_count(disclosed: DisclosedProjector) -> None:
-    for caliper in np.arange(0.5, 6.0, 0.5):
-        for part in disclosed.project(POI, criteria=Criteria(calipers={"age": float(caliper)})).classes:
-            if part.refusal is not None:
-                numbers = [int(word) for word in part.refusal.split() if word.isdigit()]
-                assert all(number % ROUNDING == 0 for number in numbers), part.refusal
+    asked = [Criteria(calipers={"age": float(caliper)}) for caliper in np.arange(0.5, 6.0, 0.5)]
+    asked += [Criteria(largest_distance=float(distance)) for distance in np.arange(0.1, 0.7, 0.1)]
+    told = 0
+    for criteria in asked:
+        for each in (
+            *disclosed.project(POI, criteria=criteria).classes,
+            *disclosed.contrast(POI, criteria=criteria).contrasts,
+            *disclosed.explain(POI, criteria=criteria).classes,
+        ):
+            if each.refusal is not None:
+                words = each.refusal.partition("(distance")[0].partition("at least")[0].replace(",", "").split()
+                numbers = [int(word) for word in words if word.isdigit()]
+                assert all(number % ROUNDING == 0 for number in numbers), each.refusal
+                told += len(numbers)
+    assert told > 100
 
 
 def test_what_patients_of_reference_are_like_is_given_out_by_the_same_rule(disclosed: DisclosedProjector) -> None:
