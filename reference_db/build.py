@@ -26,6 +26,9 @@ from reference_db.warehouse import Warehouse, read_bkp, write_bkp
 _MOST_JOBS = 4
 """Processes that attack a release before it is frozen; more would only wait for the largest stratum."""
 
+_FEWEST_SHARED_OUT = 2000
+"""Patients from which on several processes are quicker than starting them."""
+
 Progress = Callable[[float, str], None]
 """Told how far the work is (0 to 1) and what it is doing."""
 
@@ -123,7 +126,7 @@ def _build(
     utility: Utility,
     progress: Progress,
 ) -> Manifest:
-    from joblib import cpu_count
+    from joblib import Parallel, cpu_count, delayed, parallel_config
 
     progress(0.0, "reading the sources")
     originals = _originals(home, config)
@@ -140,6 +143,7 @@ def _build(
         progress=lambda share, doing: progress(0.2 + 0.4 * share, doing),
     )
     rules = violations(anonymous.table, episode_constraints(episodes))
+    jobs = min(cpu_count(), _MOST_JOBS) if len(episodes) >= _FEWEST_SHARED_OUT else 1
     progress(0.6, "assessing privacy")
     assessment = assess_privacy(
         episodes,
@@ -151,15 +155,16 @@ def _build(
             anonymise_episodes(table, k=config.k, ncp=config.ncp, weights=config.weights, rng=rng).table
         ),
         progress=lambda share, doing: progress(0.6 + 0.3 * share, doing),
-        jobs=min(cpu_count(), _MOST_JOBS),
+        jobs=jobs,
     )
-    progress(0.9, "learning from the synthetic patients")
+    progress(0.9, "learning from the synthetic patients, comparing them with the originals")
     sources = {source.name: source for source in originals.sources}
     synthetic = Episodes(anonymous.table, sources)
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        further, compared = Parallel(n_jobs=jobs)(
+            (delayed(attachments)(synthetic), delayed(utility)(synthetic, Episodes(episodes, sources)))
+        )
     evidence = evidence_page(assessment.to_json_dict(), title="Anonymous synthetic reference database")
-    further = {**attachments(synthetic), "evidence.html": evidence.encode()}
-    progress(0.95, "comparing with the originals")
-    compared = dict(utility(synthetic, Episodes(episodes, sources)))
     progress(0.98, "freezing the release")
     manifest = freeze(
         home / "releases",
@@ -171,9 +176,9 @@ def _build(
             privacy=assessment.to_json_dict(),
             reasons=(*assessment.failures, *broken_rules(rules)),
             rules=rules,
-            utility=compared,
+            utility=dict(compared),
         ),
-        attachments=further,
+        attachments={**further, "evidence.html": evidence.encode()},
     )
     progress(1.0, "done")
     return manifest

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 Origin = NDArray[np.intp]
 Progress = Callable[[float, str], None]
 Rehearsal = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
+_Result = TypeVar("_Result")
 
 REHEARSED_SHARE = 0.7
 """Share of the originals that a rehearsal makes avatars of, as in the published membership attacks."""
@@ -151,7 +152,7 @@ def assess_privacy(
     progress : callable, optional
         Called with the share done and what is being measured.
     jobs : int
-        Processes that attack; the result is the same with any number.
+        Processes that rehearse and attack; the result is the same with any number.
 
     Returns
     -------
@@ -171,9 +172,9 @@ def assess_privacy(
     judged = _metrics_of_strata(material, origin, rng, _part(progress, 0.0, 0.2))
     rehearsals: list[_Material] = []
     if holdout is None and rehearse is not None:
-        for done in range(REHEARSALS):
-            _part(progress, 0.2, 0.3)(done / REHEARSALS, "rehearsing with held-out records")
-            rehearsals.append(_rehearsed(original, columns, kept_apart, rehearse, rng))
+        streams = rng.spawn(REHEARSALS)
+        tasks = [(_rehearsed, (original, columns, kept_apart, rehearse, stream)) for stream in streams]
+        rehearsals = list(_side_by_side(tasks, jobs, "rehearsed with held-out records", _part(progress, 0.2, 0.3)))
     attacks, *attacked = _attacked(material, rehearsals, rng, _part(progress, 0.5, 0.5), jobs, strata=len(judged) > 1)
     if attacked:
         judged = tuple(replace(stratum, attacks=found) for stratum, found in zip(judged, attacked, strict=True))
@@ -290,20 +291,24 @@ def _attacked(
     strata: bool,
 ) -> list[tuple[Attack, ...]]:
     """Attack the whole table, then each stratum where asked; each with random numbers of its own."""
+    places = [None, *material.made] if strata else [None]
+    streams = rng.spawn(len(places))
+    tasks = [(_attacks, (material, rehearsals, place, stream)) for place, stream in zip(places, streams, strict=True)]
+    return list(_side_by_side(tasks, jobs, "attacked", progress))
+
+
+def _side_by_side(
+    tasks: Sequence[tuple[Callable[..., _Result], tuple[Any, ...]]], jobs: int, doing: str, progress: Progress
+) -> Iterator[_Result]:
+    """Yield the results of tasks in their order, from as many processes."""
     from joblib import Parallel, delayed, parallel_config
 
-    places = [None, *material.made] if strata else [None]
-    found: list[tuple[Attack, ...]] = []
     # Sums differ in the last digit with another number of threads: one, as in the build.
     with parallel_config(backend="loky", inner_max_num_threads=1):
-        tasks = (
-            delayed(_attacks)(material, rehearsals, place, stream)
-            for place, stream in zip(places, rng.spawn(len(places)), strict=True)
-        )
-        for place, attacks in zip(places, Parallel(n_jobs=jobs, return_as="generator")(tasks), strict=True):
-            found.append(attacks)
-            progress(len(found) / len(places), f"attacked {place or 'the whole table'}")
-    return found
+        work = Parallel(n_jobs=jobs, return_as="generator")(delayed(task)(*given) for task, given in tasks)
+        for done, result in enumerate(work, start=1):
+            progress(done / len(tasks), f"{doing} ({done} of {len(tasks)})")
+            yield result
 
 
 def _attacks(

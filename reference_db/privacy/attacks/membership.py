@@ -138,9 +138,10 @@ def _distances(scene: Scene, source: EncodedTable, targets: EncodedTable, own: O
     k = min(_NEIGHBOURS, len(source) - (own is not None))
     whole = fit_factor_space(scene.avatars, scene.columns)
     patterns = fit_factor_space(_missing(scene.avatars), scene.columns)
+    placed, asked = whole.transform(source), whole.transform(targets)
     found = []
     for axes in AXES:
-        points, queries = whole.transform(source, axes=axes), whole.transform(targets, axes=axes)
+        points, queries = np.ascontiguousarray(placed[:, :axes]), np.ascontiguousarray(asked[:, :axes])
         found.append(nearest_records(points, queries, k, others_of=own)[1])
     points, queries = patterns.transform(_missing(source)), patterns.transform(_missing(targets))
     return [*found, nearest_records(points, queries, k, others_of=own)[1]]

@@ -64,22 +64,39 @@ class Conditions:
     def matches(self, table: EncodedTable) -> NDArray[np.intp]:
         """Count the records that meet each condition.
 
-        Each term is only asked of the records that met those before it, which soon are few: comparing all records
-        with all terms at once takes twenty times as long.
+        Of the terms of a condition the one that fewest records meet is asked first, and each further one only of
+        those that met the ones before: comparing all records with all terms takes a hundred times as long.
         """
         # Being missing can be asked for as well: missing cells compare as a number that no cell has.
         cells = np.ascontiguousarray(np.nan_to_num(_values(table), nan=_MISSING).T)
         wanted = np.nan_to_num(self.values, nan=_MISSING)
+        begin, end = np.empty(wanted.shape, dtype=np.intp), np.empty(wanted.shape, dtype=np.intp)
+        orders = {}
+        for column in np.unique(self.columns).tolist():
+            asked = self.columns == column
+            orders[column] = np.argsort(cells[column], kind="stable")
+            begin[asked], end[asked] = _meeting(cells[column, orders[column]], self.comparisons[asked], wanted[asked])
         counts = np.empty(len(self), dtype=np.intp)
-        for condition in range(len(self)):
-            met = np.arange(len(table))
-            for column, comparison, value in zip(
-                self.columns[condition], self.comparisons[condition], wanted[condition], strict=True
-            ):
-                asked = cells[column] if len(met) == len(table) else cells[column, met]
-                met = met[_holds(asked, int(comparison), float(value))]
+        for condition, terms in enumerate(np.argsort(end - begin, axis=1)):
+            first, *others = terms.tolist()
+            order = orders[int(self.columns[condition, first])]
+            met = order[begin[condition, first] : end[condition, first]]
+            for term in others:
+                comparison, value = int(self.comparisons[condition, term]), float(wanted[condition, term])
+                met = met[_holds(cells[self.columns[condition, term], met], comparison, value)]
             counts[condition] = len(met)
         return counts
+
+
+def _meeting(
+    ascending: Floats, comparisons: NDArray[np.intp], values: Floats
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return where the cells that meet each term begin and end in a column in ascending order."""
+    begin = np.searchsorted(ascending, values, side="left")
+    end = np.searchsorted(ascending, values, side="right")
+    known = np.searchsorted(ascending, _MISSING, side="right")
+    begin = np.where(comparisons == _AT_MOST, known, begin)
+    return begin, np.where(comparisons == _AT_LEAST, len(ascending), np.maximum(end, begin))
 
 
 def _holds(cells: Floats, comparison: int, value: float) -> NDArray[np.bool_]:
