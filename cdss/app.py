@@ -45,7 +45,7 @@ from cdss.security.guard import Guard
 from cdss.security.revoked import RevokedSessions
 from cdss.security.tokens import Provider, Sessions
 from cdss.settings import Settings
-from cdss.viewer_door import ViewerDoor
+from cdss.viewer_door import ViewerDoor, sealing
 from reference_db.errors import ReleaseError
 
 if TYPE_CHECKING:
@@ -263,6 +263,7 @@ class Service:
                 prefix=VIEWER,
                 read_bundle=read_bundle,
                 open_patient=handover.open,
+                seal=sealing(handover),
                 events=evaluation.EVENTS,
                 evidence=partial(known_evidence, self.settings.home, projector.release.version),
             )

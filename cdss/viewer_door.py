@@ -1,4 +1,4 @@
-"""What stands before the viewer: its callbacks are given only what its own pages could have sent.
+"""What stands before the viewer: its callbacks get only what its own pages could have sent.
 
 Dash answers a malformed call with 500, and a callback that fails with 500 and no word in the log. Here the first is
 refused with a reason, and the second is logged, by the name of the callback and never with what was in it.
@@ -6,7 +6,7 @@ refused with a reason, and the second is logged, by the name of the callback and
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -15,16 +15,31 @@ import orjson
 import structlog
 
 from cdss.api.problems import problem
+from cdss.errors import DatabaseUnavailable
 from cdss.security.limits import BodyTooLarge
 
 if TYPE_CHECKING:
     from fastapi import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from cdss.ehr.handover import Handover
+
 UPDATE = "_dash-update-component"
 SUITES = "_dash-component-suites/"
 
 _log = structlog.get_logger()
+
+
+def sealing(handover: Handover) -> Callable[[Mapping[str, Any]], str | None]:
+    """Return what seals a session for another device, as `viewer.create_viewer` takes it; the handover opens it."""
+
+    def seal(content: Mapping[str, Any]) -> str | None:
+        try:
+            return handover.seal(content)
+        except DatabaseUnavailable:
+            return None
+
+    return seal
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from viewer.answers import Answers, Evidence, ReadBundle
 from viewer.components import study_strip
 from viewer.components.frame import PAGES, frame
 from viewer.components.study_strip import PARTICIPANT
-from viewer.links import OpenPatient, linked_session
+from viewer.links import OpenPatient, Seal, linked_session
 from viewer.pages import about, consultation, patient, take_home
 from viewer.session import BLANK, Session
 from viewer.text import Language, Text, catalogue
@@ -62,6 +62,7 @@ def create_viewer(
     read_bundle: ReadBundle | None = None,
     pages: Sequence[AddedPage] = (),
     open_patient: OpenPatient | None = None,
+    seal: Seal | None = None,
     events: str | None = None,
     evidence: Evidence = dict,
 ) -> dash.Dash:
@@ -83,6 +84,9 @@ def create_viewer(
         Opens the token of a link ``{prefix}#patient=TOKEN``: returns the patient, or what is known of one as the
         exchange form of a patient of interest spells it, or None when the token is forged or too old. The token
         leaves the address bar as soon as it is read.
+    seal : callable, optional
+        Makes the token of a link to the present session, for another device: given a mapping that ``open_patient``
+        is to return once and within minutes. Without it no such link is offered.
     events : str, optional
         Where a consultation opened with ``?participant=PSEUDONYM`` reports its events by ``POST``, as
         ``{"events": [{"kind", "seconds", "detail"}, ...]}``: a path on the same host with ``{participant}`` in it.
@@ -134,8 +138,8 @@ def create_viewer(
         raise ValueError(f"two pages have the same path: {', '.join(filter(None, paths))}")
     _serve_pages(app, [f"{prefix}{path}" for path in paths if path])
     _wire_preferences(app)
-    _wire_pages(app, answers, prefix, pages, open_patient)
-    consultation.register(app, answers, prefix=prefix)
+    _wire_pages(app, answers, prefix, pages, open_patient, sharing=seal is not None)
+    consultation.register(app, answers, seal=seal)
     patient.register(app, answers)
     take_home.register(app, answers)
     study_strip.register(app)
@@ -233,12 +237,14 @@ def _wire_pages(
     prefix: str,
     added: Sequence[AddedPage],
     open_patient: OpenPatient | None,
+    *,
+    sharing: bool,
 ) -> None:
     names = {f"{prefix}{path}": name for name, path in PAGES.items()}
     names |= {f"{prefix}{page.path}": page.path for page in added}
     others = {page.path: page for page in added}
     layouts: dict[str, Callable[[Session, Text, str], Component]] = {
-        "consultation": lambda session, text, tab: consultation.layout(session, text, prefix=prefix, tab=tab),
+        "consultation": lambda session, text, tab: consultation.layout(session, text, tab=tab, sharing=sharing),
         "patient": lambda session, text, _tab: patient.layout(session, text),
         "take-home": lambda _session, text, _tab: take_home.layout(text),
         "about": lambda _session, text, _tab: about.layout(answers, text),

@@ -1,14 +1,11 @@
 """What one consultation holds: the form, the classes shown, how similarity is weighed. It lives in the browser tab.
 
-Nothing of it is stored by the service. A second screen is given the same session in the *fragment* of a link (the
-part after ``#``), which browsers never send to a server, so it appears in no log.
+Nothing of it is stored by the service. A second window is told by the first; links are sealed
+(`viewer.links`).
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -229,19 +226,3 @@ class Session:
                 criteria=dict(data["similarity"]["criteria"]),
             ),
         )
-
-    def as_fragment(self) -> str:
-        """Return the session as the fragment of a link, with its ``#``."""
-        packed = json.dumps(self.as_json(), separators=(",", ":")).encode()
-        return "#" + base64.urlsafe_b64encode(packed).decode().rstrip("=")
-
-    @classmethod
-    def of_fragment(cls, fragment: str | None) -> Session | None:
-        """Return the session of a link's fragment; None when it holds none that can be read."""
-        if not fragment or len(fragment) < 10:
-            return None
-        packed = fragment.removeprefix("#")
-        try:
-            return cls.of_json(json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))))
-        except (binascii.Error, ValueError, KeyError, TypeError, IndexError, AttributeError):
-            return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -104,6 +105,25 @@ def test_a_pasted_number_keeps_its_decimals(
         pasted,
     )
     expect(box).to_have_value(shown)
+
+
+def test_a_link_for_another_device_is_sealed_and_opens_once(page: Page, browser: Browser) -> None:
+    page.locator("#poi-age").fill("57")
+    expect(page.locator("#example-note")).to_be_empty()
+    page.locator("#share-open").click()
+    expect(page.locator("#share-link")).to_have_value(re.compile("#patient="))
+    link = page.locator("#share-link").input_value()
+    sealed = link.partition("=")[2]
+    assert b"age" not in base64.urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4))
+    other = browser.new_page()
+    other.goto(link)
+    other.locator("#nav-consultation").click()
+    expect(other.locator("#poi-age")).to_have_value("57")
+    assert "#" not in other.url
+    other.goto("about:blank")
+    other.goto(link)
+    expect(other.locator(".page-notice")).to_be_visible()
+    other.close()
 
 
 def test_it_says_what_it_is_not(page: Page) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
@@ -105,10 +106,19 @@ class Served:
         self.address = ""
         self.events: list[dict[str, object]] = []
         self.failing = False
+        self.sealed: dict[str, Mapping[str, Any]] = {}
 
-    def opened(self, token: str) -> PatientOfInterest | None:
-        """Return the patient behind the one token that is good."""
-        return {"a-good-token": SEALED}.get(token)
+    def opened(self, token: str) -> PatientOfInterest | Mapping[str, Any] | None:
+        """Return the patient behind the one token that is good, or what was sealed, once."""
+        return SEALED if token == "a-good-token" else self.sealed.pop(token, None)  # noqa: S105 - of this test
+
+    def seal(self, content: Mapping[str, Any]) -> str | None:
+        """Keep a content under a token; nothing can be sealed while the service fails."""
+        if self.failing:
+            return None
+        token = f"token-{len(self.sealed)}-{secrets.token_hex(8)}"
+        self.sealed[token] = content
+        return token
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +129,7 @@ def served() -> Iterator[Served]:
         DisclosedProjector(MemoryRelease(random_episodes(2400))),
         prefix="/viewer/",
         open_patient=served.opened,
+        seal=served.seal,
         events="/events/{participant}",
     )
 

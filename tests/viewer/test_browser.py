@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.viewer.conftest import TIMEOUT, accessibility_faults, drawn
+from viewer.links import session_fragment
 from viewer.session import EXAMPLES, Session
 
 if TYPE_CHECKING:
@@ -20,10 +22,8 @@ pytestmark = pytest.mark.e2e
 
 def give_age(page: Page, age: str) -> None:
     """Type an age and wait until the session has it."""
-    link = page.locator("#second-screen")
-    before = str(link.get_attribute("href"))
     page.locator("#poi-age").fill(age)
-    expect(link).not_to_have_attribute("href", before, timeout=TIMEOUT)
+    expect(page.locator("#example-note")).to_be_empty(timeout=TIMEOUT)
 
 
 only_english = pytest.mark.parametrize("page", ["english"], indirect=True)
@@ -53,8 +53,8 @@ def test_the_page_to_take_home_is_a_file_too(page: Page, address: str) -> None:
     assert download.value.path().read_bytes().startswith(b"%PDF")
 
 
-def test_the_patient_is_asked_before_anything_is_shown(page: Page, address: str) -> None:
-    page.goto(f"{address}patient{Session(form=EXAMPLES['quiet']).as_fragment()}")
+def test_the_patient_is_asked_before_anything_is_shown(page: Page, served: Served, address: str) -> None:
+    page.goto(f"{address}patient{session_fragment(Session(form=EXAMPLES['quiet']), served.seal)}")
     expect(page.locator("#patient-show")).to_be_visible(timeout=TIMEOUT)
     expect(page.locator("#patient-arrays")).to_be_hidden()
     assert accessibility_faults(page) == []
@@ -219,8 +219,36 @@ def test_a_second_screen_follows_the_consultation(consultation: Page) -> None:
     second.locator("#patient-show").press("Enter")
     example = second.locator("#patient-example")
     expect(example).to_contain_text("Established relapsing", timeout=TIMEOUT)
-    assert "#" not in second.url
+    assert second.url.endswith("/patient#follow")
     consultation.locator("#example-open").click()
     consultation.locator("#example-recent_active").click()
     expect(example).to_contain_text("Recent and active", timeout=TIMEOUT)
+    second.reload()
+    expect(example).to_contain_text("Recent and active", timeout=TIMEOUT)
     second.close()
+
+
+@only_english
+def test_a_link_for_another_device_is_sealed_and_opens_once(consultation: Page, served: Served) -> None:
+    give_age(consultation, "51")
+    consultation.locator("#share-open").press("Enter")
+    link = consultation.locator("#share-link")
+    expect(link).to_have_value(re.compile(r"/patient#patient=token-"), timeout=TIMEOUT)
+    assert accessibility_faults(consultation) == []
+    consultation.locator("#share-copy").press("Enter")
+    expect(consultation.locator("#share-state")).to_have_text("Copied.")
+    token = link.input_value().partition("=")[2]
+    assert served.sealed[token]["session"]["values"]["age"] == 51
+    other = consultation.context.new_page()
+    other.goto(link.input_value())
+    other.locator("#nav-consultation").click()
+    expect(other.locator("#poi-age")).to_have_value("51", timeout=TIMEOUT)
+    assert "#" not in other.url
+    other.close()
+    assert token not in served.sealed
+    consultation.locator("#share-open").press("Enter")
+    expect(link).to_have_value("")
+    served.failing = True
+    consultation.locator("#share-open").press("Enter")
+    expect(consultation.locator("#share-state")).to_contain_text("No link can be made", timeout=TIMEOUT)
+    served.failing = False

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from selection.patient import PatientOfInterest, parse_patient
-from viewer.links import linked_session
-from viewer.session import Session
+from viewer.links import linked_session, session_fragment
+from viewer.session import ALL_CLASSES, Form, Session, Similarity
 
 PATIENT = parse_patient(
     {"age": 41, "phenotype": "SPMS", "edss": 5.5, "t2_lesions": 30, "history": [{"months": -12, "edss": 5.0}]}
@@ -42,6 +45,42 @@ def test_an_address_without_a_patient_opens_a_fresh_session(fragment: str | None
     assert linked_session(fragment, opened) == Session()
 
 
-def test_a_shared_session_opens_as_it_was() -> None:
-    session = Session().showing(["natalizumab"])
-    assert linked_session(session.as_fragment()) == session
+cells = st.one_of(st.none(), st.integers(-5, 400), st.floats(-5, 400, allow_nan=False), st.text(max_size=8))
+sessions = st.builds(
+    Session,
+    form=st.builds(
+        Form,
+        st.dictionaries(st.sampled_from(["age", "edss", "sex", "phenotype", "gd_lesions"]), cells),
+        st.lists(st.tuples(cells, cells), max_size=3).map(tuple),
+    ),
+    shown=st.lists(st.sampled_from(ALL_CLASSES), unique=True).map(
+        lambda names: tuple(name for name in ALL_CLASSES if name in names)
+    ),
+    similarity=st.builds(
+        Similarity,
+        weights=st.dictionaries(st.sampled_from(["age", "edss"]), st.floats(0, 10)),
+        k=st.none() | st.integers(30, 500),
+        criteria=st.sampled_from([{}, {"same": ["phenotype", "sex"], "calipers": {"age": 5}}]),
+    ),
+)
+
+
+@given(sessions)
+def test_a_sealed_link_carries_the_whole_session_and_nothing_that_can_be_read(session: Session) -> None:
+    kept: dict[str, str] = {}
+
+    def seal(content: Mapping[str, Any]) -> str:
+        kept["token"] = json.dumps(content)
+        return "token"
+
+    fragment = session_fragment(session, seal)
+    assert fragment == "#patient=token"
+    assert linked_session(fragment, lambda token: json.loads(kept[token])) == session
+
+
+def test_what_cannot_be_sealed_makes_no_link() -> None:
+    assert session_fragment(Session(), lambda _: None) is None
+
+
+def test_a_window_that_follows_another_begins_empty() -> None:
+    assert linked_session("#follow", opened) == Session(form=Form({}))

@@ -11,34 +11,78 @@
   const none = () => window.dash_clientside.no_update;
 
   /* A link that carries a patient, opened in a page that is open already, opens anew. */
-  const carries = () => window.location.hash.length >= 10;
+  const carries = () => window.location.hash.startsWith("#patient=");
   window.addEventListener("hashchange", () => { if (carries()) { window.location.reload(); } });
 
-  /* The second screen is a window that this one opened, and follows it: nothing passes through the service, and no
-     other window can speak to it. */
+  /* The second screen is a window that this one opened, and follows it: it asks for the session once it is ready, and
+     is told of every change. Nothing of it is in an address or passes through the service, and no other window can
+     speak to it. */
+  const FOLLOW = "#follow";
+  const page = (name) => new URL(name, window.location.href.split(/[?#]/)[0]).href;
   let secondScreen = null;
+  let latest = null;
+  let asked = false;
+  const tell = () => {
+    if (latest && secondScreen && !secondScreen.closed) {
+      secondScreen.postMessage({ viewerSession: latest }, window.location.origin);
+    }
+  };
   document.addEventListener("click", function (event) {
-    const link = event.target instanceof Element ? event.target.closest("#second-screen") : null;
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) { return; }
-    const opened = window.open(link.href, "_blank");
-    if (opened) { event.preventDefault(); secondScreen = opened; }
+    if (event.target instanceof Element && event.target.closest("#second-screen")) {
+      secondScreen = window.open(page("patient") + FOLLOW, "viewer-second-screen");
+    }
   });
   window.addEventListener("message", function (event) {
-    if (event.origin !== window.location.origin || !window.opener || event.source !== window.opener) { return; }
-    if (event.data && event.data.viewerSession) {
+    if (event.origin !== window.location.origin || !event.source || !event.data) { return; }
+    if (event.data.viewerReady && event.source.opener === window) {
+      secondScreen = event.source;
+      tell();
+    }
+    if (event.data.viewerSession && event.source === window.opener) {
       window.dash_clientside.set_props("session", { data: event.data.viewerSession });
     }
   });
 
+  /* A link for another device is made when its menu is opened, and is forgotten when it is closed. */
+  document.addEventListener("toggle", function (event) {
+    if (event.target.id !== "share-menu") { return; }
+    if (event.target.open) {
+      window.dash_clientside.set_props("share-asked", { data: Date.now() });
+    } else {
+      window.dash_clientside.set_props("share-link", { value: "" });
+      document.getElementById("share-state").textContent = "";
+    }
+  }, true);
+
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.viewer = window.dash_clientside.viewer || {};
   Object.assign(window.dash_clientside.viewer, {
-    /* Once the session is here, what the link carried leaves the address bar; a second screen is told of a change. */
+    /* Once the session is here, what the link carried leaves the address bar; a second screen asks for its own, and
+       is told of a change. */
     sessionIsHere: function (session) {
       if (!session) { return none(); }
       if (carries()) { window.history.replaceState(null, "", window.location.pathname + window.location.search); }
-      if (secondScreen && !secondScreen.closed) {
-        secondScreen.postMessage({ viewerSession: session }, window.location.origin);
+      latest = session;
+      tell();
+      if (window.opener && !asked && window.location.hash === FOLLOW) {
+        asked = true;
+        window.opener.postMessage({ viewerReady: true }, window.location.origin);
+      }
+      return none();
+    },
+    shareLink: function (fragment) {
+      const state = document.getElementById("share-state");
+      state.textContent = fragment ? "" : state.dataset.failed;
+      return fragment ? page("patient") + fragment : "";
+    },
+    copyLink: function (clicks) {
+      const field = document.getElementById("share-link");
+      if (!clicks || !field.value) { return none(); }
+      field.select();
+      /* The clipboard of the browser is there on secure addresses only; the old way is there everywhere. */
+      if (document.execCommand("copy")) {
+        const state = document.getElementById("share-state");
+        state.textContent = state.dataset.copied;
       }
       return none();
     },

@@ -138,6 +138,7 @@ def _examples(text: Text) -> Component:
             ),
         ],
         id="example-menu",
+        className="menu",
     )
 
 

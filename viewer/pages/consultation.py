@@ -7,7 +7,7 @@ from typing import Any
 
 import dash
 import dash_mantine_components as dmc
-from dash import Input, Output, State, html, no_update
+from dash import Input, Output, State, html
 from dash.development.base_component import Component
 
 from projection.result import Projection
@@ -17,6 +17,8 @@ from viewer.components.accessible import aria
 from viewer.components.legend import count_id, legend
 from viewer.components.outcome_table import refusal_in_words
 from viewer.components.patient_form import error_id, example_note, field_id, patient_form
+from viewer.components.second_screen import register_sharing, second_screen
+from viewer.links import Seal
 from viewer.pages import compare, disability, outcomes, patient_entry, similarity
 from viewer.session import Session
 from viewer.text import Language, Text, catalogue
@@ -33,8 +35,8 @@ FIRST: dict[str, Any] = {
 """What stands in the stores of this page before anything is chosen."""
 
 
-def layout(session: Session, text: Text, *, prefix: str, tab: str) -> Component:
-    """Return the page, its form filled from the session and one of its tabs open."""
+def layout(session: Session, text: Text, *, tab: str, sharing: bool) -> Component:
+    """Return the page, its form filled from the session and one of its tabs open; `sharing` offers a link to it."""
     return html.Div(
         [
             patient_form(session.form, text),
@@ -46,7 +48,7 @@ def layout(session: Session, text: Text, *, prefix: str, tab: str) -> Component:
                         [html.P(id="correct", role="alert"), html.Div(id="refusals", role="status")],
                         className="state-line",
                     ),
-                    html.Div([_tabs(tab, text), _second_screen(session, prefix, text)], className="tab-row"),
+                    html.Div([_tabs(tab, text), second_screen(text, sharing=sharing)], className="tab-row"),
                     *[
                         html.Div(
                             id=f"panel-{name}",
@@ -79,18 +81,7 @@ def _tabs(tab: str, text: Text) -> Component:
     )
 
 
-def _second_screen(session: Session, prefix: str, text: Text) -> Component:
-    return html.A(
-        text("page.second_screen"),
-        id="second-screen",
-        href=f"{prefix}patient{session.as_fragment()}",
-        target="_blank",
-        className="second-screen",
-        title=text("page.second_screen_hint"),
-    )
-
-
-def register(app: dash.Dash, answers: Answers, *, prefix: str) -> None:
+def register(app: dash.Dash, answers: Answers, *, seal: Seal | None) -> None:
     """Wire the page: form to session, session to what is above the tabs, tab to its content."""
     patient_entry.register(app, answers)
     disability.register(app, answers)
@@ -98,7 +89,9 @@ def register(app: dash.Dash, answers: Answers, *, prefix: str) -> None:
     compare.register(app, answers)
     similarity.register(app, answers)
     _wire_tabs(app, answers)
-    _wire_summary(app, answers, prefix)
+    _wire_summary(app, answers)
+    if seal is not None:
+        register_sharing(app, seal)
 
 
 def _wire_tabs(app: dash.Dash, answers: Answers) -> None:
@@ -140,14 +133,13 @@ def _wire_tabs(app: dash.Dash, answers: Answers) -> None:
         return [content[name]() if name == tab else [] for name in TABS], [name != tab for name in TABS]
 
 
-def _wire_summary(app: dash.Dash, answers: Answers, prefix: str) -> None:
+def _wire_summary(app: dash.Dash, answers: Answers) -> None:
     @app.callback(
         output=(
             [Output(count_id(treatment), "children") for treatment in Treatment],
             Output("refusals", "children"),
             Output("correct", "children"),
             Output("results", "className"),
-            Output("second-screen", "href"),
             [Output(field_id(field.name), "error") for field in patient_entry.NUMBERS],
             [Output(error_id(field.name), "children") for field in patient_entry.CHOICES],
             Output(error_id("history"), "children"),
@@ -168,10 +160,9 @@ def _wire_summary(app: dash.Dash, answers: Answers, prefix: str) -> None:
             # Choices that cannot be used are mended where they were made: their panel stays.
             words = text("similarity.correct" if answer.choices else "form.correct")
             look = "results no-answer" if answer.choices else "results stale"
-            return [""] * len(Treatment), None, words, look, no_update, *at_fields
-        link = f"{prefix}patient{session.as_fragment()}"
+            return [""] * len(Treatment), None, words, look, *at_fields
         said = class_counts(answer.projection, text), refusals(answer.projection, text)
-        return *said, None, "results", link, *at_fields
+        return *said, None, "results", *at_fields
 
 
 def class_counts(projection: Projection, text: Text) -> list[str]:
