@@ -89,15 +89,33 @@ Edss = Annotated[
 ]
 
 
-class EarlierEdss(BaseModel):
-    """An EDSS recorded before the visit."""
+class EarlierVisit(BaseModel):
+    """What is known of one moment before the visit: an EDSS, what a scan found, a relapse.
+
+    An EDSS of about a year ago counts for the similarity; the rest is the patient's own course, to be shown.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     months: Annotated[int, Number] = Field(
         ge=HISTORY_MONTHS[0], le=HISTORY_MONTHS[1], description="Before the visit.", json_schema_extra=_unit("months")
     )
-    edss: Edss
+    edss: Edss | None = None
+    gd_lesions: Annotated[int, _within(GD_RANGE), Number] | None = Field(
+        default=None, description="Gadolinium-enhancing lesions on a scan.", json_schema_extra=_unit("lesions")
+    )
+    new_t2_lesions: Annotated[int, _within((0, MOST_T2_LESIONS)), Number] | None = Field(
+        default=None,
+        description="New or enlarging T2 lesions on a scan since the scan before.",
+        json_schema_extra=_unit("lesions"),
+    )
+    relapse: Annotated[bool, Field(strict=True)] | None = Field(default=None, description="A relapse began then.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if all(one is None for one in (self.edss, self.gd_lesions, self.new_t2_lesions, self.relapse)):
+            raise _disagreement("history", "an earlier visit says nothing but its month")
+        return self
 
 
 class PatientOfInterest(BaseModel):
@@ -141,7 +159,9 @@ class PatientOfInterest(BaseModel):
     prior_treatment: PriorTreatment | None = Field(
         default=None, description="The strongest disease-modifying treatment taken so far."
     )
-    history: tuple[EarlierEdss, ...] = Field(default=(), max_length=100, description="EDSS at earlier visits.")
+    history: tuple[EarlierVisit, ...] = Field(
+        default=(), max_length=100, description="Earlier visits, scans and relapses."
+    )
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:
@@ -150,6 +170,9 @@ class PatientOfInterest(BaseModel):
         first, second = self.relapses_12m, self.relapses_24m
         if first is not None and second is not None and first > second:
             raise _disagreement("relapses_12m", f"{first} is more than the {second} relapses of the last 24 months")
+        listed = sum(bool(past.relapse) for past in self.history if past.months >= -12)
+        if first is not None and first < listed:
+            raise _disagreement("relapses_12m", f"{first} is less than the {listed} relapses of the history")
         return self
 
     @property
@@ -162,8 +185,12 @@ class PatientOfInterest(BaseModel):
     @property
     def edss_a_year_ago(self) -> float | None:
         """The earlier EDSS nearest to 12 months before the visit, if one stands 6 to 18 months before it."""
-        near = [past for past in self.history if YEAR_BEFORE[0] <= past.months <= YEAR_BEFORE[1]]
-        return min(near, key=lambda past: abs(past.months + 12)).edss if near else None
+        near = [
+            (abs(past.months + 12), past.edss)
+            for past in self.history
+            if past.edss is not None and YEAR_BEFORE[0] <= past.months <= YEAR_BEFORE[1]
+        ]
+        return min(near, key=lambda found: found[0])[1] if near else None
 
 
 def _disagreement(field: str, message: str) -> PydanticCustomError:
@@ -191,8 +218,10 @@ ALLOWED: Mapping[str, str] = {
     "gd_lesions": _range(GD_RANGE, "lesions"),
     "t2_lesions": f"{_values(T2Load)}, or a number from 0 to {MOST_T2_LESIONS}",
     "prior_treatment": _values(PriorTreatment),
-    "history": 'a list of at most 100 {"months": ..., "edss": ...}',
+    "history": 'a list of at most 100 {"months": ..., "edss", "gd_lesions", "new_t2_lesions" or "relapse": ...}',
     "months": _range(HISTORY_MONTHS, "months"),
+    "new_t2_lesions": _range((0, MOST_T2_LESIONS), "lesions"),
+    "relapse": "true or false",
 }
 """What each field of a patient of interest may hold, in words."""
 
@@ -240,7 +269,7 @@ def _problem(details: ErrorDetails) -> FieldProblem:
     names = [part for part in details["loc"] if isinstance(part, int) or part in ALLOWED]
     kind, given = details["type"], details["input"]
     if kind == "extra_forbidden":
-        known = EarlierEdss.model_fields if len(details["loc"]) > 1 else ALLOWED_FIELDS
+        known = EarlierVisit.model_fields if len(details["loc"]) > 1 else ALLOWED_FIELDS
         return FieldProblem(_path(details["loc"]), "is not a known field", ", ".join(known))
     field = str(context["field"]) if kind == "disagreement" else _path(tuple(names))
     allowed = ALLOWED.get(field.rpartition(".")[2].partition("[")[0], "")

@@ -16,7 +16,7 @@ from reference_db.episodes import Episodes
 from reference_db.schema import EDSS_HISTORY, EDSS_MONTHS, edss_column
 from reference_db.vocabulary import Treatment
 from selection import PatientOfInterest
-from selection.patient import EarlierEdss
+from selection.patient import EarlierVisit
 
 Floats = NDArray[np.float32]
 
@@ -109,7 +109,7 @@ def patients_of_interest(table: pd.DataFrame) -> list[PatientOfInterest]:
     for values in zip(*columns, strict=True):
         known = dict(zip(features, values, strict=True))
         past = known.pop("past")
-        history = () if past is None else (EarlierEdss(months=-12, edss=past),)
+        history = () if past is None else (EarlierVisit(months=-12, edss=past),)
         patients.append(PatientOfInterest(**known, history=history))
     return patients
 

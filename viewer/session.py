@@ -16,8 +16,14 @@ from selection.patient import PatientOfInterest
 UNKNOWN = "unknown"
 """Value of a choice that is not known."""
 
-HISTORY_ROWS = 3
-"""Past visits that the form takes."""
+HISTORY_ROWS = 4
+"""Earlier visits that the form has fields for; others come with a record and are carried along."""
+
+VISIT = ("months", "edss", "gd_lesions", "new_t2_lesions", "relapse")
+"""What a row of earlier visits holds, in its order; months before today, as a positive number."""
+
+Visit = tuple[Any, ...]
+"""Values of `VISIT`, None where a cell is empty; what is left out at the end is empty too."""
 
 ALL_CLASSES: tuple[str, ...] = tuple(treatment.value for treatment in Treatment)
 
@@ -30,24 +36,20 @@ class Form:
     ----------
     values : mapping of str to number, str or None
         By field of the patient of interest.
-    history : tuple of (months ago, edss)
-        Past visits as positive months; None where a cell is empty.
+    history : tuple of Visit
+        Earlier visits, scans and relapses, the latest first.
     """
 
     values: Mapping[str, Any]
-    history: tuple[tuple[Any, Any], ...] = ()
+    history: tuple[Visit, ...] = ()
 
     def as_document(self) -> dict[str, Any]:
         """Return the patient of interest as the exchange form spells it: unknown fields are left out."""
         document = {name: value for name, value in self.values.items() if value not in (None, "", UNKNOWN)}
         for name in ("relapses_12m", "gd_lesions"):
-            if isinstance(document.get(name), float) and document[name].is_integer():
-                document[name] = int(document[name])
-        visits = [
-            {"months": -months if isinstance(months, int | float) else months, "edss": edss}
-            for months, edss in self.history
-            if months not in (None, "") or edss not in (None, "")
-        ]
+            if name in document:
+                document[name] = _whole(document[name])
+        visits = [visit for visit in map(_as_earlier_visit, self.history) if visit]
         return {**document, "history": visits} if visits else document
 
     @classmethod
@@ -59,8 +61,32 @@ class Form:
     @classmethod
     def of_document(cls, document: Mapping[str, Any]) -> Form:
         """Return the form that shows a patient of interest in its exchange form."""
-        history = tuple((-visit.get("months", 0) or None, visit.get("edss")) for visit in document.get("history", ()))
-        return cls({name: value for name, value in document.items() if name != "history"}, history[:HISTORY_ROWS])
+        visits = sorted(document.get("history", ()), key=lambda visit: -visit.get("months", 0))
+        history = tuple(
+            (-visit.get("months", 0) or None, *map(visit.get, VISIT[1:-1]), visit.get("relapse") or None)
+            for visit in visits
+        )
+        return cls({name: value for name, value in document.items() if name != "history"}, history)
+
+
+def _whole(value: Any) -> Any:  # noqa: ANN401 - whatever stands in a field
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _stands(value: Any) -> bool:  # noqa: ANN401 - whatever stands in a field
+    """Tell whether a cell says something; a count of 0 does."""
+    return value is not False and value not in (None, "")
+
+
+def _as_earlier_visit(visit: Visit) -> dict[str, Any]:
+    """Return an earlier visit as the exchange form spells it; nothing of a row without content."""
+    known = {name: value for name, value in zip(VISIT, visit, strict=False) if _stands(value)}
+    for name in ("months", "gd_lesions", "new_t2_lesions"):
+        if name in known:
+            known[name] = _whole(known[name])
+    if isinstance(known.get("months"), int | float):
+        known["months"] = -known["months"]
+    return known
 
 
 DRAWN_PAST = 60
@@ -75,12 +101,34 @@ def past_visits(form: Form) -> list[tuple[float, float]]:
 
     Visits of more than `DRAWN_PAST` months ago are left out: they would leave no room for what is to come.
     """
-    visits = [
-        (-float(months), float(edss))
-        for months, edss in form.history
-        if months and months <= DRAWN_PAST and edss not in (None, "")
-    ]
-    return [*sorted(visits), (0.0, float(form.values["edss"]))]
+    return [*_past(form, "edss"), (0.0, float(form.values["edss"]))]
+
+
+def past_scans(form: Form, kind: str) -> list[tuple[float, float]]:
+    """Return what the patient's own scans found in months from today, oldest first; from a valid form.
+
+    Parameters
+    ----------
+    form : Form
+    kind : str
+        ``gd_lesions``, with today's scan last where it is known, or ``new_t2_lesions``.
+    """
+    today = form.values.get("gd_lesions") if kind == "gd_lesions" else None
+    return [*_past(form, kind), *([(0.0, float(today))] if today not in (None, "") else [])]
+
+
+def past_relapses(form: Form) -> list[float]:
+    """Return the patient's own relapses in months from today, oldest first; from a valid form."""
+    return [months for months, _ in _past(form, "relapse")]
+
+
+def _past(form: Form, name: str) -> list[tuple[float, float]]:
+    at = VISIT.index(name)
+    return sorted(
+        (-float(visit[0]), float(visit[at]))
+        for visit in form.history
+        if len(visit) > at and visit[0] and visit[0] <= DRAWN_PAST and _stands(visit[at])
+    )
 
 
 EXAMPLES: dict[str, Form] = {
@@ -95,7 +143,8 @@ EXAMPLES: dict[str, Form] = {
             "gd_lesions": 2,
             "t2_lesions": "10-20",
             "prior_treatment": "none",
-        }
+        },
+        ((2, None, None, None, True), (6, 1.5, 3, 2), (10, None, None, None, True)),
     ),
     "established": Form(
         {
@@ -122,7 +171,7 @@ EXAMPLES: dict[str, Form] = {
             "t2_lesions": ">20",
             "prior_treatment": "moderate efficacy",
         },
-        ((12, 3.5), (24, 3.0)),
+        ((12, 3.5, 0, 0), (24, 3.0, 0, 1), (40, None, None, None, True)),
     ),
     "secondary": Form(
         {
@@ -207,7 +256,7 @@ class Session:
         """Return the session as the browser keeps it."""
         return {
             "values": dict(self.form.values),
-            "history": [list(visit) for visit in self.form.history],
+            "history": [[*visit, *[None] * (len(VISIT) - len(visit))] for visit in self.form.history],
             "shown": list(self.shown),
             "similarity": self.similarity.as_json(),
         }
@@ -218,7 +267,7 @@ class Session:
         if not data:
             return cls()
         return cls(
-            form=Form(dict(data["values"]), tuple((visit[0], visit[1]) for visit in data["history"])),
+            form=Form(dict(data["values"]), tuple(tuple(visit) for visit in data["history"])),
             shown=tuple(name for name in ALL_CLASSES if name in data["shown"]),
             similarity=Similarity(
                 weights={str(name): float(weight) for name, weight in data["similarity"]["weights"].items()},

@@ -52,6 +52,16 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
+def test_the_patients_own_relapses_stand_on_their_line(make_projection: Callable[..., Projection]) -> None:
+    figure = course_figure(
+        make_projection(), shown=ALL, past=[(-12.0, 2.0), (0.0, 3.0)], relapses=[-18.0, -6.0], text=FR, theme=DARK
+    )
+    validated(figure)
+    ticks = lines(figure)["Poussée"]
+    assert (ticks["x"], ticks["y"]) == ([-18.0, -6.0], [2.0, 2.5])
+    assert figure["layout"]["xaxis"]["range"][0] < -18
+
+
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
 def test_lines_stand_out_from_the_page_and_words_are_legible(theme: Theme) -> None:
     assert min(contrast(style.colour(theme), theme.page) for style in STYLES.values()) >= 3
@@ -260,11 +270,12 @@ def test_lesions_carry_their_curves(make_projection: Make) -> None:
         shown=ALL,
         text=FR,
         theme=DARK,
-        own=3,
+        own=[(-12.0, 5.0), (0.0, 3.0)],
     )
     validated(figure)
     own, drawn = figure["data"]
-    assert (own["x"], own["y"]) == ([0], [3])
+    assert (own["x"], own["y"]) == ([-12.0, 0.0], [5.0, 3.0])
+    assert figure["layout"]["xaxis"]["range"][0] < -12
     assert drawn["y"] == [1.0, 2.0]
     assert drawn["error_y"]["array"] == [1.0, 2.0]
 

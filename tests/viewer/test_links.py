@@ -51,7 +51,7 @@ sessions = st.builds(
     form=st.builds(
         Form,
         st.dictionaries(st.sampled_from(["age", "edss", "sex", "phenotype", "gd_lesions"]), cells),
-        st.lists(st.tuples(cells, cells), max_size=3).map(tuple),
+        st.lists(st.tuples(cells, cells, cells, cells, st.none() | st.booleans()), max_size=6).map(tuple),
     ),
     shown=st.lists(st.sampled_from(ALL_CLASSES), unique=True).map(
         lambda names: tuple(name for name in ALL_CLASSES if name in names)

@@ -168,17 +168,31 @@
       const before = given.pop();
       const names = given.pop();
       const shown = given.pop();
+      const further = given.pop() || [];
       const cells = given.slice(names.length);
-      const rows = cells.length / 2;
-      const value = (one) => (one === "" || one === undefined ? null : one);
-      const visits = Array.from({ length: rows }, (_, row) => [value(cells[row]), value(cells[rows + row])]);
+      const columns = 5;
+      const rows = cells.length / columns;
+      const value = (one) => (one === "" || one === undefined || one === false ? null : one);
+      const visits = Array.from({ length: rows }, (_, row) =>
+        Array.from({ length: columns }, (_, column) => value(cells[column * rows + row])));
       const session = {
         values: Object.fromEntries(names.map((name, at) => [name, value(given[at])])),
-        history: visits.filter(([months, edss]) => months !== null || edss !== null),
+        history: [...visits.filter((visit) => visit.some((one) => one !== null)), ...further],
         shown: shown,
         similarity: (before || {}).similarity || { weights: {}, k: null, criteria: {} },
       };
       return JSON.stringify(session) === JSON.stringify(before) ? none() : session;
+    },
+    /* How to look: one value as it is, several by the last word of their elements' ids. What a page comes with is given
+       on too: its figures wait for it. */
+    gather: function (...values) {
+      if (values.length === 1) { return values[0]; }
+      const names = window.dash_clientside.callback_context.inputs_list.map((one) => one.id.split("-").pop());
+      return Object.fromEntries(names.map((name, at) => [name, values[at]]));
+    },
+    showClasses: function (shown, session) {
+      const same = !session || [...shown].sort().join() === [...session.shown].sort().join();
+      return same ? none() : { ...session, shown: shown };
     },
     close: function () {
       document.getElementById("example-menu").open = false;

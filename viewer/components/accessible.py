@@ -1,4 +1,4 @@
-"""Names and states for assistive technology, as Dash components take them."""
+"""Names and states for assistive technology, and words for the script, as Dash components take them."""
 
 from __future__ import annotations
 
@@ -12,3 +12,12 @@ def aria(**states: str) -> dict[str, Any]:
     {'aria-label': 'Close', 'aria-hidden': 'true'}
     """
     return {f"aria-{name}": value for name, value in states.items()}
+
+
+def told(**words: str) -> dict[str, Any]:
+    """Return words that the script shows, as attributes of an element to unpack.
+
+    >>> told(copied="Copied.")
+    {'data-copied': 'Copied.'}
+    """
+    return {f"data-{name}": said for name, said in words.items()}

@@ -1,8 +1,8 @@
 """The form in which a patient of interest is entered.
 
 Every field but age, course and EDSS may be unknown: an empty number, or "unknown" among the choices. Fields have
-fixed ids (``poi-age``, ``poi-sex``, ...: `field_id`), past visits ``poi-history-months-0`` and ``poi-history-edss-0``
-up to `HISTORY_ROWS`.
+fixed ids (``poi-age``, ``poi-sex``, ...: `field_id`), earlier visits ``poi-history-months-0``, ``poi-history-edss-0``
+and so on (`history_id`), up to `HISTORY_ROWS`; what a record brings beyond them is carried along.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dash.development.base_component import Component
 
 from reference_db.schema import AGE_RANGE, DURATION_RANGE, GD_RANGE, RELAPSES_12M_RANGE
 from reference_db.vocabulary import Phenotype, PriorTreatment, Sex, T2Load
-from selection.patient import HISTORY_MONTHS
+from selection.patient import HISTORY_MONTHS, MOST_T2_LESIONS
 from viewer.components.accessible import aria
-from viewer.session import EXAMPLES, HISTORY_ROWS, UNKNOWN, Form
+from viewer.session import EXAMPLES, HISTORY_ROWS, UNKNOWN, VISIT, Form
 from viewer.text import Language, Text
 
 
@@ -53,8 +53,14 @@ GD = NumberField("gd_lesions", *GD_RANGE, step=1, decimals=1)
 T2 = ChoiceField("t2_lesions", tuple(load.value for load in T2Load))
 PRIOR = ChoiceField("prior_treatment", tuple(prior.value for prior in PriorTreatment))
 
-HISTORY = NumberField("months", -HISTORY_MONTHS[1], -HISTORY_MONTHS[0], step=6, decimals=1)
-HISTORY_EDSS = NumberField("edss", 0, 10, step=0.5, decimals=2)
+HISTORY = NumberField("months", -HISTORY_MONTHS[1], -HISTORY_MONTHS[0], step=1, decimals=1)
+HISTORY_FIELDS: tuple[NumberField, ...] = (
+    HISTORY,
+    NumberField("edss", 0, 10, step=0.5, decimals=2),
+    NumberField("gd_lesions", *GD_RANGE, step=1, decimals=1),
+    NumberField("new_t2_lesions", 0, MOST_T2_LESIONS, step=1, decimals=1),
+)
+"""The numbers of an earlier visit, in the order of `viewer.session.VISIT`."""
 
 FIELDS: tuple[NumberField | ChoiceField, ...] = (AGE, ONSET, SEX, PHENOTYPE, EDSS, RELAPSES, GD, T2, PRIOR)
 
@@ -192,7 +198,7 @@ def _number(field: NumberField, form: Form, text: Text) -> Component:
 
 
 def _number_input(
-    element: str, field: NumberField, value: float | str | None, text: Text, name: str = ""
+    element: str, field: NumberField, value: float | str | None, text: Text, name: str = "", *, bare: bool = False
 ) -> Component:
     return cast(
         "Component",
@@ -206,7 +212,8 @@ def _number_input(
             decimalSeparator="," if text.language is Language.FRENCH else ".",
             allowedDecimalSeparators=[",", "."],
             clampBehavior="none",
-            placeholder="" if field in (AGE, EDSS, HISTORY, HISTORY_EDSS) else text("form.unknown"),
+            placeholder="" if bare or field.required else text("form.unknown"),
+            hideControls=bare,
             required=field.required,
             withAsterisk=False,
             size="sm",
@@ -236,35 +243,50 @@ def _choice(field: ChoiceField, form: Form, text: Text) -> Component:
     )
 
 
+def history_id(name: str, row: int) -> str:
+    """Return the id of a cell of the earlier visits.
+
+    >>> history_id("new_t2_lesions", 0)
+    'poi-history-new-t2-lesions-0'
+    """
+    return f"poi-history-{name.replace('_', '-')}-{row}"
+
+
+def further_visits(form: Form, text: Text) -> str:
+    """Return what says that there are earlier visits beyond the fields; nothing where there are none."""
+    more = len(form.history) - HISTORY_ROWS
+    return text("form.history.further", n=more) if more > 0 else ""
+
+
 def _history(form: Form, text: Text) -> Component:
     rows = []
     for row in range(HISTORY_ROWS):
-        month, value = form.history[row] if row < len(form.history) else (None, None)
+        visit = form.history[row] if row < len(form.history) else ()
+        known = {**dict.fromkeys(VISIT), **dict(zip(VISIT, visit, strict=False))}
         number = text("form.history.visit", number=row + 1)
-        rows.append(
-            html.Div(
-                [
-                    _number_input(
-                        f"poi-history-months-{row}",
-                        HISTORY,
-                        month,
-                        text,
-                        f"{number}: {text('form.history.months')}",
-                    ),
-                    _number_input(
-                        f"poi-history-edss-{row}",
-                        HISTORY_EDSS,
-                        value,
-                        text,
-                        f"{number}: {text('form.history.edss')}",
-                    ),
-                ],
-                className="pair",
+        cells: list[Component] = [
+            _number_input(
+                history_id(field.name, row),
+                field,
+                known[field.name],
+                text,
+                f"{number}: {text(f'form.history.{field.name}')}",
+                bare=True,
+            )
+            for field in HISTORY_FIELDS
+        ]
+        cells.append(
+            dmc.Checkbox(
+                id=history_id("relapse", row),
+                checked=bool(known["relapse"]),
+                size="sm",
+                **aria(label=f"{number}: {text('form.history.relapse')}"),
             )
         )
+        rows.append(html.Div(cells, className="visit"))
     heads = html.Div(
-        [html.Span(text("form.history.months")), html.Span(text("form.history.edss"))],
-        className="pair column-heads",
+        [html.Span(text(f"form.history.{name}")) for name in VISIT],
+        className="visit column-heads",
         **aria(hidden="true"),
     )
     return html.Details(
@@ -272,7 +294,9 @@ def _history(form: Form, text: Text) -> Component:
             html.Summary(text("form.history.label")),
             heads,
             *rows,
+            html.P(further_visits(form, text), id="further-visits", className="hint"),
             html.P(id=error_id("history"), className="field-error", role="alert"),
+            dcc.Store(id="further-visits-data", data=[list(visit) for visit in form.history[HISTORY_ROWS:]]),
         ],
         id="history",
         open=bool(form.history),

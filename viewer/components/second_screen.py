@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import dash
+import dash_mantine_components as dmc
 from dash import ClientsideFunction, Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
-from viewer.components.accessible import aria
+from viewer.components.accessible import aria, told
 from viewer.links import Seal, session_fragment
 from viewer.session import Session
 from viewer.text import Text
@@ -36,14 +37,14 @@ def _sharing(text: Text) -> Component:
             html.Div(
                 [
                     html.P(text("share.hint"), className="hint"),
-                    dcc.Input(
-                        id="share-link", type="text", readOnly=True, value="", **aria(label=text("share.link"))
+                    dmc.TextInput(
+                        id="share-link", value="", readOnly=True, size="xs", **aria(label=text("share.link"))
                     ),
                     html.Button(text("share.copy"), id="share-copy", type="button", n_clicks=0, className="quiet"),
                     html.Span(
                         id="share-state",
                         role="status",
-                        **{"data-copied": text("share.copied"), "data-failed": text("share.failed")},
+                        **told(copied=text("share.copied"), failed=text("share.failed")),
                     ),
                     dcc.Store(id="share-asked"),
                     dcc.Store(id="share-fragment"),

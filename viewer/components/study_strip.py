@@ -13,7 +13,7 @@ from dash import ClientsideFunction, Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
 from reference_db.vocabulary import Treatment
-from viewer.components.accessible import aria
+from viewer.components.accessible import aria, told
 from viewer.text import Text
 
 PARTICIPANT = dcc.Store(id="participant")
@@ -62,18 +62,13 @@ def study_strip(text: Text) -> Component:
             html.Span(
                 id="study-state",
                 role="status",
-                **_told(failed=text("study.failed"), ended=text("study.ended")),
+                **told(failed=text("study.failed"), ended=text("study.ended")),
             ),
         ],
         id="study",
         className="study no-print",
         **aria(labelledby="study-title"),
     )
-
-
-def _told(**words: str) -> dict[str, Any]:
-    """Return words that the script shows, as attributes of an element."""
-    return {f"data-{name}": said for name, said in words.items()}
 
 
 def register(app: dash.Dash) -> None:

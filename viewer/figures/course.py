@@ -39,6 +39,7 @@ def course_figure(
     *,
     shown: Collection[str],
     past: Sequence[Visit],
+    relapses: Sequence[float] = (),
     text: Text,
     theme: Theme,
     until: int = 24,
@@ -55,6 +56,8 @@ def course_figure(
         Treatment classes to draw; the others leave no trace.
     past : sequence of (months, edss)
         The patient's own visits, today's last.
+    relapses : sequence of float
+        Months of the patient's own relapses, 0 or negative.
     until : int
         Last month drawn.
     spread : Spread
@@ -72,7 +75,7 @@ def course_figure(
     drawn = [one for one in projection.classes if one.treatment in shown and one.edss is not None]
     base = layout(theme, text.separators)
     panels = Panels(base, [text(f"treatment.{one.treatment}") for one in drawn] if apart else None, theme)
-    first = min([0.0, *(months for months, _ in past)])
+    first = min([0.0, *(months for months, _ in past), *relapses])
     traces: list[dict[str, Any]] = []
     top, bottom = _past_range(past)
     abreast = 1 if apart else len(drawn)
@@ -96,6 +99,8 @@ def course_figure(
         bottom, top = min(bottom, low), max(top, high)
     for position in range(panels.count):
         traces.append(_past_trace(past, panels.axes(position), text, theme))
+        if relapses:
+            traces.append(_relapse_trace(relapses, past, panels.axes(position), text, theme))
     panels.finish(
         x={
             "range": [first - 1, until + 1 if apart else whisker_place(len(drawn), until, first=first)],
@@ -205,5 +210,22 @@ def _past_trace(past: Sequence[Visit], axes: dict[str, str], text: Text, theme: 
         "hovertemplate": f"%{{y:.1f}}{text('figure.month_hover')}",
         "line": {"color": theme.ink, "width": 2},
         "marker": {"color": theme.ink, "size": 8, "symbol": "circle"},
+        **axes,
+    }
+
+
+def _relapse_trace(
+    relapses: Sequence[float], past: Sequence[Visit], axes: dict[str, str], text: Text, theme: Theme
+) -> dict[str, Any]:
+    """Return the ticks of the patient's own relapses, on the line between the visits around them."""
+    months, edss = zip(*past, strict=True)
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": text("figure.relapse"),
+        "x": list(relapses),
+        "y": np.interp(relapses, months, edss).tolist(),
+        "hovertemplate": f"{text('figure.relapse')}{text('figure.month_hover')}<extra></extra>",
+        "marker": {"symbol": "line-ns-open", "size": 16, "color": theme.ink, "line": {"width": 2.4}},
         **axes,
     }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from projection.individuals import LesionCurves
 from projection.result import Curve
 from viewer.figures.bands import finite
+from viewer.figures.course import every
 from viewer.figures.style import Figure, Theme, layout, style_of
 from viewer.text import Text
 
@@ -26,7 +27,7 @@ def lesions_figure(
     text: Text,
     theme: Theme,
     until: int = 24,
-    own: int | None = None,
+    own: Sequence[tuple[float, float]] = (),
 ) -> Figure:
     """Draw the mean number of lesions per scan of each class.
 
@@ -40,8 +41,8 @@ def lesions_figure(
         Treatment classes to draw.
     until : int
         Last month drawn.
-    own : int or None
-        Lesions on the patient's own scan, drawn at month 0.
+    own : sequence of (months, lesions)
+        What the patient's own scans found, in months from today (0 or negative), oldest first.
 
     Returns
     -------
@@ -51,15 +52,17 @@ def lesions_figure(
     drawn = [name for name in curves if name in shown]
     base = layout(theme, text.separators)
     traces: list[dict[str, Any]] = []
-    if own is not None:
+    first = min([0.0, *(months for months, _ in own)])
+    if own:
         traces.append(
             {
                 "type": "scatter",
-                "mode": "markers",
+                "mode": "lines+markers",
                 "name": text("figure.this_patient"),
-                "x": [0],
-                "y": [own],
-                "hovertemplate": "%{y}",
+                "x": [months for months, _ in own],
+                "y": [lesions for _, lesions in own],
+                "hovertemplate": f"%{{y}}{text('figure.month_hover')}",
+                "line": {"color": theme.ink, "width": 1.6},
                 "marker": {"color": theme.ink, "size": 9},
             }
         )
@@ -70,8 +73,8 @@ def lesions_figure(
     base |= {"hovermode": "closest", "margin": {**base["margin"], "l": 50}}
     base["xaxis"] = {
         **base["xaxis"],
-        "range": [-1.5, until + 3],
-        "tickvals": list(range(0, until + 1, 12 if until > 36 else 6)),
+        "range": [first - 1.5, until + 3],
+        "tickvals": [month for month in every(12 if until - first > 36 else 6) if first <= month <= until],
         "title": {**base["xaxis"]["title"], "text": text("figure.months_axis")},
     }
     base["yaxis"] = {

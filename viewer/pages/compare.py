@@ -13,6 +13,7 @@ from projection.contrast import CONTRAST_ESTIMATORS
 from reference_db.vocabulary import Treatment
 from viewer.answers import Answers
 from viewer.components.accessible import aria
+from viewer.components.gathered import gather
 from viewer.figures.contrast import EDSS, Measure, contrast_figure
 from viewer.figures.style import THEMES
 from viewer.pages.disability import choice, figure_card
@@ -96,14 +97,7 @@ def _options(group: str, values: tuple[str, ...], text: Text) -> list[dict[str, 
 
 def register(app: dash.Dash, answers: Answers) -> None:
     """Wire the choices to the view, and session and view to the figures."""
-
-    @app.callback(
-        output=Output("compare-view", "data"),
-        inputs={name: Input(f"compare-{name}", "value") for name in FIRST_VIEW},
-        prevent_initial_call=True,
-    )
-    def look(**view: str) -> dict[str, str]:
-        return view
+    gather(app, "compare-view", {f"compare-{name}": "value" for name in FIRST_VIEW})
 
     @app.callback(
         output=[Output(figure_id(outcome), "figure") for outcome in OUTCOMES],

@@ -14,6 +14,7 @@ from projection.result import Projection
 from reference_db.vocabulary import Treatment
 from viewer.answers import Answers
 from viewer.components.accessible import aria
+from viewer.components.gathered import gather
 from viewer.components.legend import count_id, legend
 from viewer.components.outcome_table import refusal_in_words
 from viewer.components.patient_form import error_id, example_note, field_id, patient_form
@@ -45,10 +46,16 @@ def layout(session: Session, text: Text, *, tab: str, sharing: bool) -> Componen
                     legend(session.shown, text),
                     # One line for what keeps results away, always there, so that nothing below moves.
                     html.Div(
-                        [html.P(id="correct", role="alert"), html.Div(id="refusals", role="status")],
-                        className="state-line",
+                        [
+                            html.Div(
+                                [html.P(id="correct", role="alert"), html.Div(id="refusals", role="status")],
+                                className="state-line",
+                            ),
+                            second_screen(text, sharing=sharing),
+                        ],
+                        className="tab-row",
                     ),
-                    html.Div([_tabs(tab, text), second_screen(text, sharing=sharing)], className="tab-row"),
+                    _tabs(tab, text),
                     *[
                         html.Div(
                             id=f"panel-{name}",
@@ -95,9 +102,7 @@ def register(app: dash.Dash, answers: Answers, *, seal: Seal | None) -> None:
 
 
 def _wire_tabs(app: dash.Dash, answers: Answers) -> None:
-    @app.callback(Output("tab", "data"), Input("tabs", "value"), prevent_initial_call=True)
-    def choose(tab: str) -> str:
-        return tab
+    gather(app, "tab", {"tabs": "value"})
 
     @app.callback(
         output=(

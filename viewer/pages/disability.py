@@ -11,13 +11,14 @@ from dash.development.base_component import Component
 
 from viewer.answers import Answers
 from viewer.components.accessible import aria
+from viewer.components.gathered import gather
 from viewer.components.outcome_table import outcome_table
 from viewer.components.plain_table import register_table, table_slot
 from viewer.figures.bands import banded
 from viewer.figures.course import Spread, course_figure
 from viewer.figures.events import events_figure
 from viewer.figures.style import EMPTY, GRAPH_CONFIG, THEMES
-from viewer.session import Session, past_visits
+from viewer.session import Session, past_relapses, past_visits
 from viewer.text import Language, Text, catalogue
 
 FIGURE_HEIGHT = 350
@@ -126,13 +127,7 @@ def register(app: dash.Dash, answers: Answers) -> None:
     """Wire the choices to the view, and session and view to the results."""
     register_table(app, "outcome-table")
 
-    @app.callback(
-        output=Output("view", "data"),
-        inputs={name: Input(name, "value") for name in FIRST_VIEW},
-        prevent_initial_call=True,
-    )
-    def look(**view: str) -> dict[str, str]:
-        return view
+    gather(app, "view", dict.fromkeys(FIRST_VIEW, "value"))
 
     @app.callback(
         Output("figure-edss", "figure"),
@@ -154,6 +149,7 @@ def register(app: dash.Dash, answers: Answers) -> None:
         projection = answers.of(session).projection
         if projection is None:
             raise dash.exceptions.PreventUpdate
+        own_relapses = past_relapses(session.form)
         until, spread = int(view["horizon"]), Spread(view["band"])
         drawn = sum(one.treatment in session.shown and one.refusal is None for one in projection.classes)
         # Single patients of many classes in one area would be a thicket.
@@ -163,6 +159,7 @@ def register(app: dash.Dash, answers: Answers) -> None:
             projection,
             shown=session.shown,
             past=past_visits(session.form),
+            relapses=own_relapses,
             text=text,
             theme=theme,
             until=until,
@@ -175,4 +172,6 @@ def register(app: dash.Dash, answers: Answers) -> None:
         )
         table = outcome_table(projection, shown=session.shown, month=MONTH, text=text)
         says = define(spread, text, until=until, shaded=apart or banded(drawn))
+        if own_relapses:
+            says = f"{says}. {text('course.own_relapses')}"
         return edss, worsening, says, table, "figures apart" if apart else "figures"

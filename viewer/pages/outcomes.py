@@ -9,11 +9,12 @@ from dash import Input, Output, State, html
 from dash.development.base_component import Component
 
 from viewer.answers import Answers
+from viewer.components.gathered import gather
 from viewer.figures.events import events_figure
 from viewer.figures.lesions import KINDS, lesions_figure
 from viewer.figures.style import THEMES
 from viewer.pages.disability import figure_card, horizon_choice
-from viewer.session import Session
+from viewer.session import Session, past_scans
 from viewer.text import Language, Text, catalogue
 
 OUTCOMES = (
@@ -26,6 +27,9 @@ OUTCOMES = (
     "raw",
     "improvement",
 )
+OWN_SCANS = {"enhancing": "gd_lesions", "new_t2": "new_t2_lesions"}
+"""What the patient's own scans say of each kind of lesions: names of the exchange form."""
+
 FIGURE_HEIGHT = 235
 
 
@@ -68,10 +72,7 @@ def layout(horizon: str, text: Text) -> list[Component]:
 
 def register(app: dash.Dash, answers: Answers) -> None:
     """Wire the horizon, and session and horizon to the figures."""
-
-    @app.callback(Output("outcomes-view", "data"), Input("outcomes-horizon", "value"), prevent_initial_call=True)
-    def look(horizon: str) -> str:
-        return horizon
+    gather(app, "outcomes-view", {"outcomes-horizon": "value"})
 
     @app.callback(
         output=[
@@ -99,9 +100,16 @@ def register(app: dash.Dash, answers: Answers) -> None:
             events_figure(answer.projection, outcome, shown=session.shown, text=text, theme=theme, until=until)
             for outcome in OUTCOMES
         ]
-        own = {"enhancing": answer.patient.gd_lesions}
         scans = [
-            lesions_figure(lesions, kind, shown=session.shown, text=text, theme=theme, until=until, own=own.get(kind))
+            lesions_figure(
+                lesions,
+                kind,
+                shown=session.shown,
+                text=text,
+                theme=theme,
+                until=until,
+                own=past_scans(session.form, OWN_SCANS[kind]),
+            )
             for kind in KINDS
         ]
         return events + scans

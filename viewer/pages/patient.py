@@ -7,13 +7,14 @@ from typing import Any
 
 import dash
 import dash_mantine_components as dmc
-from dash import Input, Output, State, html
+from dash import ClientsideFunction, Input, Output, State, html
 from dash.development.base_component import Component
 
 from projection.result import ClassProjection, Projection
 from reference_db.vocabulary import Treatment
 from viewer.answers import Answers
 from viewer.components.accessible import aria
+from viewer.components.gathered import gather
 from viewer.components.legend import legend
 from viewer.components.outcome_table import at_month
 from viewer.components.patient_form import example_note
@@ -107,23 +108,15 @@ def register(app: dash.Dash, answers: Answers) -> None:
         text = catalogue(Language(language))
         return wanted, not wanted, text("patient.before.farewell") if not_now and not wanted else ""
 
-    @app.callback(
+    application: Any = app
+    application.clientside_callback(
+        ClientsideFunction("viewer", "showClasses"),
         Output("session", "data", allow_duplicate=True),
         Input("patient-legend", "value"),
         State("session", "data"),
         prevent_initial_call=True,
     )
-    def choose(shown: list[str], data: dict[str, Any] | None) -> dict[str, Any]:
-        return Session.of_json(data).showing(shown).as_json()
-
-    @app.callback(
-        Output("patient-view", "data"),
-        Input("patient-outcome", "value"),
-        Input("patient-certainty", "checked"),
-        prevent_initial_call=True,
-    )
-    def look(outcome: str, certainty: bool) -> dict[str, Any]:
-        return {"outcome": outcome, "certainty": certainty}
+    gather(app, "patient-view", {"patient-outcome": "value", "patient-certainty": "checked"})
 
     @app.callback(
         Output("patient-example", "children"),

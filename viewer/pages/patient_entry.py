@@ -18,12 +18,21 @@ from viewer.components.patient_form import (
     NumberField,
     allowed,
     field_id,
+    further_visits,
+    history_id,
 )
-from viewer.session import EXAMPLES, HISTORY_ROWS, UNKNOWN, Form
+from viewer.session import EXAMPLES, HISTORY_ROWS, UNKNOWN, VISIT, Form
 from viewer.text import Language, Text, catalogue
 
 NUMBERS = tuple(field for field in FIELDS if isinstance(field, NumberField))
 CHOICES = tuple(field for field in FIELDS if isinstance(field, ChoiceField))
+
+HISTORY_CELLS = tuple(
+    (history_id(name, row), "checked" if name == "relapse" else "value")
+    for name in VISIT
+    for row in range(HISTORY_ROWS)
+)
+"""Element and property of every cell of the earlier visits, one column after the other."""
 
 Complaints = tuple[list[str | None], list[str | None], str | None]
 """What is said at the numbers, at the choices and at the past visits."""
@@ -42,8 +51,8 @@ def _wire_form(app: dash.Dash) -> None:
         ClientsideFunction("viewer", "readForm"),
         Output("session", "data", allow_duplicate=True),
         *[Input(field_id(field.name), "value") for field in FIELDS],
-        *[Input(f"poi-history-months-{row}", "value") for row in range(HISTORY_ROWS)],
-        *[Input(f"poi-history-edss-{row}", "value") for row in range(HISTORY_ROWS)],
+        *[Input(*cell) for cell in HISTORY_CELLS],
+        Input("further-visits-data", "data"),
         Input("legend", "value"),
         State("field-names", "data"),
         State("session", "data"),
@@ -93,8 +102,9 @@ def _wire_filling(app: dash.Dash, answers: Answers) -> None:
     @app.callback(
         output=(
             [Output(field_id(field.name), "value", allow_duplicate=True) for field in FIELDS],
-            [Output(f"poi-history-months-{row}", "value") for row in range(HISTORY_ROWS)],
-            [Output(f"poi-history-edss-{row}", "value") for row in range(HISTORY_ROWS)],
+            [Output(*cell) for cell in HISTORY_CELLS],
+            Output("further-visits-data", "data"),
+            Output("further-visits", "children"),
             Output("history", "open"),
             Output("record-error", "children"),
         ),
@@ -111,14 +121,14 @@ def _wire_filling(app: dash.Dash, answers: Answers) -> None:
         examples: list[int], read: int, file: str | None, pasted: str | None, language: str
     ) -> tuple[Any, ...]:
         source = str(dash.ctx.triggered_id or "")
+        text = catalogue(Language(language))
         if source.removeprefix("example-") in EXAMPLES and any(examples):
-            return (*filled(EXAMPLES[source.removeprefix("example-")]), "")
+            return (*filled(EXAMPLES[source.removeprefix("example-")], text), "")
         if not (read or file):
             raise dash.exceptions.PreventUpdate
-        text = catalogue(Language(language))
         record = content_of(file) if source == "record-file" and file else (pasted or "")
         try:
-            return (*filled(read_record(record, read_bundle=answers.read_bundle)), "")
+            return (*filled(read_record(record, read_bundle=answers.read_bundle), text), "")
         except InvalidPatient as error:
             says = "; ".join(
                 f"{problem.field} ({allowed_in_record(problem.field, text)})" for problem in error.problems
@@ -126,20 +136,27 @@ def _wire_filling(app: dash.Dash, answers: Answers) -> None:
             message = text("record.wrong", fields=says)
         except ValueError:
             message = text("record.unreadable")
-        unchanged = [dash.no_update] * HISTORY_ROWS
-        return [dash.no_update] * len(FIELDS), unchanged, unchanged, dash.no_update, message
+        kept = dash.no_update
+        return [kept] * len(FIELDS), [kept] * len(HISTORY_CELLS), kept, kept, kept, message
 
 
-def filled(form: Form) -> tuple[list[Any], list[Any], list[Any], bool]:
-    """Return what stands in the fields, in the months and in the EDSS of past visits, and whether these are open."""
+def filled(form: Form, text: Text) -> tuple[list[Any], list[Any], list[list[Any]], str, bool]:
+    """Return what stands in the fields and in the cells of earlier visits, the further ones, and if they are open."""
     values = [
         form.values[field.name]
         if form.values.get(field.name) is not None
         else (UNKNOWN if isinstance(field, ChoiceField) else "")
         for field in FIELDS
     ]
-    visits = [*form.history, *[("", "")] * (HISTORY_ROWS - len(form.history))]
-    return values, [months for months, _ in visits], [edss for _, edss in visits], bool(form.history)
+    rows = [dict(zip(VISIT, visit, strict=False)) for visit in form.history[:HISTORY_ROWS]]
+    rows += [{}] * (HISTORY_ROWS - len(rows))
+    cells = [
+        bool(row.get(name)) if name == "relapse" else ("" if row.get(name) is None else row[name])
+        for name in VISIT
+        for row in rows
+    ]
+    further = [list(visit) for visit in form.history[HISTORY_ROWS:]]
+    return values, cells, further, further_visits(form, text), bool(form.history)
 
 
 def content_of(address: str) -> str:

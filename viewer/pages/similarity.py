@@ -14,6 +14,7 @@ from reference_db.vocabulary import SourceKind, Treatment
 from selection.criteria import LARGEST_DISTANCE
 from viewer.answers import Answers
 from viewer.components.accessible import aria
+from viewer.components.gathered import gather
 from viewer.components.plain_table import Table, cell, register_table, row, table, table_slot
 from viewer.components.similarity_controls import CALIPERS, criteria_of, similarity_controls
 from viewer.components.who_table import who_table
@@ -123,9 +124,7 @@ def register(app: dash.Dash, answers: Answers) -> None:
         widest = {name: bounds[1] for name, bounds in CALIPERS.items()}
         return "200", "both", [], widest, [1] * len(answers.projector.selector.default_weights)
 
-    @app.callback(Output("who-view", "data"), Input("who-class", "value"), prevent_initial_call=True)
-    def look(chosen: str) -> str:
-        return chosen
+    gather(app, "who-view", {"who-class": "value"})
 
     @app.callback(
         Output("who-data", "data"),

@@ -21,7 +21,7 @@ from viewer.figures.course import course_figure
 from viewer.figures.style import GRAPH_CONFIG, LIGHT
 from viewer.pages.patient import MONTH, OUTCOMES, hundred, plain_name
 from viewer.paper import summary_pdf
-from viewer.session import Form, Session, past_visits
+from viewer.session import Form, Session, past_relapses, past_visits
 from viewer.text import NOT_SHOWN, Language, Text, catalogue
 
 CAVEATS = ("groups", "causal", "sources", "choice")
@@ -119,7 +119,12 @@ def sheet(projection: Projection, session: Session, text: Text) -> list[Componen
         html.H3(text("take_home.course")),
         dcc.Graph(
             figure=course_figure(
-                projection, shown=session.shown, past=past_visits(session.form), text=text, theme=LIGHT
+                projection,
+                shown=session.shown,
+                past=past_visits(session.form),
+                relapses=past_relapses(session.form),
+                text=text,
+                theme=LIGHT,
             ),
             config=PAPER_CONFIG,
             style={"height": "250px"},
