@@ -28,6 +28,8 @@ _REASONS = (
     ("indication-order-exists", "Patient has indication/order for intended action"),
 )
 _CAVEAT = "Research prototype: descriptive, not causal; not a medical device. It does not recommend a treatment."
+_NAMES = {"gd_lesions": "gadolinium-enhancing lesions", "t2_lesions": "T2 lesions", "relapses_12m": "relapses",
+          "edss": "EDSS", "phenotype": "course"}  # fmt: skip
 _LEFT_OUT = {
     "relapses": "relapses", "mri": "MRI counts", "statements": "medication statements", "requests": "prescriptions",
     "administrations": "administrations", "conditions": "conditions", "edss": "EDSS",
@@ -179,7 +181,7 @@ def record_in_words(reading: RecordReading) -> str:
         "t2_lesions": lambda value: f"{value} T2 lesions",
         "prior_treatment": lambda value: f"prior treatment {value}",
     }
-    unknown = [name.replace("_12m", "").replace("_", " ") for name in words if name not in document]
+    unknown = [_NAMES.get(name, name.replace("_", " ")) for name in words if name not in document]
     known = ", ".join(shown(document[name]) for name, shown in words.items() if name in document)
     return f"{known}; not known: {', '.join(unknown)}" if unknown else known
 
@@ -191,7 +193,7 @@ def _reservations(context: CardContext) -> list[str]:
         lines.append("The course is not named in the record; as relapses are recorded, RRMS was assumed.")
         ambiguous = [one for one in ambiguous if "taken as RRMS" not in one.reason]
     if ambiguous:
-        features = sorted({one.feature.replace("_", " ") for one in ambiguous})
+        features = sorted({_NAMES.get(one.feature, one.feature.replace("_", " ")) for one in ambiguous})
         lines.append(f"Read with reservations: {', '.join(features)}.")
     if context.incomplete:
         names = sorted({_LEFT_OUT.get(key, "other data") for key in context.incomplete})

@@ -168,8 +168,24 @@ def _months(value: int) -> dict[str, Any]:
 
 
 def _narrative(projection: Projection) -> dict[str, str]:
-    rows = "".join(f"<li>{html.escape(caveat)}</li>" for caveat in projection.caveats)
-    return {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><ul>{rows}</ul></div>'}
+    """Return what a reader without our extensions sees: the caveats, and confirmed worsening under each class."""
+    caveats = "".join(f"<li>{html.escape(caveat)}</li>" for caveat in projection.caveats)
+    rows = "".join(
+        f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in _table(projection)
+    )
+    head = f"<tr><th>Treatment class</th><th>Patients</th><th>Confirmed worsening by {MONTHS} months</th></tr>"
+    shown = f"<ul>{caveats}</ul><table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+    return {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{shown}</div>'}
+
+
+def _table(projection: Projection) -> Iterator[tuple[str, str, str]]:
+    for part in projection.classes:
+        point = at_month(part.probabilities.get("worsening_24w"), MONTHS) if part.refusal is None else None
+        if point is None:
+            yield part.treatment, "", "not shown"
+            continue
+        low, high = 100 * point.lower, 100 * point.upper
+        yield part.treatment, str(part.n), f"{100 * point.value:.0f} % (95 % interval {low:.0f} to {high:.0f})"
 
 
 def outcome_of_error(diagnostics: Mapping[str, str], code: str) -> dict[str, Any]:

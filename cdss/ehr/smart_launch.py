@@ -43,7 +43,9 @@ LAUNCH_SECONDS = 600
 VIEWER = "/viewer/"
 
 _AUDIENCE = "ms-cdss launch"
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>The viewer could not be opened</title>
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>The viewer could not be opened</title>
+<style>body{{font:16px/1.6 system-ui,sans-serif;max-width:42rem;margin:4rem auto;padding:0 1rem}}</style>
 <main><h1>The viewer could not be opened</h1><p>{reason}</p>
 <p><a href="/viewer/">Open it without a patient</a></p></main></html>"""
 _log = structlog.get_logger()

@@ -108,6 +108,7 @@ def test_the_projection_as_a_risk_assessment(client: TestClient, access: dict[st
     assert assessment["subject"] == {"reference": "Patient/p1"}
     assert {"reference": "Observation/o1"} in assessment["basis"]
     assert any("not a medical device" in note["text"] for note in assessment["note"])
+    assert re.search(r"<td>natalizumab</td><td>\d+</td><td>\d+ % \(95 % interval", assessment["text"]["div"])
     worsening = [one for one in assessment["prediction"] if one["outcome"]["coding"][0]["code"] == "worsening-24w"]
     assert len(worsening) == len(ACTIVE_TREATMENTS) + 1
     for one in worsening:
