@@ -12,7 +12,7 @@ JSON = st.recursive(
     | st.integers()
     | st.floats()
     | st.text(max_size=8)
-    | st.sampled_from(["2026-01-01", "3"]),
+    | st.sampled_from(["2026-01-01", "3", "", 10**25, 1e300, -1]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=5,
 )

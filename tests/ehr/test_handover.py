@@ -95,7 +95,7 @@ def test_another_spelling_of_the_same_token_is_the_same_token(handover: Handover
 
 
 @given(st.text(max_size=80) | st.binary(max_size=80).map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 def test_nothing_else_opens(handover: Handover, token: str) -> None:
     assert handover.open(token) is None
 

@@ -14,7 +14,7 @@ from tests.ehr.hooks import SERVICE, bundle, call
 from tests.ehr.records import typical
 from tests.ehr.spoiled import JSON, spoiled
 
-shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 
 
 @given(spoiled(call()))

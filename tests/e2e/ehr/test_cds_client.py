@@ -1,15 +1,28 @@
-"""A clinical system calls the served process: signed calls, its FHIR server, and nothing left behind."""
+"""A clinical system calls the served process: signed calls, its FHIR server, and nothing left behind.
+
+The Python client of SMART Health IT reads its server and ours.
+"""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 import pytest
+from fhirclient.models.capabilitystatement import CapabilityStatement
+from fhirclient.models.codesystem import CodeSystem
+from fhirclient.models.condition import Condition
+from fhirclient.models.medicationstatement import MedicationStatement
+from fhirclient.models.observation import Observation
+from fhirclient.models.patient import Patient
+from fhirclient.server import FHIRServer
 
+from cdss.ehr.patient_record import read_record
 from tests.e2e.ehr.clinic import records_of_today
 from tests.e2e.ehr.conftest import Clinic
 from tests.e2e.processes import Server
@@ -199,7 +212,30 @@ def test_a_machine_client_projects_records_at_night(trusting: Server, machine: S
     assert httpx.post(address, json=bundle(*records_of_today())).status_code == 401
 
 
-def test_the_sandbox_says_loudly_what_it_trusts(sandbox: Server, service: dict[str, Any]) -> None:
-    sent = body(prefetch=by_template(service, records_of_today()))
-    assert httpx.post(sandbox.address + SERVICE, json=sent, timeout=30).status_code == 200
-    assert "CDS Hooks calls without a token" in sandbox.log.read_text()
+@pytest.fixture
+def reader(clinic: Clinic) -> Iterator[FHIRServer]:
+    server = FHIRServer(None, base_uri=clinic.fhir)
+    server.session.headers["Authorization"] = f"Bearer {clinic.token('p1')}"
+    yield server
+    server.session.close()
+
+
+def test_what_the_client_reads_is_what_we_read(reader: FHIRServer) -> None:
+    found = [Patient.read("p1", reader)]
+    for kind in (Condition, Observation, MedicationStatement):
+        found += kind.where({"patient": "p1", "_count": "2"}).perform_resources_iter(reader)
+    today = datetime.now(UTC).date()
+    read = read_record([one.as_json() for one in found], today=today)
+    assert read.patient is not None
+    assert read.document == read_record(records_of_today(), today=today).document
+
+
+def test_our_terminology_is_read_by_the_client(trusting: Server) -> None:
+    server = FHIRServer(None, base_uri=f"{trusting.address}/fhir")
+    try:
+        assert CapabilityStatement.read_from("metadata", server).fhirVersion == "4.0.1"
+        system = CodeSystem.read("ms-observations", server)
+        assert "mri-gd-lesion-count" in {one.code for one in system.concept}
+        assert len(list(CodeSystem.where({"url": system.url}).perform_resources_iter(server))) == 1
+    finally:
+        server.session.close()

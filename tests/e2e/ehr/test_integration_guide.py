@@ -21,6 +21,7 @@ def test_from_zero_to_a_card(sandbox: Server, tmp_path: Path) -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     assert len(blocks) >= 8
     script = "set -eu\n" + "\n".join(blocks).replace("http://127.0.0.1:8000", sandbox.address)
+    assert "CDS Hooks calls without a token" in sandbox.log.read_text(), "a sandbox says loudly what it trusts"
     run = subprocess.run(
         ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
