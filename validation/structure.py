@@ -113,8 +113,12 @@ def _columns(original: pd.DataFrame, synthetic: pd.DataFrame, shared: list[str])
         new_levels, out_of_range, expected, low, high = 0, 0, 0.0, None, None
         if numeric:
             values = synthetic[name].to_numpy(dtype=np.float64, na_value=np.nan)
-            low, high = float(original[name].min()), float(original[name].max())
-            out_of_range = int(((values < low) | (values > high)).sum())
+            known = original[name].dropna().to_numpy(dtype=np.float64)
+            if len(known):
+                low, high = float(known.min()), float(known.max())
+                out_of_range = int(((values < low) | (values > high)).sum())
+            else:  # no source records it, so nothing may stand there
+                out_of_range = int((~np.isnan(values)).sum())
             # Each end of a sample is the outermost of one more value with probability 1 / (n + 1).
             expected = 2.0 * float((~np.isnan(values)).sum()) / (float(original[name].notna().sum()) + 1.0)
         else:
