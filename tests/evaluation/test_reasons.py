@@ -51,7 +51,9 @@ def test_no_refusal_of_the_conduct_is_without_a_name() -> None:
 def test_faults_of_a_form_are_said_in_french(given: dict[str, str], told: str) -> None:
     with pytest.raises(ValidationError) as raised:
         forms.Baseline.model_validate(given)
-    assert told in said(words("fr"), InvalidInput(tuple(faults_of(raised.value))))
+    shown = said(words("fr"), InvalidInput(tuple(faults_of(raised.value))))
+    assert told in shown
+    assert not shown.startswith(("\u00a0", ":", " "))
 
 
 def test_every_kind_of_fault_that_a_form_can_have_is_known_in_french() -> None:

@@ -32,7 +32,7 @@ def checked_page(say: Words, protocol: Protocol, written: str) -> str:
         for i in protocol.instruments
     )
     pairs = [
-        ("code", protocol.code),
+        ("Code", protocol.code),
         (say("version"), protocol.version),
         (say("design"), _design(say, protocol)),
         (say("neurologists"), ", ".join(cluster.code for cluster in protocol.clusters)),

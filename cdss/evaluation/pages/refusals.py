@@ -27,12 +27,12 @@ def said(say: Words, error: CdssError) -> str:
 
 
 def _said_of_field(say: Words, problem: FieldProblem) -> str:
-    label = _label(say, problem.field)
-    colon = say.texts["colon"]
+    # What is wrong between fields belongs to none of them.
+    before = f"{_label(say, problem.field)}{say.texts['colon']} " if problem.field else ""
     if say.language == "en" or not isinstance(problem, Fault):
-        allowed = f" ({say.texts['allowed_values']}{colon} {problem.allowed})" if problem.allowed else ""
-        return f"{label}{colon} {problem.message}{allowed}"
-    return f"{label}{colon} {_filled(say, problem.reason)}"
+        allowed = f" ({say.texts['allowed_values']}{say.texts['colon']} {problem.allowed})" if problem.allowed else ""
+        return f"{before}{problem.message}{allowed}"
+    return f"{before}{_filled(say, problem.reason)}"
 
 
 def _label(say: Words, name: str) -> str:

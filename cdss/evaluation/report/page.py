@@ -193,7 +193,7 @@ def _primary(analysis: Analysis, alpha: float, say: ReportWords) -> str:
         use=say.number(primary.means["use"]),
         usual=say.number(primary.means["usual"]),
         effect=say.effect(primary.effect, alpha=alpha),
-        p=say.p_value(primary.effect.p),
+        p=say.p_relation(primary.effect.p),
     )
     head = [say(f"head_{name}") for name in ("model", "effect", "p", "correlation", "patients", "notes")]
     return paragraph(sentence) + table(head, rows, caption=say("primary_caption"))

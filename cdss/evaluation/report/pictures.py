@@ -62,7 +62,7 @@ def worsening(curves: Sequence[SurvivalCurve], say: ReportWords) -> str:
     axes.set_xlabel(say("picture_months"))
     axes.set_ylabel(say("picture_worsening"))
     axes.set_ylim(bottom=0.0)
-    axes.yaxis.set_major_formatter(lambda value, _: say.number(value, 2))
+    axes.yaxis.set_major_formatter(lambda value, _: say.decimals(f"{value:g}"))
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     return svg(figure)

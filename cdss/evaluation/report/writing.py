@@ -73,6 +73,11 @@ class ReportWords:
             return "–"
         return self.decimals("<0.001" if p < 0.001 else f"{p:.3f}")
 
+    def p_relation(self, p: float) -> str:
+        """Return a p-value as it stands in a sentence after its letter: equal to, or below."""
+        value = self.p_value(p)
+        return f"< {value.removeprefix('<')}" if value.startswith("<") else f"= {value}"
+
     def effect(self, effect: Effect, *, alpha: float) -> str:
         """Return an effect with its interval."""
         if not math.isfinite(effect.value):

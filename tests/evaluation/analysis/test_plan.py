@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -47,6 +47,7 @@ MOST_REJECTED = int(stats.binom.isf(FAMILY / CHECKS, REPETITIONS, 0.05))
 """Limits of binomial counts around the nominal 95 % and 5 %. Too few failures cannot be told from right ones at this
 number of repetitions, and with few clusters the corrected sandwich is known to be conservative."""
 
+Trials = Callable[[str, bool], Sequence[TrialData]]
 Studied = Callable[[str, bool], Mapping[str, "Found"]]
 
 
@@ -74,13 +75,25 @@ def trial(protocol: Protocol, pool: PatientPool, chosen: Assumptions, seed: int)
 
 
 @pytest.fixture(scope="module")
-def studied(pool: PatientPool) -> Studied:
+def trials(pool: PatientPool) -> Trials:
+    """Many trials of a design, with effects or without any, simulated once for all tests."""
+
+    @cache
+    def simulated(design: str, shifted: bool) -> Sequence[TrialData]:
+        protocol = protocol_with(allocation=DESIGNS[design], endpoints=ENDPOINTS)
+        return [trial(protocol, pool, SHIFTED if shifted else NULL, seed) for seed in range(REPETITIONS)]
+
+    return simulated
+
+
+@pytest.fixture(scope="module")
+def studied(trials: Trials) -> Studied:
     """Every endpoint analysed in many trials of a design, with effects or without any."""
 
     @cache
     def study(design: str, shifted: bool) -> Mapping[str, Found]:
         protocol = protocol_with(allocation=DESIGNS[design], endpoints=ENDPOINTS)
-        data = [trial(protocol, pool, SHIFTED if shifted else NULL, seed) for seed in range(REPETITIONS)]
+        data = trials(design, shifted)
         return {
             endpoint.name: Found.of([estimate_effect(protocol, one, endpoint) for one in data])
             for endpoint in protocol.endpoints
@@ -126,25 +139,21 @@ def test_standard_errors_of_the_primary_endpoint_are_the_spread_of_its_estimates
     assert low <= found.value.std(ddof=1) / found.standard_error.mean() <= high
 
 
-def test_estimating_equations_as_the_primary_model_err_as_planned(
-    pool: PatientPool, truth: Mapping[str, float]
-) -> None:
+def test_estimating_equations_as_the_primary_model_err_as_planned(trials: Trials, truth: Mapping[str, float]) -> None:
     protocol = protocol_with(analysis={"primary_model": "gee"})
-    effects = [
-        estimate_effect(protocol, trial(protocol, pool, chosen, seed), protocol.primary)
-        for chosen in (SHIFTED, NULL)
-        for seed in range(REPETITIONS)
-    ]
-    shifted, none = effects[:REPETITIONS], effects[REPETITIONS:]
+    shifted, none = (
+        [estimate_effect(protocol, data, protocol.primary) for data in trials("cluster", with_effect)]
+        for with_effect in (True, False)
+    )
     assert sum(e.lower <= truth[protocol.primary.name] <= e.upper for e in shifted) >= LEAST_COVERED
     assert sum(e.p < 0.05 for e in none) <= MOST_REJECTED
 
 
-def test_the_interval_of_usability_covers_its_mean(pool: PatientPool) -> None:
+def test_the_interval_of_usability_covers_its_mean(trials: Trials) -> None:
     """72 points are put in; 5 neurologists fill it in, who differ."""
-    protocol, covered = protocol_with(), 0
-    for seed in range(REPETITIONS):
-        filled = trial(protocol, pool, SHIFTED, seed).table.dropna(subset="sus_after")
+    covered = 0
+    for data in trials("cluster", True):
+        filled = data.table.dropna(subset="sus_after")
         values, cluster = filled["sus_after"].to_numpy(dtype=float), filled["cluster"].to_numpy(dtype=object)
         _, lower, upper = clustered_mean(values, cluster, alpha=0.05)
         covered += lower <= 72.0 <= upper
