@@ -9,7 +9,7 @@ from cdss import __version__
 from cdss.evaluation.file.soup import soup
 from cdss.evaluation.file.traceability import PROBABILITIES, SEVERITIES, acceptable, hazards, items, requirements
 from cdss.evaluation.report.writing import ReportWords
-from reference_db.privacy import TARGETS, TARGETS_VERSION
+from reference_db.privacy.targets import ATTACK_TARGETS, FURTHER_TARGETS, TARGETS, TARGETS_VERSION
 from reference_db.schema import AGE_RANGE, DURATION_RANGE, EDSS_MONTHS, SCHEMA_VERSION
 from reference_db.small_cells import ROUNDING, SMALL_CELL
 from reference_db.sources.simulated.designs import arms, sources
@@ -191,8 +191,8 @@ def model_card() -> str:
         ),
         (
             "Groups",
-            "Phenotypes are never pooled without being asked for; sex, age and duration are features, and the "
-            "validation reports the error by group",
+            "Phenotypes are never pooled without being asked for; sex, age and duration are features; the validation "
+            "reports the error by phenotype, source, age and EDSS, and not by sex",
         ),
     ]
     return f"# Model card\n\n{_STATUS}" + _table(("", ""), rows)
@@ -212,7 +212,11 @@ def data_set_card() -> str:
         )
         for source in sources()
     ]
-    targets = [(t.label, t.definition, f"over {t.over:g}{' ' + t.unit if t.unit else ''}") for t in TARGETS]
+    targets = [
+        (t.label, t.definition, f"over {t.over:g}{' ' + t.unit if t.unit else ''}")
+        for t in (*TARGETS, *FURTHER_TARGETS)
+    ]
+    attacks = [(a.label, a.criterion, a.definition, f"{a.at_most:g}") for a in ATTACK_TARGETS.values()]
     return (
         f"# Data set card\n\n{_STATUS}The reference database is anonymous and synthetic: one record is made around "
         "each original by the Avatar method (Guillaudeux et al. 2023, doi 10.1038/s41746-023-00771-5). Each release "
@@ -223,6 +227,9 @@ def data_set_card() -> str:
         f"## Privacy targets, version {TARGETS_VERSION}\n\nA release that misses one is in quarantine and cannot be "
         "served.\n\n"
         + _table(("metric", "definition", "target"), targets)
+        + "\nEach attack is made on the whole table and in every stratum, against a control that the assessment "
+        "in the manifest names.\n\n"
+        + _table(("attack", "criterion", "succeeds when", "largest risk"), attacks)
         + f"\nWhatever is given out rests on at least {SMALL_CELL} patients; counts are rounded to multiples of "
         f"{ROUNDING}.\n"
     )
