@@ -66,8 +66,9 @@ def contrasts(
     -------
     tuple of Contrast
         One per class but the reference. Groups are different patients, so their sampling variances add; what they
-        take over from the same sources cancels. Hazard ratios are Cox regressions for the plain estimator, and
-        ratios of cumulative hazards at 24 months for the others.
+        take over from the same sources cancels, and so does what a synthetic database is off by in all classes.
+        Hazard ratios are Cox regressions for the plain estimator, and ratios of cumulative hazards at 24 months for
+        the others.
     """
     if estimator not in CONTRAST_ESTIMATORS:
         raise InvalidInput.of("estimator", f"{estimator!r} is not known", ", ".join(CONTRAST_ESTIMATORS))
@@ -108,31 +109,34 @@ def _contrast(outcomes: Outcomes, part: ClassSelection, first: _Group, second: _
     survival = 1.0 - events.value
     free = restricted_mean(np.nan_to_num(survival), GRID, HORIZON)
     risks, months, ratios = {}, {}, {}
+
+    def pair(array: Floats, *at: int) -> Floats:
+        return np.array([array[(side.at, *at)] for side in (first, second)], dtype=np.float64)
+
     for e, name in enumerate(ENDPOINTS):
-
-        def pair(array: Floats, e: int = e) -> tuple[float, float]:
-            return float(array[first.at, e]), float(array[second.at, e])
-
-        risk = pair(events.value[:, :, _AT])
+        risk, error = pair(events.value, e, _AT), pair(events.error, e, _AT)
         if np.isnan(risk).any():
             continue
-        # What the two groups take over from the same sources cancels in their difference.
-        units = np.prod([1.0 / steep if steep > 0 else 0.0 for steep in slope_of_log_log(1.0 - np.array(risk))])
-        together = common * between.shared_events[e] * between.events[e, _AT] * float(units)
-        risks[name] = _difference(risk, pair(events.error[:, :, _AT]), n, together)
+        repeated = pair(events.repeated, e, _AT)
+        steep = slope_of_log_log(1.0 - risk)
+        units = float(np.prod(np.divide(1.0, steep, out=np.zeros(2), where=steep > 0)))
+        together = common * between.shared_events[e] * between.events[e, _AT] * units
+        risks[name] = _difference(risk, error, n, repeated, together)
         together = common * between.shared_event_free[e] * between.event_free[e]
-        months[name] = _difference(pair(free), pair(events.restricted_error), n, together)
-        ratio = (
-            log_hazard_ratio(*(outcomes.tally(group.rows, e) for group in (first, second)))
-            if cox
-            else _cumulative_hazard_ratio(risk, pair(events.error[:, :, _AT]))
-        )
+        repeated_free = pair(events.restricted_repeated, e)
+        months[name] = _difference(pair(free, e), pair(events.restricted_error, e), n, repeated_free, together)
+        if cox:
+            ratio = log_hazard_ratio(*(outcomes.tally(group.rows, e) for group in (first, second)))
+        else:
+            sources = common * between.shared_events[e] * between.events[e, _AT]
+            ratio = _cumulative_hazard_ratio(risk, error, repeated, sources)
         if not np.isnan(ratio[0]):
             ratios[name] = _of_logarithm(*ratio, n)
-    value = (float(courses.value[first.at, _AT]), float(courses.value[second.at, _AT]))
-    error = (float(courses.error[first.at, _AT]), float(courses.error[second.at, _AT]))
+    value = pair(courses.value, _AT)
     together = common * between.shared_edss * between.edss[_AT]
-    edss = None if np.isnan(value).any() else _difference(value, error, n, together)
+    edss = None
+    if not np.isnan(value).any():
+        edss = _difference(value, pair(courses.error, _AT), n, pair(courses.repeated, _AT), together)
     return Contrast(part.treatment.value, None, len(first.rows), edss, risks, months, ratios)
 
 
@@ -140,12 +144,27 @@ def _refused(part: ClassSelection) -> Contrast:
     return Contrast(part.treatment.value, part.refusal, 0, None, {}, {}, {})
 
 
-def _difference(values: tuple[float, float], errors: tuple[float, float], n: int, together: float) -> Estimate:
-    """Return the difference of two estimates with the covariance `together`."""
-    # Never below what one of the two alone is uncertain by.
-    variance = max(errors[0] ** 2 + errors[1] ** 2 - 2.0 * together, max(errors) ** 2)
-    value, half = values[0] - values[1], Z95 * float(np.sqrt(variance))
+def _difference(values: Floats, errors: Floats, n: int, repeated: Floats, together: float) -> Estimate:
+    """Return the difference of two estimates, what cancels in it taken out of its variance."""
+    half = Z95 * float(np.sqrt(_variance(errors**2, repeated, together)))
+    value = float(values[0] - values[1])
     return Estimate(value, value - half, value + half, n)
+
+
+def _variance(variances: Floats, repeated: Floats, together: float) -> float:
+    """Return the variance of the difference of two estimates.
+
+    Parameters
+    ----------
+    variances : ndarray, shape (2,)
+    repeated : ndarray, shape (2,)
+        Parts of them that a synthetic database adds, the same way in all classes (decision 0009).
+    together : float
+        Covariance by sources that both rest on.
+    """
+    variance = variances.sum() - 2.0 * (float(np.sqrt(repeated.prod())) + together)
+    # Never below what the patients of one of the two alone are uncertain by.
+    return float(max(variance, (variances - repeated).max()))
 
 
 def _of_logarithm(value: float, error: float, n: int) -> Estimate:
@@ -153,13 +172,15 @@ def _of_logarithm(value: float, error: float, n: int) -> Estimate:
     return Estimate(ratio, lower, upper, n)
 
 
-def _cumulative_hazard_ratio(risks: tuple[float, float], errors: tuple[float, float]) -> tuple[float, float]:
+def _cumulative_hazard_ratio(risks: Floats, errors: Floats, repeated: Floats, together: float) -> tuple[float, float]:
     """Return the logarithm of the ratio of cumulative hazards and its standard error; NaN where one has no events."""
-    survival = 1.0 - np.array(risks)
+    survival = 1.0 - risks
     if (survival <= 0.0).any() or (survival >= 1.0).any():
         return np.nan, np.nan
     hazard = -np.log(survival)
-    return float(np.log(hazard[0] / hazard[1])), float(np.hypot(*(np.array(errors) / (survival * hazard))))
+    unit = 1.0 / (survival * hazard) ** 2
+    variance = _variance(errors**2 * unit, repeated * unit, together)
+    return float(np.log(hazard[0] / hazard[1])), float(np.sqrt(variance))
 
 
 def _overlap(outcomes: Outcomes, pair: tuple[Indices, Indices]) -> list[tuple[Indices, Floats]]:

@@ -24,6 +24,7 @@ from reference_db.small_cells import (
     RATE_DEVIATION,
     ROUNDING,
     SHARE_STEP,
+    SMALL_CELL,
     CellKeys,
     deviated,
     is_shown,
@@ -188,16 +189,20 @@ class DisclosedProjector(Projector):
         """Round every figure of all classes: counts in one pass, shares in another."""
         keys = [self._cells.key(chosen.rows) for chosen in selected.classes]
         counts, count_keys = [], []
-        for part, chosen, key in zip(parts, selected.classes, keys, strict=True):
+        sources = [_shown_sources(part.sources) for part in parts]
+        for part, chosen, key, of_class in zip(parts, selected.classes, keys, sources, strict=True):
             of_rate = 0 if part.annualised_relapse_rate is None else part.annualised_relapse_rate.n
-            counts += [len(chosen.rows), chosen.n_eligible, of_rate]
+            counts += [len(chosen.rows), chosen.n_eligible, of_rate, *of_class.values()]
             eligible = self._eligible_key(selected, chosen.treatment)
             count_keys += [key, eligible, self._cells.derived(key, "relapse rate")]
-        rounded = np.nan_to_num(rounded_counts(counts, count_keys)).astype(np.intp).reshape(-1, 3).tolist()
+            count_keys += [self._cells.derived(key, f"source {name}") for name in of_class]
+        figures = iter(np.nan_to_num(rounded_counts(counts, count_keys)).astype(np.intp).tolist())
         curves = iter(self._curves(parts, keys))
         shown = []
-        for part, chosen, key, found in zip(parts, selected.classes, keys, rounded, strict=True):
-            n_eligible, n = found[1], min(found[0], found[1])
+        for part, chosen, key, of_class in zip(parts, selected.classes, keys, sources, strict=True):
+            n, n_eligible, n_of_rate = (next(figures) for _ in range(3))
+            shown_sources = {name: next(figures) for name in of_class}
+            n = min(n, n_eligible)
             if part.refusal is not None:
                 n, n_eligible = _too_few(n), _eligible(chosen, n_eligible)
                 reason = self._refusal(chosen, selected, n, n_eligible)
@@ -205,7 +210,7 @@ class DisclosedProjector(Projector):
                 continue
             rate = part.annualised_relapse_rate
             if rate is not None:
-                rate = self._rate(rate, key, n=found[2]) if bool(is_shown(rate.n)) else None
+                rate = self._rate(rate, key, n=n_of_rate) if bool(is_shown(rate.n)) else None
             shown.append(
                 replace(
                     part,
@@ -214,7 +219,7 @@ class DisclosedProjector(Projector):
                     edss=None if part.edss is None else _course(part.edss, next(curves)),
                     probabilities={name: next(curves) for name in part.probabilities},
                     annualised_relapse_rate=rate,
-                    sources=self._sources(part.sources, key),
+                    sources=shown_sources,
                 )
             )
         return tuple(shown)
@@ -321,13 +326,17 @@ class DisclosedProjector(Projector):
         return Estimate(value, lower, upper, _count(exact.n, self._cells.derived(key, label)))
 
     def _sources(self, exact: Mapping[str, int], key: np.uint64) -> dict[str, int]:
-        groups = merged({name: count for name, count in exact.items() if name != OTHER})
-        groups[OTHER] = groups.get(OTHER, 0) + exact.get(OTHER, 0)
         return {
             name: _count(count, self._cells.derived(key, f"source {name}"))
-            for name, count in groups.items()
-            if bool(is_shown(count))
+            for name, count in _shown_sources(exact).items()
         }
+
+
+def _shown_sources(exact: Mapping[str, int]) -> dict[str, int]:
+    """Return the sources whose patients may be counted, small ones merged."""
+    groups = merged({name: count for name, count in exact.items() if name != OTHER})
+    groups[OTHER] = groups.get(OTHER, 0) + exact.get(OTHER, 0)
+    return {name: count for name, count in groups.items() if count >= SMALL_CELL}
 
 
 def _course(exact: EdssCourse, expected: Curve) -> EdssCourse:

@@ -177,11 +177,11 @@ class Outcomes:
     def _standardised(
         self, own: Floats, pois: Floats, rows: Indices, weights: Floats, restricted_to: int | None
     ) -> Estimates:
-        model, sources = self.model, self._sources[rows]
+        model, sources = self.model, self._sources.take(rows, axis=0)
         mix = self._mix[pois[:, PHENOTYPES].argmax(axis=1)]
         balanced = source_weights((weights > 0).astype(np.float64), sources, mix, model.ratio)
         share = balanced / np.maximum(balanced.sum(axis=1), 1e-12)[:, None]
-        mean = np.einsum("gk,gkt->gt", share, model.predictors[rows])
+        mean = np.matmul(share[:, None, :], model.predictors.take(rows, axis=0))[:, 0]
         # A feature that is not known of the patient of interest is what it is in the patients of reference.
         gap = np.where(not_known(pois), 0.0, terms(pois, own) - mean)
         group = Standardised(balanced, sources, mix)
@@ -193,7 +193,7 @@ class Outcomes:
         return Estimates(
             courses=standardised_courses(own, predicted, rows, group, unsure, model),
             probabilities=probabilities(
-                self._codes[rows],
+                self._codes.take(rows, axis=0),
                 group,
                 GRID,
                 between=between.events,

@@ -25,6 +25,8 @@ class Probabilities:
         fewer than the small-cell threshold are at risk.
     restricted_error : ndarray, shape (groups, endpoints)
         Standard error of the restricted mean time without the event, in months; NaN when it was not asked for.
+    repeated, restricted_repeated : ndarray, shapes (groups, endpoints, grid) and (groups, endpoints)
+        Part of the squared errors that stands for what a synthetic database is off by, the same way in all classes.
     """
 
     value: Floats
@@ -33,6 +35,8 @@ class Probabilities:
     error: Floats
     number: Floats
     restricted_error: Floats
+    repeated: Floats
+    restricted_repeated: Floats
 
 
 def probabilities(
@@ -92,6 +96,7 @@ def probabilities(
     survival = curve.survival
     error = np.sqrt(curve.greenwood) * survival
     restricted_error = np.full(shape, np.nan)
+    restricted_repeated, repeated = np.zeros(shape), np.zeros((*shape, grid))
     if corrected or not plain or restricted_to is not None:
         contribution = pseudo_values(curve)
         smoother = regression.smoother(np.ones((groups, 1, k)))
@@ -105,15 +110,16 @@ def probabilities(
         squares = tally(flat, place, shape, grid, spread**2)
         deviation = contribution - value[:, :, None, None, :]
         taken = regression.degrees_of_freedom(numbers[:, :1, 0])[:, :, None]
-        widened = sampling * numbers[:, :, :1] / np.maximum(numbers[:, :, :1] - taken, 1.0)
+        widened = numbers[:, :, :1] / np.maximum(numbers[:, :, :1] - taken, 1.0)
         if restricted_to is not None:
             lengths = np.diff(months[: restricted_to + 1])
             area = np.einsum("gesxt,t->gesx", deviation[..., :restricted_to], lengths)
-            restricted_error = np.sqrt(
-                np.einsum("gesx,gesx->ge", squares, area**2) * widened[:, :, 0] + between_event_free * concentration
-            )
+            once = np.einsum("gesx,gesx->ge", squares, area**2) * widened[:, :, 0]
+            restricted_repeated = (sampling - 1.0) * once
+            restricted_error = np.sqrt(sampling * once + between_event_free * concentration)
     if corrected or not plain:
-        variance = np.einsum("gesx,gesxt->get", squares, deviation**2) * widened
+        once = np.einsum("gesx,gesxt->get", squares, deviation**2) * widened
+        variance = sampling * once
         if shift is not None and unsure is not None:
             variance = variance + unsure[:, None, None] * value * (1.0 - value)
             value = value + shift
@@ -122,9 +128,9 @@ def probabilities(
         error = np.sqrt(variance + between * unit**2 * concentration[:, :, None])
         moved = shifted(survival, 1.0 - value - survival)
         # A probability that the correction makes smaller keeps its relative error, not its absolute one.
-        error *= np.minimum(
-            np.divide(1.0 - moved, 1.0 - survival, out=np.ones_like(moved), where=survival < 1.0), 1.0
-        )
+        kept = np.minimum(np.divide(1.0 - moved, 1.0 - survival, out=np.ones_like(moved), where=survival < 1.0), 1.0)
+        error *= kept
+        repeated = (sampling - 1.0) * once * kept**2
         # Corrections at neighbouring steps may differ by a hair; nobody who had the event gets rid of it.
         survival = np.minimum.accumulate(moved, axis=2)
     lower, upper = log_log_interval(survival, error, numbers)
@@ -134,4 +140,4 @@ def probabilities(
     value, lower, upper, error, numbers = (
         np.where(shown, array, np.nan) for array in (1.0 - survival, lower, upper, error, numbers)
     )
-    return Probabilities(value, lower, upper, error, numbers, restricted_error)
+    return Probabilities(value, lower, upper, error, numbers, restricted_error, repeated, restricted_repeated)

@@ -315,6 +315,8 @@ class _Reader:
     def __init__(self, estimates: Estimates) -> None:
         self.estimates = estimates
         self.lower, self.upper = estimates.courses.interval()
+        known = np.asarray((~np.isnan(estimates.probabilities.value[:, :, 1:])).any(axis=2))
+        self.endpoints = [[ENDPOINTS[e] for e in np.flatnonzero(of_group)] for of_group in known]
 
     def read(
         self, group: int, treatment: Treatment, n: int, n_eligible: int, sources: Mapping[str, int]
@@ -322,13 +324,12 @@ class _Reader:
         courses, events, rates = self.estimates.courses, self.estimates.probabilities, self.estimates.rates
         p10, p25, median, p75, p90 = courses.quantiles[:, group]
         expected = Curve(GRID, courses.value[group], self.lower[group], self.upper[group], courses.number[group])
-        curves = {
-            name: Curve(
-                GRID, events.value[group, e], events.lower[group, e], events.upper[group, e], events.number[group, e]
-            )
-            for e, name in enumerate(ENDPOINTS)
-            if not np.isnan(events.value[group, e, 1:]).all()
-        }
+        arrays = (events.value, events.lower, events.upper, events.number)
+        value, lower, upper, number = (array[group] for array in arrays)
+        curves = {}
+        for name in self.endpoints[group]:
+            e = ENDPOINTS.index(name)
+            curves[name] = Curve(GRID, value[e], lower[e], upper[e], number[e])
         rate = None
         if not np.isnan(rates.value[group]):
             rate = Estimate(

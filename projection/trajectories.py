@@ -31,12 +31,15 @@ class Courses:
         Expected EDSS, its standard error, and the patients observed. NaN where fewer than the small-cell threshold.
     quantiles : ndarray, shape (quantiles, groups, grid)
         Of the individual courses.
+    repeated : ndarray, shape (groups, grid)
+        Part of the squared error that stands for what a synthetic database is off by, the same way in all classes.
     """
 
     value: Floats
     error: Floats
     number: Floats
     quantiles: Floats
+    repeated: Floats
 
     def interval(self) -> tuple[Floats, Floats]:
         """Return the 95 % interval of the expected EDSS, within the scale."""
@@ -75,11 +78,11 @@ def standardised_courses(
         `projection.change_model`), with the mean residual of the group as the solution of ``mean(expected) = mean``.
     """
     change = model.change
-    completed = change.completed[rows]
+    completed = change.completed.take(rows, axis=0)
     grid = completed.shape[2]
     patterns, place = np.unique(change.pattern[rows], return_inverse=True)
     place = place.reshape(rows.shape)
-    observed = change.seen[patterns][place] & (group.weights[:, :, None] > 0)
+    observed = change.seen[patterns].take(place, axis=0) & (group.weights[:, :, None] > 0)
     number = observed.sum(axis=1).astype(np.float64)
     shown = number >= SMALL_CELL
     smoother = group.weights / np.maximum(group.weights.sum(axis=1), 1e-12)[:, None]
@@ -92,12 +95,12 @@ def standardised_courses(
     inverse = np.linalg.inv(np.where(shown[:, :, None], system, np.eye(grid)))
     level = np.matmul(smoother[:, None, :], completed) * shown[:, None, :]
     level = np.matmul(level, inverse.transpose(0, 2, 1))[:, 0]
-    expected = np.matmul(operators.reshape(-1, grid), level.T).reshape(len(patterns), grid, len(rows))
-    deviation = completed - expected.transpose(2, 0, 1)[np.arange(len(rows))[:, None], place]
+    expected = np.matmul(operators, level.T).transpose(2, 0, 1).reshape(-1, grid)
+    deviation = completed - expected.take(at, axis=0)
     influence = np.matmul(deviation * smoother[:, :, None], inverse.transpose(0, 2, 1))
     members = (group.weights > 0).sum(axis=1)[:, None]
-    variance = model.sampling * (influence**2).sum(axis=1) * members / np.maximum(members - 1.0, 1.0)
-    variance += unsure[:, None] * change.variance
+    once = (influence**2).sum(axis=1) * members / np.maximum(members - 1.0, 1.0)
+    variance = model.sampling * once + unsure[:, None] * change.variance
     variance += model.heterogeneity.edss * group.concentration_of(observed)
     # Where a residual was observed, the completed one is the same.
     individual = np.clip(((own[:, None] + predicted)[:, None, :] + completed).transpose(0, 2, 1), *_ENDS)
@@ -106,6 +109,7 @@ def standardised_courses(
         error=np.where(shown, np.sqrt(variance), np.nan),
         number=np.where(shown, number, np.nan),
         quantiles=np.where(shown, masked_quantiles(individual, observed.transpose(0, 2, 1), QUANTILES), np.nan),
+        repeated=(model.sampling - 1.0) * once,
     )
 
 
@@ -150,6 +154,7 @@ def edss_courses(own: Floats, change: Floats, regression: LocalRegression, betwe
         error=np.where(shown, np.sqrt(variance), np.nan),
         number=np.where(shown, number, np.nan),
         quantiles=np.where(shown, masked_quantiles(individual, observed > 0, QUANTILES), np.nan),
+        repeated=np.zeros_like(variance),
     )
 
 

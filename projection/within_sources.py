@@ -2,7 +2,12 @@
 
 Every outcome is regressed on what predicts it among the patients of a class, each source of the class with a level of
 its own. Effects that all classes share are learned from all of them; how a class deviates is learned from its own
-patients, and shrunk.
+patients, and shrunk as much as the database itself says: the penalty is the one under which what the classes show is
+most likely (empirical Bayes).
+
+References
+----------
+Maximum marginal likelihood of a ridge penalty: Harville, J Am Stat Assoc 1977, doi 10.1080/01621459.1977.10480998.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 
 from selection.features import COLUMN_FEATURE, FEATURES
 
@@ -21,8 +27,10 @@ FEWEST_PER_SOURCE = 40
 """Patients of a source under a class from which its deviation is taken."""
 
 _RIDGE = 20.0
-_RIDGE_OF_CLASS = 200.0
-"""Penalties, in patients, on effects that all classes share and on how the effects in one class deviate from them."""
+"""Penalty, in patients, on effects that all classes share."""
+
+_RIDGES_OF_CLASS = (50.0, 20_000.0)
+"""Least and largest penalty, in patients, on how the effects in one class deviate from those that all share."""
 
 _HINGES = (2.0, 4.0, 5.0, 6.0)
 """EDSS at which the slope on it may change: walking decides from 4, is limited from 5 and needs help from 6."""
@@ -124,7 +132,7 @@ def slopes_within_sources(
     width = predictors.shape[1]
     group = np.unique(source * classes + treatment, return_inverse=True)[1].reshape(-1)
     coefficients = np.zeros((classes, width, outcomes.shape[1]))
-    uncertainty = np.tile(np.eye(width) * (1.0 / _RIDGE + 1.0 / _RIDGE_OF_CLASS), (classes, 1, 1))
+    uncertainty = np.tile(np.eye(width) * (1.0 / _RIDGE + 1.0 / _RIDGES_OF_CLASS[0]), (classes, 1, 1))
     known = ~np.isnan(outcomes)
     patterns, which = np.unique(known, axis=1, return_inverse=True)
     for number, pattern in enumerate(patterns.T):
@@ -137,18 +145,52 @@ def slopes_within_sources(
         scatter = x.T @ x + _RIDGE * np.eye(width)
         shared = np.linalg.solve(scatter, x.T @ y)
         left = y - x @ shared
-        for one in range(classes):
-            of_class = treatment[seen] == one
-            part = x[of_class]
-            penalised = part.T @ part + _RIDGE_OF_CLASS * np.eye(width)
-            coefficients[one][:, columns] = shared + np.linalg.solve(penalised, part.T @ left[of_class])
-            if judged_by in columns:
-                uncertainty[one] = np.linalg.inv(scatter) + np.linalg.inv(penalised)
+        parts = [treatment[seen] == one for one in range(classes)]
+        scatters = np.stack([x[part].T @ x[part] for part in parts])
+        crosses = np.stack([x[part].T @ left[part] for part in parts])
+        ridge = ridge_of_class(scatters, crosses, (left**2).mean(axis=0))
+        penalised = scatters + ridge * np.eye(width)
+        coefficients[:, :, columns] = shared + np.linalg.solve(penalised, crosses)
+        if judged_by in columns:
+            uncertainty = np.linalg.inv(scatter) + np.linalg.inv(penalised)
     residual = np.empty_like(outcomes)
     for one in range(classes):
         of_class = treatment == one
         residual[of_class] = outcomes[of_class] - predictors[of_class] @ coefficients[one]
     return Slopes(coefficients, uncertainty, residual, source, group)
+
+
+def ridge_of_class(scatters: Floats, crosses: Floats, variance: Floats) -> float:
+    """Return the penalty under which the deviations of the classes from the shared effects are most likely.
+
+    Parameters
+    ----------
+    scatters : ndarray, shape (classes, terms, terms)
+        Sums of squares and products of what predicts.
+    crosses : ndarray, shape (classes, terms, outcomes)
+        Sums of products with what the shared effects leave of the outcomes.
+    variance : ndarray, shape (outcomes,)
+        Of what is left.
+
+    Returns
+    -------
+    float
+        In patients, within bounds. With deviations of variance ``variance / penalty``, the products along each axis
+        of a class's scatter are normal around 0 with variance ``variance * (axis + axis^2 / penalty)``.
+    """
+    axes, directions = np.linalg.eigh(scatters)
+    along = np.matmul(directions.transpose(0, 2, 1), crosses)
+    told = axes > 1e-6
+    axes = axes[told][:, None]
+    squares = along[told] ** 2 / np.maximum(variance, 1e-12)
+
+    def misfit(logarithm: float) -> float:
+        spread = axes + axes**2 * np.exp(-logarithm)
+        return float((np.log(spread) + squares / spread).sum())
+
+    least, largest = (float(np.log(bound)) for bound in _RIDGES_OF_CLASS)
+    found = minimize_scalar(misfit, bounds=(least, largest), method="bounded", options={"xatol": 0.01})
+    return float(np.exp(found.x))
 
 
 def centred(values: Floats, group: Indices) -> Floats:

@@ -26,6 +26,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -228,8 +229,13 @@ class CellKeys:
 
     def derived(self, key: np.uint64, label: str) -> np.uint64:
         """Return the key of a part of a group that is defined by the group itself and a label."""
-        digest = hashlib.blake2b(f"{int(key)} {label}".encode(), digest_size=8).digest()
-        return np.uint64(int.from_bytes(digest))
+        return np.uint64((int(key) + _offset(label)) % 2**64)
+
+
+@cache
+def _offset(label: str) -> int:
+    """Return how far the keys of parts with this label are from those of their groups; `_uniform` mixes the sum."""
+    return int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())
 
 
 def _uniform(keys: Keys) -> NDArray[np.float64]:

@@ -123,7 +123,7 @@ class ClassIndex:
         return kept[1]
 
     def _squared(self, questions: Floats, constants: Floats, local: Indices) -> Floats:
-        products: Floats = np.einsum("qc,qkc->qk", questions, self.stored[local])
+        products: Floats = np.einsum("qc,qkc->qk", questions, self.stored.take(local, axis=0))
         return np.maximum(constants[:, None] - products, 0.0)
 
     @staticmethod

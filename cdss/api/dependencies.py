@@ -1,4 +1,7 @@
-"""What routes are given."""
+"""What routes are given.
+
+They are coroutines although nothing is waited for: others would each be sent to a thread and back at every request.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,21 @@ from cdss.reference import Reference
 from cdss.security.roles import Caller
 
 
-def reference(request: Request) -> Reference:
+async def reference(request: Request) -> Reference:
     """Return the reference database of the application."""
     return cast("Reference", request.app.state.reference)
 
 
-def database(request: Request) -> Database:
+async def database(request: Request) -> Database:
     """Return the database of the application."""
     return cast("Database", request.app.state.database)
 
 
-def caller(request: Request) -> Caller:
+async def caller(request: Request) -> Caller:
     """Return who is asking, as the guard recognised them."""
     return cast("Caller", request.state.caller)
 
 
-def desk(request: Request) -> ExportDesk:
+async def desk(request: Request) -> ExportDesk:
     """Return the export desk of the application."""
-    return ExportDesk(request.app.state.settings, database(request))
+    return ExportDesk(request.app.state.settings, await database(request))

@@ -88,7 +88,7 @@ class Similarity:
         return {"k": self.k, "weights": self.weights, "classes": self.classes, "criteria": self.criteria}
 
 
-def similarity(
+async def similarity(
     k: Annotated[
         int | None, Query(description="Patients of reference per class, 30 to 5000; 200 by default.")
     ] = None,

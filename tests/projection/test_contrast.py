@@ -69,6 +69,23 @@ def test_plain_contrasts_are_differences_of_plain_projections(projector):
         assert contrast.event_free_months["relapse"].value == pytest.approx(area[0] - area[1], abs=1e-8)
 
 
+def test_what_a_synthetic_database_adds_to_every_class_cancels_between_them(small_release, projector):
+    of_patients = Projector(small_release, synthetic=False)
+    alone = [p.project(POI, classes=[Treatment.NATALIZUMAB]).classes[0] for p in (of_patients, projector)]
+    together = [p.contrast(POI, classes=[Treatment.NATALIZUMAB]).contrasts[0] for p in (of_patients, projector)]
+    course = [(part.edss.expected.upper - part.edss.expected.lower)[8] for part in alone]
+    assert course[1] > 1.2 * course[0]
+
+    def width(estimate):
+        return estimate.upper - estimate.lower
+
+    pairs = [[c.edss, *c.risks.values(), *c.event_free_months.values()] for c in together]
+    for patients, synthetic in zip(*pairs, strict=True):
+        # Groups of different scatter do not have all of it in common.
+        assert width(patients) - 1e-9 <= width(synthetic) <= 1.2 * width(patients) + 1e-9
+        assert synthetic.value == pytest.approx(patients.value)
+
+
 @pytest.mark.parametrize("estimator", CONTRAST_ESTIMATORS)
 def test_contrasts_find_the_stronger_treatment(projector, estimator):
     answer = projector.contrast(POI, reference="beta interferon", estimator=estimator)

@@ -10,6 +10,7 @@ import pytest
 from projection.endpoints import ENDPOINTS, GRID, Endpoints
 from projection.outcome_model import fit_outcome_model
 from projection.standardised import Standardised, source_weights
+from projection.within_sources import ridge_of_class
 
 ROWS, SOURCES, CLASSES = 12_000, 20, 2
 
@@ -34,6 +35,17 @@ def made_up(deviation, *, common=True, seed=0):
     event = rng.random((ROWS, len(ENDPOINTS))) < 0.3
     endpoints = Endpoints(step, event, change, relapses, years)
     return fit_outcome_model(endpoints, features, source, treatment, CLASSES, synthetic=False)
+
+
+@pytest.mark.parametrize(("spread", "ridge"), [(0.2, 1 / 0.2**2), (0.05, 1 / 0.05**2), (0.0, 20_000.0)])
+def test_effects_of_classes_are_shrunk_as_much_as_they_are_alike(spread, ridge):
+    rng = np.random.default_rng(0)
+    scatters, crosses = np.empty((20, 8, 8)), np.empty((20, 8, 3))
+    for one in range(20):
+        x = rng.normal(size=(600, 8)) @ rng.normal(size=(8, 8))
+        outcomes = x @ rng.normal(0, spread, (8, 3)) + rng.normal(size=(600, 3))
+        scatters[one], crosses[one] = x.T @ x, x.T @ outcomes
+    assert ridge_of_class(scatters, crosses, np.ones(3)) == pytest.approx(ridge, rel=0.25)
 
 
 def test_nothing_is_found_where_sources_agree():

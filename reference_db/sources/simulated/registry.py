@@ -19,6 +19,7 @@ from reference_db.sources.simulated.cohort import (
     relapse_covariates,
     transient_at_baseline,
 )
+from reference_db.sources.simulated.counterfactual import FOLLOWED_MONTHS
 from reference_db.sources.simulated.designs import registry_classes, registry_design, registry_phenotypes
 from reference_db.sources.simulated.disease import (
     STEP_DAYS,
@@ -28,6 +29,7 @@ from reference_db.sources.simulated.disease import (
     Regime,
     Traits,
     advance,
+    follow,
     modification,
 )
 from reference_db.sources.simulated.distributions import (
@@ -102,6 +104,23 @@ def simulate_registry(source: str, *, scale: float, rng: np.random.Generator) ->
     lesions = cohort.traits.lesion_rate * Frailties.of(cohort.traits).lesion
     life = RegistryLife(course=course, classes=classes, last_day=last_day, natural_lesion_rate=lesions)
     return RegistryResult(record(cohort, life, design, rng), cohort)
+
+
+def registry_under(
+    source: str, cohort: Cohort, days_per_month: float, treatment: Treatment, rng: np.random.Generator
+) -> LongTables:
+    """Return what a registry would have recorded, had all its patients stayed on one class; see `counterfactual`."""
+    until = round(FOLLOWED_MONTHS * days_per_month)
+    chance = Chance.draw(len(cohort), -(-until // STEP_DAYS), rng)
+    classes = np.full(chance.relapse.shape, CLASSES.index(treatment), dtype=np.int8)
+    frailties = Frailties.of(cohort.traits)
+    life = RegistryLife(
+        course=follow(cohort.traits, class_regime(cohort.traits, classes[:, 0], frailties), chance),
+        classes=classes,
+        last_day=np.full(len(cohort), until, dtype=np.int64),
+        natural_lesion_rate=cohort.traits.lesion_rate * frailties.lesion,
+    )
+    return record(cohort, life, registry_design(source), rng)
 
 
 def class_regime(traits: Traits, classes: NDArray[np.int8], frailties: Frailties) -> Regime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, partial
 
@@ -11,12 +11,13 @@ import pandas as pd
 
 from reference_db.schema import LongTables, Source
 from reference_db.sources.simulated.cohort import SMALLEST_ARM, Cohort
+from reference_db.sources.simulated.counterfactual import FOLLOWED_MONTHS, recorded_on_schedule
 from reference_db.sources.simulated.designs import Arm, arms, sources
 from reference_db.sources.simulated.disease import Regime, regime
 from reference_db.sources.simulated.indication import CLASSES
 from reference_db.sources.simulated.parameters import Calibration, calibrated, class_effects, parameters
 from reference_db.sources.simulated.potential_outcomes import expected_outcomes
-from reference_db.sources.simulated.registry import Frailties, class_regime, simulate_registry
+from reference_db.sources.simulated.registry import Frailties, class_regime, registry_under, simulate_registry
 from reference_db.sources.simulated.trials import arm_regime, simulate_arm
 from reference_db.vocabulary import SourceKind, Treatment
 
@@ -38,12 +39,15 @@ class SimulatedSources:
         part of a release.
     truths : tuple of callable
         Each gives the potential outcomes of the patients of an arm or a registry.
+    recordings : tuple of callable
+        Each gives what an arm or a registry would have recorded under one class.
     """
 
     tables: LongTables
     sources: tuple[Source, ...]
     latent: pd.DataFrame
     truths: tuple[Callable[[], pd.DataFrame], ...]
+    recordings: tuple[Callable[[Treatment, np.random.Generator], LongTables], ...]
 
     @cached_property
     def potential_outcomes(self) -> pd.DataFrame:
@@ -53,6 +57,23 @@ class SimulatedSources:
         release.
         """
         return pd.concat([truth() for truth in self.truths], ignore_index=True)
+
+    def recorded_under(self, treatment: Treatment, rng: np.random.Generator) -> LongTables:
+        """Return what the sources would have recorded, had all their patients stayed on one class for three years.
+
+        Parameters
+        ----------
+        treatment : Treatment
+        rng : Generator
+            Of the luck of patients and raters; another state gives another recording of the same patients.
+
+        Returns
+        -------
+        LongTables
+            In the order of `tables`. Trials go on seeing their patients at the last interval of their schedule and
+            record no scans. Never part of a release.
+        """
+        return _joined([recording(treatment, rng) for recording in self.recordings])
 
 
 def simulate(
@@ -82,6 +103,7 @@ def simulate(
     registries = [source for source in sources() if source.kind is SourceKind.REGISTRY]
     streams = iter(np.random.default_rng(seed).spawn(len(arms()) + len(registries)))
     parts: list[tuple[LongTables, Cohort, Callable[[], pd.DataFrame]]] = []
+    recordings: list[Callable[[Treatment, np.random.Generator], LongTables]] = []
     enrolled: dict[str, int] = {}
     for arm in arms():
         n = max(round(arm.n * scale), min(SMALLEST_ARM, arm.n))
@@ -91,39 +113,58 @@ def simulate(
             arm, n=n, first_number=before + 1, calibration=values, rng=next(streams), candidates=candidates
         )
         parts.append((trial.tables, trial.cohort, partial(_trial_truth, arm, trial.cohort, values)))
+        recordings.append(partial(_trial_recording, arm, trial.cohort, values))
     for source in registries:
         registry = simulate_registry(source.name, scale=scale, rng=next(streams))
         truth = partial(_registry_truth, registry.cohort, source.days_per_month)
         parts.append((registry.tables, registry.cohort, truth))
+        recordings.append(partial(registry_under, source.name, registry.cohort, source.days_per_month))
     return SimulatedSources(
-        tables=LongTables(
-            **{
-                field.name: pd.concat([getattr(tables, field.name) for tables, _, _ in parts], ignore_index=True)
-                for field in fields(LongTables)
-            }
-        ),
+        tables=_joined([tables for tables, _, _ in parts]),
         sources=sources(),
         latent=pd.concat([_latent(cohort) for _, cohort, _ in parts], ignore_index=True),
         truths=tuple(truth for _, _, truth in parts),
+        recordings=tuple(recordings),
+    )
+
+
+def _joined(parts: Sequence[LongTables]) -> LongTables:
+    return LongTables(
+        **{
+            field.name: pd.concat([getattr(tables, field.name) for tables in parts], ignore_index=True)
+            for field in fields(LongTables)
+        }
     )
 
 
 def _trial_truth(arm: Arm, cohort: Cohort, calibration: Calibration) -> pd.DataFrame:
+    rates = {treatment: _trial_regime(arm, cohort, calibration, treatment) for treatment in Treatment}
+    return _under_every_class(cohort, rates, _days_per_month(arm.source))
+
+
+def _trial_recording(
+    arm: Arm, cohort: Cohort, calibration: Calibration, treatment: Treatment, rng: np.random.Generator
+) -> LongTables:
+    rates = _trial_regime(arm, cohort, calibration, treatment)
+    until = round(FOLLOWED_MONTHS * _days_per_month(arm.source))
+    return recorded_on_schedule(cohort, rates, treatment, arm.visits, until, rng)
+
+
+def _trial_regime(arm: Arm, cohort: Cohort, calibration: Calibration, treatment: Treatment) -> Regime:
     """Take the effect a trial measured for the classes that it tested, the published class effect for the others."""
     tested = {other.treatment: other for other in arms() if other.source == arm.source}
-    rates = {
-        treatment: arm_regime(tested[treatment], cohort.traits, calibration)
-        if treatment in tested
-        else regime(
-            cohort.traits,
-            class_effects()[treatment],
-            relapse_shape=calibration[arm.code, "relapse_shape"],
-            lesion_shape=calibration[arm.code, "lesion_shape"],
-        )
-        for treatment in Treatment
-    }
-    days = next(source.days_per_month for source in sources() if source.name == arm.source)
-    return _under_every_class(cohort, rates, days)
+    if treatment in tested:
+        return arm_regime(tested[treatment], cohort.traits, calibration)
+    return regime(
+        cohort.traits,
+        class_effects()[treatment],
+        relapse_shape=calibration[arm.code, "relapse_shape"],
+        lesion_shape=calibration[arm.code, "lesion_shape"],
+    )
+
+
+def _days_per_month(source: str) -> float:
+    return next(other.days_per_month for other in sources() if other.name == source)
 
 
 def _registry_truth(cohort: Cohort, days_per_month: float) -> pd.DataFrame:
