@@ -1,4 +1,7 @@
-"""Projection over silos: outcomes from sums, equal to those from the pooled patients at the same radius.
+"""Projection over silos by the estimator ``local``: equal to it on the pooled patients at the same radius.
+
+Only that estimator: the default, ``corrected``, completes missing visits patient by patient and learns within sources
+over whole classes, which silos do not send (decision 0009). Suppression of small sums moves the answer too.
 
 The regression correction is linear in the outcomes (see `projection.local_regression`), so counts, sums and
 cross-products are all it needs; the correction of event probabilities is linear in pseudo-values, which take one
@@ -73,7 +76,7 @@ def silo_of(episodes: Episodes, *, threshold: int = SMALL_CELL) -> Silo:
 
 
 class DistributedProjector:
-    """Projects patients of interest from silos.
+    """Projects patients of interest from silos, by the estimator ``local`` and without intervals.
 
     Parameters
     ----------

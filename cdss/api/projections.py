@@ -35,7 +35,8 @@ async def create_projection(
         str,
         Query(
             description="`corrected` for the features and sources in which patients of reference differ, by what the "
-            "whole class tells; `local`, for features by a regression among them alone; or `plain`."
+            "whole class tells; `local`, for features by a regression among them alone, which is what silos compute; "
+            "or `plain`."
         ),
     ] = "corrected",
 ) -> Response:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import structlog
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
 from cdss.audit.key import AuditKey, audit_key
@@ -122,15 +122,18 @@ class AuditTrail:
         with self._database.session() as session:
             if session.get_bind().dialect.name == "postgresql":
                 session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            head = _last(session)
+            head = last = _last(session)
             if head != _START and not self._witness.path.exists():
                 begun = AuditEntry(actor="", role="service", action=WITNESS_BEGUN, outcome=Outcome.SUCCESS)
                 entries = [begun, *entries]
+            rows = []
             for entry in entries:
                 record = self._record(entry, head)
-                session.add(record)
+                rows.append({column.key: getattr(record, column.key) for column in AuditRecord.__table__.columns})
                 head = Head(record.sequence, record.digest)
-        self._advance(head)
+            if rows:
+                session.execute(insert(AuditRecord), rows)
+        self._advance(head, last)
         return head
 
     def records(self) -> Iterator[AuditRecord]:
@@ -272,8 +275,10 @@ class AuditTrail:
             record.previous,
         )
 
-    def _advance(self, head: Head) -> None:
+    def _advance(self, head: Head, last: Head) -> None:
         def holds(seen: Head) -> bool:
+            if seen == last:
+                return True  # Read in the transaction that the new records follow it in.
             with self._database.reading() as session:
                 record = session.get(AuditRecord, seen.sequence)
             return record is not None and record.digest == seen.digest

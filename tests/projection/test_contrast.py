@@ -76,13 +76,11 @@ def test_what_a_synthetic_database_adds_to_every_class_cancels_between_them(smal
     course = [(part.edss.expected.upper - part.edss.expected.lower)[8] for part in alone]
     assert course[1] > 1.2 * course[0]
 
-    def width(estimate):
-        return estimate.upper - estimate.lower
-
     pairs = [[c.edss, *c.risks.values(), *c.event_free_months.values()] for c in together]
     for patients, synthetic in zip(*pairs, strict=True):
         # Groups of different scatter do not have all of it in common.
-        assert width(patients) - 1e-9 <= width(synthetic) <= 1.2 * width(patients) + 1e-9
+        width = patients.upper - patients.lower
+        assert width - 1e-9 <= synthetic.upper - synthetic.lower <= 1.2 * width + 1e-9
         assert synthetic.value == pytest.approx(patients.value)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from projection import Projector
 from projection.disclosure import DisclosedProjector
 from projection.result import Curve, Projection
-from reference_db.small_cells import LEFT_OUT, MEAN_DEVIATION, ROUNDING, SMALL_CELL
+from reference_db.small_cells import LEFT_OUT, MEAN_DEVIATION, ROUNDING, SHARE_STEP, SMALL_CELL
 from reference_db.vocabulary import SourceKind, Treatment
 from selection import Criteria, PatientOfInterest
 from selection.explanation import explain
@@ -74,8 +74,8 @@ def test_what_is_given_out_is_close_to_what_was_computed(exact: Projector, discl
         for name, curve in shown.probabilities.items():
             truly = true.probabilities[name]
             seen = (curve.n > 0) & ~np.isnan(truly.value)
-            assert (curve.value[seen] >= truly.lower[seen] - 0.005).all()
-            assert (curve.value[seen] <= truly.upper[seen] + 0.005).all()
+            assert (curve.value[seen] >= truly.lower[seen] - SHARE_STEP).all()
+            assert (curve.value[seen] <= truly.upper[seen] + SHARE_STEP).all()
 
 
 def test_two_means_do_not_tell_what_the_patient_between_them_is_like(
