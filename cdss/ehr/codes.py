@@ -179,8 +179,8 @@ LOCAL_CODES: Mapping[str, LocalCode] = {
         LocalCode(
             "mri-new-t2-lesion-count",
             "Number of new or enlarging T2 lesions",
-            "Count against the scan before, as an integer. Recorded for exchange; no feature of similarity reads it.",
-            None,
+            "Count against the scan before, as an integer. Drawn with the patient's own course only.",
+            "new_t2_lesions",
         ),
         LocalCode(
             "relapse-count-12m",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from cdss.ehr.conditions import Disease, read_conditions
@@ -13,9 +13,10 @@ from cdss.ehr.fhir_server import bundled
 from cdss.ehr.mapping_report import MappingReport
 from cdss.ehr.medications import MEDICATION_TYPES, library_of, read_medications
 from cdss.ehr.observations import Reading, latest, read_observations
+from reference_db.schema import GD_RANGE
 from reference_db.vocabulary import Phenotype, T2Load
 from selection import InvalidPatient, PatientOfInterest, parse_patient
-from selection.patient import HISTORY_MONTHS
+from selection.patient import HISTORY_MONTHS, MOST_T2_LESIONS
 
 REQUIRED = ("age", "phenotype", "edss")
 MOST_HISTORY = 100
@@ -23,6 +24,9 @@ FEW = 4
 """Versions of one resource that are told apart; more are read as they come."""
 
 DAYS_PER_MONTH = 365.25 / 12
+
+_PAST = {"edss": 10.0, "gd_lesions": GD_RANGE[1], "new_t2_lesions": MOST_T2_LESIONS}
+"""What earlier visits may tell, and the largest value of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,9 @@ def read_record(resources: Iterable[Json], *, today: date) -> RecordReading:
     readings = read_observations(by_type.pop("Observation", []), today=today, report=report)
     _add_disease(document, disease, readings, today=today, report=report)
     _add_observations(document, readings, today=today, report=report)
+    history = _history(readings, disease.relapses, today=today, report=report)
+    if history:
+        document["history"] = history
     library = library_of(by_type.pop("Medication", []))
     medications = [medication for kind in MEDICATION_TYPES for medication in by_type.pop(kind, [])]
     prior = read_medications(medications, library, today=today, report=report)
@@ -196,9 +203,6 @@ def _add_observations(
     edss = latest(readings, "edss", today=today, report=report)
     if edss is not None:
         document["edss"] = edss.value
-        history = _history(readings, edss, today)
-        if history:
-            document["history"] = history
     gd = latest(readings, "gd_lesions", today=today, report=report)
     if gd is not None and isinstance(gd.value, float):
         document["gd_lesions"] = int(gd.value)
@@ -209,16 +213,30 @@ def _add_observations(
         )
 
 
-def _history(readings: Sequence[Reading], current: Reading, today: date) -> list[dict[str, Any]]:
-    """Return the EDSS of each earlier month, the last one of a month, the most recent months first."""
-    by_month: dict[int, Any] = {}
-    for reading in readings:
-        months = -round((today - reading.day).days / DAYS_PER_MONTH)
-        earlier = reading.feature == "edss" and reading.day < current.day
-        if earlier and HISTORY_MONTHS[0] <= months <= HISTORY_MONTHS[1]:
-            by_month[months] = reading.value
+def _history(
+    readings: Sequence[Reading], relapses: Sequence[date], *, today: date, report: MappingReport
+) -> list[dict[str, Any]]:
+    """Return what is known of earlier months, the last value of a month, the most recent months first."""
+    by_month: dict[int, dict[str, Any]] = {}
+    for feature, most in _PAST.items():
+        own = [reading for reading in readings if reading.feature == feature and isinstance(reading.value, float)]
+        # The current value describes today and has its own field, but new lesions are always of the past.
+        for reading in own if feature == "new_t2_lesions" else [one for one in own if one.day < own[-1].day]:
+            months = -round((today - reading.day).days / DAYS_PER_MONTH)
+            if HISTORY_MONTHS[0] <= months <= HISTORY_MONTHS[1] and reading.value <= most:
+                value = reading.value if feature == "edss" else int(reading.value)
+                by_month.setdefault(months, {})[feature] = value
+                if feature == "new_t2_lesions":
+                    report.used(feature, reading.resource, f"{value} of {reading.day}, in the patient's own course")
+    for day in relapses:
+        months = -round((today - day).days / DAYS_PER_MONTH)
+        # On the side of the year on which it is counted, and at least a month ago.
+        within = day > today - timedelta(days=round(12 * DAYS_PER_MONTH))
+        months = min(max(months, -12), HISTORY_MONTHS[1]) if within else min(months, -13)
+        if months >= HISTORY_MONTHS[0]:
+            by_month.setdefault(months, {})["relapse"] = True
     recent = sorted(by_month, reverse=True)[:MOST_HISTORY]
-    return [{"months": months, "edss": by_month[months]} for months in recent]
+    return [{"months": months, **by_month[months]} for months in recent]
 
 
 def _patient(

@@ -27,6 +27,8 @@ _DIAGNOSES = ",".join(
     + [f"{ICD_10_CM}|{code}" for code in _ICD_10_CM_CODES]
 )
 
+_COUNTS = ("mri-gd-lesion-count", "mri-t2-lesion-count", "relapse-count-12m", "relapse-count-24m", "ms-course")
+
 REQUIRED = ("patient", "conditions", "edss")
 """Prefetch keys without which there can be no card."""
 
@@ -78,17 +80,22 @@ def templates() -> dict[str, str]:
 
     Our own codes are searched for without their system, since its address differs between installations.
     """
-    counts = ["mri-gd-lesion-count", "mri-t2-lesion-count", "relapse-count-12m", "relapse-count-24m", "ms-course"]
     return {
         "patient": f"Patient/{_PATIENT}",
         "conditions": f"Condition?patient={_PATIENT}&code={_DIAGNOSES}",
         "edss": f"Observation?patient={_PATIENT}&code={SNOMED}|{EDSS_SNOMED},edss",
         "relapses": f"Condition?patient={_PATIENT}&code={SNOMED}|{RELAPSE_SNOMED}",
-        "mri": f"Observation?patient={_PATIENT}&code={','.join(counts)}",
+        "mri": f"Observation?patient={_PATIENT}&code={','.join(_COUNTS)}",
         "statements": f"MedicationStatement?patient={_PATIENT}",
         "requests": f"MedicationRequest?patient={_PATIENT}",
         "administrations": f"MedicationAdministration?patient={_PATIENT}",
     }
+
+
+def launch_templates() -> dict[str, str]:
+    """Return the templates of a launch: the viewer also draws new lesions of the past, which a card does not need."""
+    counts = ",".join([*_COUNTS, "mri-new-t2-lesion-count"])
+    return {**templates(), "mri": f"Observation?patient={_PATIENT}&code={counts}"}
 
 
 def queries(templates: Mapping[str, str], patient: str) -> dict[str, str]:

@@ -31,7 +31,7 @@ from cdss.ehr.elements import text
 from cdss.ehr.fhir_server import FhirServer
 from cdss.ehr.outgoing import outgoing
 from cdss.ehr.patient_record import read_record
-from cdss.ehr.prefetch import DataMissing, gather, templates
+from cdss.ehr.prefetch import DataMissing, gather, launch_templates
 from cdss.ehr.smart_scopes import asked_scopes, lacking
 from cdss.security.guard import cookie_header
 from cdss.security.roles import Role
@@ -225,7 +225,7 @@ async def _patient(begun: dict[str, str], granted: dict[str, Any], doors: Doors)
     patient = text(granted["patient"])
     server = FhirServer(begun["iss"], text(granted["access_token"]))
     try:
-        gathered = await gather({}, patient=patient, templates=templates(), server=server)
+        gathered = await gather({}, patient=patient, templates=launch_templates(), server=server)
     except DataMissing as error:
         raise LaunchFailed(f"The record could not be read: {', '.join(error.missing)}.") from error
     reading = await run_in_threadpool(read_record, gathered.resources, today=doors.today())

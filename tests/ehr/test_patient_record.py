@@ -47,7 +47,7 @@ def test_a_typical_record_becomes_the_patient_of_interest() -> None:
     assert reading.has_ms
     assert reading.subject == "Patient/p1"
     assert reading.patient is not None
-    assert reading.patient.model_dump(mode="json") == {
+    assert reading.patient.model_dump(mode="json", exclude_none=True) == {
         "age": 34.0,
         "phenotype": "RRMS",
         "edss": 2.5,
@@ -58,7 +58,7 @@ def test_a_typical_record_becomes_the_patient_of_interest() -> None:
         "gd_lesions": 0,
         "t2_lesions": "10-20",
         "prior_treatment": "moderate efficacy",
-        "history": [{"months": -12, "edss": 2.0}],
+        "history": [{"months": -3, "relapse": True}, {"months": -12, "edss": 2.0}],
     }
 
 
@@ -407,3 +407,32 @@ def test_the_latest_edss_is_found_in_any_order(order: list[int], value: float, d
 def test_relapses_counted_never_exceed_those_recorded_and_two_years_hold_one(days: list[int]) -> None:
     document = read(*(relapse(day) for day in days)).document
     assert document["relapses_12m"] <= document["relapses_24m"] <= len(set(days))
+
+
+def test_the_patients_own_course_is_told_by_month() -> None:
+    past = [
+        edss(1.5, id="e2", effectiveDateTime=months_ago(12)),
+        local("mri-gd-lesion-count", id="g2", valueInteger=3, effectiveDateTime=months_ago(6)),
+        local("mri-gd-lesion-count", id="g3", valueInteger=101, effectiveDateTime=months_ago(7)),
+        local("mri-new-t2-lesion-count", id="n2", valueInteger=2, effectiveDateTime=months_ago(6)),
+        *(relapse(days) for days in (3, 364, 366, 900)),
+    ]
+    reading = read_record([*typical(), *past], today=TODAY)
+    assert reading.patient is not None
+    assert reading.document["history"] == [
+        {"months": -1, "relapse": True},
+        {"months": -3, "relapse": True},
+        {"months": -6, "gd_lesions": 3, "new_t2_lesions": 2},
+        {"months": -12, "edss": 1.5},
+        {"months": -13, "relapse": True},
+        {"months": -30, "relapse": True},
+    ]
+    assert (reading.document["relapses_12m"], reading.document["gd_lesions"]) == (2, 0)
+    assert "in the patient's own course" in str(reading.report.findings)
+
+
+@given(st.lists(st.integers(0, 1000), max_size=20))
+def test_relapses_of_the_course_never_exceed_those_of_the_year(days: list[int]) -> None:
+    reading = read_record([*typical()[:3], *(relapse(day) for day in days)], today=TODAY)
+    assert reading.patient is not None
+    assert not any(one.use is Use.IGNORED for one in reading.report.findings)
