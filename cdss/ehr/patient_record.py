@@ -219,15 +219,16 @@ def _history(
     """Return what is known of earlier months, the last value of a month, the most recent months first."""
     by_month: dict[int, dict[str, Any]] = {}
     for feature, most in _PAST.items():
-        own = [reading for reading in readings if reading.feature == feature and isinstance(reading.value, float)]
+        own = [reading for reading in readings if reading.feature == feature]
         # The current value describes today and has its own field, but new lesions are always of the past.
         for reading in own if feature == "new_t2_lesions" else [one for one in own if one.day < own[-1].day]:
-            months = -round((today - reading.day).days / DAYS_PER_MONTH)
-            if HISTORY_MONTHS[0] <= months <= HISTORY_MONTHS[1] and reading.value <= most:
-                value = reading.value if feature == "edss" else int(reading.value)
-                by_month.setdefault(months, {})[feature] = value
-                if feature == "new_t2_lesions":
-                    report.used(feature, reading.resource, f"{value} of {reading.day}, in the patient's own course")
+            months, value = -round((today - reading.day).days / DAYS_PER_MONTH), reading.value
+            within = HISTORY_MONTHS[0] <= months <= HISTORY_MONTHS[1]
+            if not within or not isinstance(value, float) or value > most:
+                continue
+            by_month.setdefault(months, {})[feature] = value if feature == "edss" else int(value)
+            if feature == "new_t2_lesions":
+                report.used(feature, reading.resource, f"{value:g} of {reading.day}, in the patient's own course")
     for day in relapses:
         months = -round((today - day).days / DAYS_PER_MONTH)
         # On the side of the year on which it is counted, and at least a month ago.
