@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from cdss.cli import app
 from cdss.errors import NotAllowed, NotFound
 from cdss.evaluation import forms
 from cdss.evaluation.conduct import Conduct
 from cdss.evaluation.export import prepare_trial_export, require_closed
 from cdss.evaluation.protocol import Protocol
-from cdss.persistence import Database
+from cdss.persistence import Database, open_database
+from cdss.settings import Settings, settings
 from reference_db.release.export import Prepared, files_digest
 from reference_db.vocabulary import Phenotype
 from tests.evaluation.conftest import protocol_with
@@ -29,7 +34,9 @@ def conducted(conduct: Conduct, patients: int) -> tuple[Protocol, list[str]]:
     identifiers = []
     for i in range(patients):
         baseline = forms.Baseline(
-            age=round(float(rng.normal(42, 9)), 1), phenotype=Phenotype.RRMS, edss=float(rng.integers(2, 12)) / 2
+            age=max(18.0, round(float(rng.normal(42, 9)), 1)),
+            phenotype=Phenotype.RRMS,
+            edss=float(rng.integers(2, 12)) / 2,
         )
         consent = forms.ConsentGiven(given=True, version="1.0", language="en")
         enrolment = forms.Enrolment(cluster=f"n{i % 10 + 1:02d}", consent=consent, baseline=baseline)
@@ -75,3 +82,42 @@ def test_the_same_trial_gives_the_same_avatars_and_another_set_is_held_back(data
     changed = prepare_trial_export(database, protocol.code, earlier={"x1": digest})
     assert "differencing" in failed(changed)
     assert len(changed.table) == 79
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[int, str]]]:
+    """Give a command to the desk of an installation in a folder of the test; its exit code and what it printed."""
+    monkeypatch.setenv("CDSS_HOME", str(tmp_path))
+    settings.cache_clear()
+
+    def give(verb: str, *arguments: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["export", verb, *arguments], catch_exceptions=True)
+        refused = str(done.exception) if isinstance(done.exception, NotAllowed) else ""
+        assert refused or isinstance(done.exception, SystemExit | None), done.exception
+        return (2 if refused else done.exit_code), done.output + refused
+
+    yield give
+    settings.cache_clear()
+
+
+WISH = ("--purpose", "trial", "--recipient", "a registry", "--reason", "reanalysis", "--as", "alice", "--trial")
+
+
+def test_a_trial_that_fails_goes_to_quarantine_by_command_and_nobody_can_let_it_out(
+    command: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    database = open_database(Settings(home=tmp_path))
+    conduct = Conduct(database)
+    protocol, _ = conducted(conduct, 12)
+    code, said = command("request", *WISH, protocol.code)
+    assert (code, "is open" in said) == (2, True)
+    conduct.close(protocol.code)
+    database.close()
+    code, said = command("request", *WISH, protocol.code)
+    assert (code, "FAILED  privacy assessment" in said) == (1, True)
+    identifier = next(line for line in said.splitlines() if line.startswith("export x"))[7:].partition(":")[0]
+    for verb, name in (("approve", "alice"), ("approve", "bob"), ("deliver", "alice"), ("deliver", "bob")):
+        assert command(verb, identifier, "--as", name)[0] == 2
+    assert "quarantined" in command("approve", identifier, "--as", "bob")[1]
+    assert command("reject", identifier, "--comment", "too few", "--as", "alice")[0] == 2
+    assert command("reject", identifier, "--comment", "too few", "--as", "bob")[0] == 0

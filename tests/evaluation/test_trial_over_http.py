@@ -6,15 +6,18 @@ import io
 import re
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from cdss.app import Service
 from cdss.audit import open_trail
+from cdss.cli import app
+from cdss.errors import NotAllowed
 from cdss.evaluation.allocation import allocation_list
 from cdss.evaluation.analysis import analyse
 from cdss.evaluation.collection import collect
@@ -25,6 +28,7 @@ from cdss.evaluation.simulation import Assumptions, PatientPool, observe, simula
 from cdss.evaluation.simulation.rehearsal import API, Rehearsed, rehearse
 from cdss.persistence import open_database
 from cdss.settings import Settings
+from cdss.settings import settings as of_commands
 from tests.client import TestClient
 
 EFFECT = -14.0
@@ -156,8 +160,18 @@ def test_the_report_is_whole_escaped_and_the_same_twice(
     assert speak("clinician").get(url).status_code == 403
 
 
+@contextmanager
+def at_home(chosen: Settings) -> Iterator[None]:
+    """Commands in this block are given in an installation."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CDSS_HOME", str(chosen.home))
+        of_commands.cache_clear()
+        yield
+    of_commands.cache_clear()
+
+
 def test_its_data_leave_as_avatars_by_the_export_desk(
-    rehearsed: tuple[Rehearsed, dict[str, str]], speak: Callable[[str], TestClient]
+    rehearsed: tuple[Rehearsed, dict[str, str]], speak: Callable[[str], TestClient], settings: Settings
 ) -> None:
     steward, manager, trialist = speak("steward"), speak("manager"), speak("trialist")
     code = example_protocol().code
@@ -174,7 +188,14 @@ def test_its_data_leave_as_avatars_by_the_export_desk(
     )
     assert steward.post(f"{url}/deliver").status_code == 403
     assert steward.post(f"{url}/approve").status_code == 403
-    assert manager.post(f"{url}/approve").json()["state"] == "approved"
+    same = steward.post("/api/v1/session", json={"name": "a steward", "role": "manager"}).json()["token"]
+    refused = manager.post(f"{url}/approve", headers={"Authorization": f"Bearer {same}"})
+    assert (refused.status_code, "another manager" in refused.text) == (403, True)
+    approve = ["export", "approve", url.rpartition("/")[2], "--as"]
+    with at_home(settings):
+        again = CliRunner().invoke(app, [*approve, "a steward"])
+        assert isinstance(again.exception, NotAllowed)
+        assert CliRunner().invoke(app, [*approve, "bob"]).exit_code == 0
     files = zipfile.ZipFile(io.BytesIO(steward.post(f"{url}/deliver").content))
     assert set(files.namelist()) == {"dm.csv", "ds.csv", "qs.csv", "ce.csv", "export.json"}
     tables = {name: pd.read_csv(io.BytesIO(files.read(name))) for name in files.namelist() if name.endswith("csv")}
