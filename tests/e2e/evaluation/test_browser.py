@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from sqlalchemy import func, select
 
 from cdss.evaluation.allocation import allocation_list
-from cdss.evaluation.examples import example_protocol
+from cdss.evaluation.examples import example_protocol, example_text
 from cdss.evaluation.pages.frame import catalogues
 from cdss.evaluation.protocol import Arm
 from cdss.evaluation.records import AnswerRecord, EventRecord, IncidentRecord, OutcomeRecord, ParticipantRecord
@@ -240,4 +240,17 @@ def test_every_page_is_accessible_and_fits(page: Page, trial_server: Server, lan
     page.get_by_role("button", name=say["allocate"]).click()
     expect(page.get_by_role("heading", name=say["outcomes"])).to_be_visible()
     page.get_by_text(say["incident"], exact=True).click()
+    looked_at()
+    page.goto(f"{trial_server.address}/evaluation?lang={language}")
+    page.locator("input[name=name]").fill("a trialist")
+    page.locator("select[name=role]").select_option("trialist")
+    page.get_by_role("button", name=say["enter"]).click()
+    page.get_by_text(say["open_trial"], exact=True).click()
+    looked_at()
+    page.locator("textarea[name=protocol]").fill(example_text().replace("stratum: larger", "stratum: medium"))
+    page.get_by_role("button", name=say["check"]).click()
+    expect(page.get_by_role("heading", name=say["checked"])).to_be_visible()
+    looked_at()
+    page.goto(f"{trial}?lang={language}")
+    page.get_by_text(say["close_trial"], exact=True).click()
     looked_at()
