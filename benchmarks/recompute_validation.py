@@ -24,7 +24,7 @@ import pandas as pd
 from lifelines import KaplanMeierFitter
 from scipy.optimize import minimize
 from scipy.special import gammaln
-from scipy.stats import ks_2samp
+from scipy.stats import hypergeom, ks_2samp
 from statsmodels.duration.hazard_regression import PHReg
 
 from reference_db.harmonise import episodes as harmonised
@@ -322,17 +322,128 @@ def compare_truth(
         compared.near("naive effects", row["treatment"], naive, row["naive"])
 
 
+def compare_figures(sections: dict, compared: Comparison) -> None:
+    """Judged figures from the tables behind them, which are compared with the data elsewhere."""
+    tables = {name: section["tables"] for name, section in sections.items()}
+    expected: dict[str, dict[str, float | None]] = {name: {} for name in sections}
+    columns, arms = (pd.DataFrame(tables["structure"][name]) for name in ("columns", "arms"))
+    expected["structure"] = {
+        "out_of_range": float(columns["out_of_range"].sum()),
+        "new_levels": float((columns["new_levels"] > 0).sum()),
+        "types": float((columns["type_original"] != columns["type_synthetic"]).sum()),
+        "rows": float((arms["original"] - arms["synthetic"]).abs().max()),
+        "missingness": float(pd.DataFrame(tables["structure"]["missingness"])["z"].abs().max()),
+    }
+    margins = pd.DataFrame(tables["univariate"]["by_source"])
+    margins = margins[(margins["n_original"] >= 150) & (margins["unusual"] >= 30)]
+    beyond = np.sqrt((margins["hellinger"] ** 2 - margins["floor_one"] ** 2).clip(lower=0))
+    expected["univariate"] = {
+        "hellinger_median": margins["hellinger"].median(),
+        "hellinger_worst": beyond.max(),
+        "balanced": float((margins["mean_shift"].abs() < 0.1).mean()),
+        "mean_shift_worst": margins["mean_shift"].abs().max(),
+        "spread_ratio_median": margins["spread_ratio"].median(),
+        "spread_ratio_lowest": margins["spread_ratio"].min(),
+        "floor_median": margins["floor"].median(),
+    }
+    pairs = pd.DataFrame(tables["multivariate"]["pairs"])
+    kept = pd.DataFrame(tables["multivariate"]["variables"])
+    kept = kept[kept["associated"]]
+    expected["multivariate"] = {
+        "correlation_difference": float((pairs["original"] - pairs["synthetic"]).abs().mean()),
+        "kept": float((pairs["original"] * pairs["synthetic"]).sum() / (pairs["original"] ** 2).sum()),
+        "kept_lowest": float((kept["kept"] + 2 * kept["standard_error"]).min()),
+    }
+    areas = pd.DataFrame(tables["discrimination"]["areas"])
+    for row in areas[areas["against"] == "synthetic"].to_dict("records"):
+        expected["discrimination"][f"auc_{row['model'].replace(' ', '_')}"] = row["auc"]
+    for row in tables["projection_error"]["errors"]:
+        if row["by"] == "all":
+            expected["projection_error"] |= {
+                f"ratio_{row['outcome']}": row["sampled_mae"] / row["floor_mae"],
+                f"ratio_one_{row['outcome']}": row["sampled_mae"] / row["one_resample_mae"],
+                f"mae_{row['outcome']}": row["mae"],
+            }
+    if "truth" in tables:
+        expected["truth"] = _truth_figures(tables["truth"])
+    expected["prognosis"] = _prognosis_figures(tables["prognosis"])
+    expected["privacy"] = {row["name"]: row["value"] for row in tables["privacy"]["metrics"]}
+    for name, values in expected.items():
+        found = {check["name"]: check["value"] for check in sections[name]["checks"]}
+        for check, value in values.items():
+            compared.near("judged figures", f"{name} {check}", value, found.get(check))
+
+
+def _truth_figures(tables: dict) -> dict[str, float | None]:
+    expected = {}
+    contrasts = pd.DataFrame(tables["contrasts"])
+    for row in tables["outcomes"]:
+        if row["treatment"] == "all":
+            if row["database"] == "synthetic":
+                expected[f"coverage_{row['outcome']}"] = row["coverage"]
+            expected[f"rmse_{row['outcome']}_{row['database'].replace(', ', '_')}"] = row["rmse"]
+    for outcome, rows in contrasts[contrasts["database"] == "synthetic"].groupby("outcome"):
+        expected[f"coverage_contrast_{outcome}"] = float(np.average(rows["coverage"], weights=rows["n"]))
+        expected[f"rmse_contrast_{outcome}"] = math.sqrt(np.average(rows["rmse"] ** 2, weights=rows["n"]))
+    return expected
+
+
+def _prognosis_figures(tables: dict) -> dict[str, float | None]:
+    expected: dict[str, float | None] = {}
+    product = ("synthetic, corrected", "originals, corrected")
+    for month, rows in pd.DataFrame(tables["edss"]).groupby("month"):
+        crps = rows.set_index("engine")["crps"]
+        expected |= {
+            f"crps_{month}": crps[product[0]] / crps["last EDSS carried forward"],
+            f"crps_over_best_{month}": crps[product[0]] / crps.drop(list(product)).min(),
+            f"coverage_{month}": rows.set_index("engine")["coverage_80"][product[0]],
+        }
+    for endpoint, rows in pd.DataFrame(tables["risks"]).groupby("endpoint"):
+        engines = rows.set_index("engine")
+        for name, column in (("skill", "skill"), ("slope", "slope"), ("auc", "auc"), ("concordance", "concordance")):
+            expected[f"{name}_{endpoint}"] = engines[column][product[0]]
+        brier = engines["brier"]
+        expected[f"brier_over_best_{endpoint}"] = brier[product[0]] / brier.drop(list(product)).min()
+    return expected
+
+
 def compare_arithmetic(sections: dict, compared: Comparison) -> None:
     """Ratios, shares and verdicts that follow from other figures of the report."""
     for row in sections["projection_error"]["tables"]["errors"]:
         label = f"{row['by']} {row['group']} {row['outcome']}"
-        compared.near("error ratios", label, row["mae"] / row["floor_mae"], row["ratio"])
+        compared.near("error ratios", label, row["sampled_mae"] / row["floor_mae"], row["ratio"])
+        compared.near("error ratios", label, row["sampled_mae"] / row["one_resample_mae"], row["ratio_one_resample"])
+        within = row["floor_lowest"] <= row["floor_mae"] <= row["floor_highest"]
+        compared.near("error ratios", f"{label} floor within its pairs", 1.0, float(within))
+    for row in sections["projection_error"]["tables"]["augmentation"]:
+        compared.near(
+            "error ratios", f"1-{row['augmentation']} {row['outcome']}", row["mae"] / row["floor_mae"], row["ratio"]
+        )
     repeated = pd.DataFrame(sections["repetition"]["tables"]["repetitions"])
     if len(repeated):
-        shares = repeated[repeated["data"] == "avatars"].groupby("trial")["replicated"].mean()
+        shares = repeated.groupby(["data", "trial"])["replicated"].mean()
+        counts = repeated.groupby(["data", "trial"])["replicated"].agg(["sum", "size"])
         for check in sections["repetition"]["checks"]:
-            trial = check["name"].partition("_")[2]
-            compared.near("replicated shares", trial, float(shares[trial]), check["value"])
+            kind, _, trial = check["name"].partition("_")
+            data = "resample" if kind == "chance" else "avatars"
+            compared.near("replicated shares", trial, float(shares[data, trial]), check["value"])
+        for row in sections["repetition"]["tables"]["shares"]:
+            both = [counts.loc[data, row["trial"]] for data in ("avatars", "resample")]
+            # Fisher's exact test from the hypergeometric distribution: every table no likelier than this one.
+            size, events = int(both[0]["size"]), int(both[0]["sum"] + both[1]["sum"])
+            likely = hypergeom.pmf(np.arange(events + 1), 2 * size, events, size)
+            p_value = likely[likely <= likely[int(both[0]["sum"])] * (1 + 1e-7)].sum()
+            compared.near("replicated shares", f"{row['trial']} p", p_value, row["p_value"])
+            for (_, of), name in zip(enumerate(both), ("avatars", "resamples"), strict=True):
+                share, z = of["sum"] / of["size"], 1.959964
+                centre = (share + z**2 / (2 * of["size"])) / (1 + z**2 / of["size"])
+                half = (
+                    z
+                    / (1 + z**2 / of["size"])
+                    * math.sqrt(share * (1 - share) / of["size"] + z**2 / (4 * of["size"] ** 2))
+                )
+                for end, value in (("lower", centre - half), ("upper", centre + half)):
+                    compared.near("replicated shares", f"{row['trial']} {name}", value, row[f"{name}_{end}"])
     endpoints = pd.DataFrame(sections["efficacy"]["tables"]["endpoints"])
     for check in sections["efficacy"]["checks"]:
         if check["name"] == "endpoints_replicated":
@@ -411,6 +522,7 @@ def main() -> None:
         truth = originals.potential_outcomes
         truth = truth.assign(row=position.reindex(truth["patient_id"]).to_numpy())
         compare_truth(tables["truth"], tables_of["original"], found["original"], truth, compared)
+    compare_figures(sections, compared)
     compare_arithmetic(sections, compared)
     compare_page(given.validation.with_name("report.html"), sections, compared)
     for what, n in compared.agreed.items():

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,9 +80,32 @@ def last_validation(home: Path, version: str) -> Mapping[str, Any] | None:
 
 
 def known_evidence(home: Path, version: str) -> Mapping[str, Any]:
-    """Return what is known of a release beyond its manifest, as `viewer.create_viewer` shows it."""
-    validation = last_validation(home, version)
-    return {} if validation is None else {"validation": validation}
+    """Return what is known of a release beyond its manifest, as `viewer.create_viewer` shows it.
+
+    Parameters
+    ----------
+    home : Path
+        ``CDSS_HOME``.
+    version : str
+
+    Returns
+    -------
+    dict
+        ``validation``, as `last_validation` returns it, where there is one; ``calibration``: how many published
+        figures the simulated sources meet (``met``) of how many (``published``), where the shipped parameters were
+        judged.
+    """
+    validation, calibration = last_validation(home, version), _calibration()
+    known: dict[str, Any] = {} if validation is None else {"validation": validation}
+    return known if calibration is None else known | {"calibration": calibration}
+
+
+@cache
+def _calibration() -> Mapping[str, int] | None:
+    from validation.calibration.packaged import packaged_result
+
+    result = packaged_result()
+    return None if result is None else {"met": result.met, "published": result.published}
 
 
 def keep_score(folder: Path, score: Score, *, seed: int) -> None:

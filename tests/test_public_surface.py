@@ -33,7 +33,16 @@ SURFACE = {
         "parse_criteria",
         "parse_patient",
     ],
-    "validation": ["Check", "Section", "ValidationReport", "Verdict", "html_report", "report_from_json", "validate"],
+    "validation": [
+        "Check",
+        "Section",
+        "ValidationReport",
+        "Verdict",
+        "added_failures",
+        "html_report",
+        "report_from_json",
+        "validate",
+    ],
     "viewer": ["AddedPage", "create_viewer"],
 }
 

@@ -1,5 +1,6 @@
 """How true and how safe a release is, against its originals and, where they are simulated, against the truth."""
 
+from validation.attribution import added_failures
 from validation.report import html_report
 from validation.result import Check, Section, ValidationReport, Verdict, report_from_json
 from validation.suite import validate
@@ -9,6 +10,7 @@ __all__ = [
     "Section",
     "ValidationReport",
     "Verdict",
+    "added_failures",
     "html_report",
     "report_from_json",
     "validate",

@@ -71,7 +71,7 @@ def discrimination(material: Material, *, jobs: int = 1) -> Section:
     for one in material.experts:
         experts.add(**one)
     if material.experts:
-        checks.append(_expert_check(material.experts))
+        checks.append(expert_check(material.experts))
     return Section(
         name="discrimination",
         title="Indistinguishability",
@@ -90,7 +90,7 @@ def discrimination(material: Material, *, jobs: int = 1) -> Section:
     )
 
 
-def _expert_check(experts: Sequence[Mapping[str, Any]]) -> Check:
+def expert_check(experts: Sequence[Mapping[str, Any]]) -> Check:
     """Judge the calls of all experts together: a coin's share must lie within their interval."""
     pooled = scored(sum(int(one["called"]) for one in experts), sum(int(one["right"]) for one in experts))
     return check(

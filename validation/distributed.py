@@ -20,7 +20,7 @@ from reference_db.small_cells import SMALL_CELL
 from selection import PatientOfInterest, learn_weights
 from selection.selector import DEFAULT_K
 from selection.silos import Hub
-from validation.material import Material
+from validation.material import Material, thinned
 from validation.projection_error import OUTCOMES, mean_errors
 from validation.projections import MONTHS, RISKS, Projected, Task, patients_of_interest, project
 from validation.result import Check, Record, Records, Section, check
@@ -46,16 +46,18 @@ PAIRS: tuple[tuple[str, str], ...] = (
 
 def distributed(material: Material, *, progress: Callable[[float, str], None] | None = None) -> Section:
     """Compare the distributed with the centralised algorithm."""
-    table = material.original.table
     n = 15 if material.quick else 150
+    original, synthetic = material.original, material.synthetic
+    if material.quick:
+        rng = material.generator(13)
+        original, synthetic = (Episodes(thinned(one.table, rng), one.sources) for one in (original, synthetic))
+    table = original.table
     chosen = np.sort(material.generator(10).permutation(len(table))[:n])
     patients = patients_of_interest(table.iloc[chosen])
-    weights = learn_weights(material.original)
-    by_source = [
-        Episodes(rows.reset_index(drop=True), material.original.sources) for _, rows in table.groupby("source")
-    ]
+    weights = learn_weights(original)
+    by_source = [Episodes(rows.reset_index(drop=True), original.sources) for _, rows in table.groupby("source")]
     hubs = {
-        POOLED: Hub([silo_of(material.original, threshold=1)]),
+        POOLED: Hub([silo_of(original, threshold=1)]),
         SILOS: Hub([silo_of(part, threshold=1) for part in by_source]),
         SUPPRESSED: Hub([silo_of(part, threshold=SMALL_CELL) for part in by_source]),
     }
@@ -64,7 +66,7 @@ def distributed(material: Material, *, progress: Callable[[float, str], None] | 
         if progress is not None:
             progress(at / len(hubs), name)
         found[name] = _over_silos(DistributedProjector(hub, weights), patients)
-    for name, episodes in ((ORIGINALS, material.original), (SYNTHETIC, material.synthetic)):
+    for name, episodes in ((ORIGINALS, original), (SYNTHETIC, synthetic)):
         found[name] = _centralised(project(Task(name, episodes, patients, estimator="local")))
     records = Records()
     for first, second in PAIRS:

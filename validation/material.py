@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from reference_db.episodes import Episodes
 from reference_db.harmonise import episodes as harmonised_episodes
 from reference_db.release import Release
 from reference_db.warehouse import Warehouse
+from validation.checkpoints import Checkpoints
+from validation.projections import Projected
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Material:
         How the release was made.
     experts : sequence of mappings
         Scores of experts before the blinded questionnaire, ``called`` and ``right`` among their values.
+    kept : Checkpoints
+        What an interrupted validation goes on from.
+    projected : dict of str to Projected
+        Projections of every original patient that one section made and another needs, by the name of the database; in
+        memory only.
     """
 
     original: Episodes
@@ -45,10 +52,34 @@ class Material:
     privacy: Mapping[str, Any]
     parameters: Mapping[str, Any]
     experts: Sequence[Mapping[str, Any]] = ()
+    kept: Checkpoints = field(default_factory=Checkpoints)
+    projected: dict[str, Projected] = field(default_factory=dict)
 
     def generator(self, stream: int) -> np.random.Generator:
         """Return the generator of one section; the stream tells sections apart."""
         return np.random.default_rng([self.seed, stream])
+
+
+SMALLEST_ARM = 100
+"""Patients whom the short suite keeps of an arm at least."""
+
+KEPT_SHARE = 1 / 3
+
+
+def thinned(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Return a third of each arm, or as many as make it large enough: what the short suite learns from.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Episodes.
+    rng : Generator
+    """
+    kept = [
+        rng.permutation(rows)[: max(round(KEPT_SHARE * len(rows)), SMALLEST_ARM)]
+        for rows in table.groupby(["source", "arm"]).indices.values()
+    ]
+    return table.iloc[np.sort(np.concatenate(kept))].reset_index(drop=True)
 
 
 def gather(

@@ -15,7 +15,7 @@ from reference_db.avatar.columns import read_columns
 from reference_db.avatar.projection import fit_factor_space
 from reference_db.episodes import Episodes
 from validation.material import Material
-from validation.result import Record, Records, Section, check
+from validation.result import Miss, Record, Records, Section, check, missed
 from validation.variables import as_numbers
 
 Floats = NDArray[np.float64]
@@ -33,6 +33,9 @@ in a thousand without any association passes for one that has some."""
 SAMPLING = 2.0
 """Standard errors of what a variable keeps that are put down to sampling."""
 
+LEAST_KEPT = 0.5
+"""Share of its associations that every variable must keep: the better half."""
+
 SHOWN_POINTS = 1500
 """Records per table in the factor map."""
 
@@ -49,7 +52,7 @@ def multivariate(material: Material) -> Section:
     a, b, c, d = (matrix[upper][both] for matrix in (first, second, floor, other))
     kept = _kept_per_variable(first, second, names, pairs_behind)
     judged = [
-        float(row["kept"] or 0.0) + SAMPLING * float(row["standard_error"] or 0.0)
+        (Miss(str(row["variable"])), float(row["kept"] or 0.0) + SAMPLING * float(row["standard_error"] or 0.0))
         for row in kept
         if row["associated"]
     ]
@@ -72,10 +75,11 @@ def multivariate(material: Material) -> Section:
         check(
             "kept_lowest",
             "Association kept by the variable that keeps least, sampling error allowed for",
-            min(judged, default=None),
-            lowest=0.5,
+            min((value for _, value in judged), default=None),
+            lowest=LEAST_KEPT,
             meaning="Over variables whose correlations with all others are more than chance. Two standard errors "
             "added: only a loss that is sure counts. Below 0.5 a variable has lost most of what it goes with.",
+            misses=missed(judged, lowest=LEAST_KEPT),
         ),
         check(
             "correlation_floor",

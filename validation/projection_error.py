@@ -11,7 +11,9 @@ neighbourhood stays the same while the chance of the avatars averages out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -35,7 +37,7 @@ from validation.projections import (
     project,
     project_all,
 )
-from validation.result import Check, Record, Records, Section, check
+from validation.result import Check, Miss, Record, Records, Section, check
 
 Floats = NDArray[np.float64]
 
@@ -45,64 +47,164 @@ OUTCOMES: Mapping[str, str] = {
     "relapse": "probability of a relapse by 24 months",
 }
 
+SHORT = {"edss": "EDSS", "worsening_24w": "worsening", "relapse": "relapse"}
+"""What an outcome is of, in a word."""
+
 AUGMENTATIONS = (2, 5, 10)
 
-AUGMENTED_PATIENTS = 1500
+RESAMPLES = 4
+"""Resamples of the originals: six pairs, so that the noise floor is not that of two of them alone."""
+
+FLOOR_PATIENTS = 4000
+"""Patients of interest who are projected from resamples. How far two resamples are apart differs more between pairs
+of them than between samples of so many patients: more pairs tell more than more patients."""
+
+AUGMENTED_PATIENTS = 1000
 """Patients of interest who are projected from augmented databases, which hold up to ten times as many patients."""
+
+AUGMENTED = "those projected from augmented releases"
+"""Name of the group of them."""
+
+PROJECTING = 0.6
+"""Share of the time that goes without augmentation."""
 
 
 def projection_error(
     material: Material, *, jobs: int = 1, progress: Callable[[float, str], None] | None = None
 ) -> Section:
     """Compare projections from the synthetic patients with those from the originals, for every patient and class."""
-    table = material.original.table
-    rng = material.generator(6)
-    wanted = rng.permutation(len(table))[: 250 if material.quick else len(table)]
-    wanted.sort()
-    patients = patients_of_interest(table.iloc[wanted])
-    databases = {
-        "originals": material.original,
-        "synthetic": material.synthetic,
-        "resample 1": _resample(material.original, rng),
-        "resample 2": _resample(material.original, rng),
-    }
-    projected = project_all(
-        {name: Task(name, database, patients, synthetic=name == "synthetic") for name, database in databases.items()},
-        jobs=jobs,
-        progress=progress,
-    )
-    pairs = {
-        "synthetic": (projected["originals"], projected["synthetic"]),
-        "noise floor": (projected["resample 1"], projected["resample 2"]),
-        "one resample": (projected["originals"], projected["resample 1"]),
-    }
-    differences = {name: difference(first, second) for name, (first, second) in pairs.items()}
     remarks = [
         "A patient of interest is among the originals, and an avatar made around it is among the synthetic patients.",
         "Each database learns its own feature weights, as it does in use.",
+        f"Errors over every patient of interest; noise floors, and ratios to them, over up to {FLOOR_PATIENTS:,} of "
+        f"them, from all pairs of {2 if material.quick else RESAMPLES} resamples.",
     ]
+    rng = material.generator(6)
+    table = material.original.table
+    wanted = np.sort(rng.permutation(len(table))[: 250 if material.quick else len(table)])
+    # Not all of them are projected from resamples, fewer from augmented databases.
+    order = rng.permutation(len(wanted))
+    sampled, some = np.sort(order[:FLOOR_PATIENTS]), np.sort(order[:AUGMENTED_PATIENTS])
+    errors = material.kept.made(
+        "projection_error",
+        "errors",
+        lambda: _errors_of_all(material, wanted, sampled, some, rng.spawn(1)[0], jobs, progress),
+    )
     augmented: tuple[Record, ...] = ()
     if not material.quick:
+        of_release = {str(row["outcome"]): row for row in errors if row["by"] == AUGMENTED}
         try:
-            augmented = _augmented(material, projected["originals"], differences["noise floor"], wanted, rng, jobs)
+            augmented = _augmented(material, wanted[some], of_release, material.generator(12), jobs, progress)
         except InvalidInput as error:
             remarks.append(f"The release could not be augmented: {error}")
-    overall = _errors(differences, {"all": np.ones(len(wanted), dtype=np.bool_)}, "all")
-    strata = (
-        *overall,
-        *(row for name, groups in _strata(table.iloc[wanted]).items() for row in _errors(differences, groups, name)),
-        *_per_class(differences),
-        *_per_number(differences, projected["synthetic"].number),
-    )
+    overall = tuple(row for row in errors if row["by"] == "all")
     return Section(
         name="projection_error",
         title="Projection error",
         question="Do synthetic patients of reference give the projection that the originals give?",
-        checks=(*_checks(overall, augmented),),
-        tables={"errors": tuple(strata), "augmentation": augmented},
+        checks=tuple(_checks(overall, augmented)),
+        tables={"errors": errors, "augmentation": augmented},
         remarks=tuple(remarks),
         rests_on=("structure", "univariate", "multivariate", "efficacy"),
     )
+
+
+def _errors_of_all(
+    material: Material,
+    wanted: NDArray[np.intp],
+    sampled: NDArray[np.intp],
+    some: NDArray[np.intp],
+    rng: np.random.Generator,
+    jobs: int,
+    progress: Callable[[float, str], None] | None,
+) -> tuple[Record, ...]:
+    """Project every patient of interest, some of them from resamples too, and return the errors of all groups."""
+    table = material.original.table.iloc[wanted]
+    patients = patients_of_interest(table)
+    resamples = {
+        f"resample {n + 1}": _resample(material.original, rng) for n in range(2 if material.quick else RESAMPLES)
+    }
+    some_patients = [patients[at] for at in sampled]
+    tasks = {
+        "originals": Task("originals", material.original, patients),
+        "synthetic": Task("synthetic", material.synthetic, patients, synthetic=True),
+        **{name: Task(name, database, some_patients) for name, database in resamples.items()},
+    }
+    share = 1.0 if material.quick else PROJECTING
+    told = None if progress is None else (lambda done, doing: progress(share * done, doing))
+    projected = project_all(tasks, jobs=jobs, progress=told)
+    if not material.quick:
+        material.projected.update({name: projected[name] for name in ("originals", "synthetic")})
+    compared = Compared.of(projected, sampled, list(resamples))
+    everyone = np.ones((len(wanted), 1), dtype=np.bool_)
+    augmented = ~everyone
+    augmented[some] = True
+    groups = {
+        "all": {"all": everyone},
+        **_strata(table),
+        "class": _classes(),
+        "patients of reference": _numbers(projected["synthetic"].number),
+        AUGMENTED: {"all": augmented},
+    }
+    return tuple(row for by, of in groups.items() for row in _errors(compared, of, by))
+
+
+Differences = Mapping[str, Floats]
+"""Differences between two projections by outcome, (patients, classes, months)."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What was projected, compared: over every patient of interest, and over those projected from resamples too.
+
+    Attributes
+    ----------
+    synthetic : mapping of str to ndarray
+        Synthetic minus originals, of every patient of interest.
+    sampled : ndarray of int
+        Positions of those that the others are of.
+    floors : tuple of mappings
+        Between two resamples, one of every pair.
+    resamples : tuple of mappings
+        Between the originals and each resample.
+    """
+
+    synthetic: Differences
+    sampled: NDArray[np.intp]
+    floors: tuple[Differences, ...]
+    resamples: tuple[Differences, ...]
+
+    @classmethod
+    def of(cls, projected: Mapping[str, Projected], sampled: NDArray[np.intp], resamples: Sequence[str]) -> Compared:
+        """Compare projections by the name of their database."""
+        originals = projected["originals"]
+        return cls(
+            difference(originals, projected["synthetic"]),
+            sampled,
+            tuple(difference(projected[one], projected[other]) for one, other in combinations(resamples, 2)),
+            tuple(difference(originals.rows(sampled), projected[name]) for name in resamples),
+        )
+
+    def masked(self, chosen: NDArray[np.bool_]) -> Compared:
+        """Return the same of some projections; the others are NaN.
+
+        Parameters
+        ----------
+        chosen : ndarray of bool, shape (patients, classes), or (patients, 1), or (1, classes)
+        """
+        shape = (len(next(iter(self.synthetic.values()))), len(CLASSES))
+        kept = np.where(np.broadcast_to(chosen, shape), 1.0, np.nan)[:, :, None]
+
+        def each(found: tuple[Differences, ...]) -> tuple[Differences, ...]:
+            of_sampled = kept[self.sampled]
+            return tuple({outcome: values * of_sampled for outcome, values in one.items()} for one in found)
+
+        return Compared(
+            {outcome: values * kept for outcome, values in self.synthetic.items()},
+            self.sampled,
+            each(self.floors),
+            each(self.resamples),
+        )
 
 
 def difference(first: Projected, second: Projected) -> dict[str, Floats]:
@@ -130,62 +232,65 @@ def _resample(episodes: Episodes, rng: np.random.Generator) -> Episodes:
     return Episodes(resampled_arms(episodes.table, rng), episodes.sources)
 
 
-def _errors(
-    differences: Mapping[str, Mapping[str, Floats]], groups: Mapping[str, NDArray[np.bool_]], by: str
-) -> tuple[Record, ...]:
-    """Return the errors of each group of patients, with the ratio to the noise floor."""
+def _mean(found: Sequence[Differences], outcome: str) -> tuple[float, float, list[float]]:
+    """Return mean absolute and root mean square error over several comparisons, and the first of each of them."""
+    errors = [mean_errors(one[outcome]) for one in found]
+    absolute = [mae for mae, _, _ in errors]
+    return float(np.mean(absolute)), float(np.sqrt(np.mean([rmse**2 for _, rmse, _ in errors]))), absolute
+
+
+def _errors(compared: Compared, groups: Mapping[str, NDArray[np.bool_]], by: str) -> tuple[Record, ...]:
+    """Return the errors of each group of projections, with the ratio to the noise floor of the same patients.
+
+    Groups are told as in `Compared.masked`.
+    """
+    return tuple(row for group, chosen in groups.items() for row in _group_errors(compared.masked(chosen), by, group))
+
+
+def _group_errors(compared: Compared, by: str, group: str) -> tuple[Record, ...]:
+    """Return the errors by outcome of whatever is not NaN."""
     records = Records()
-    for group, chosen in groups.items():
-        for outcome in OUTCOMES:
-            mae, rmse, n = mean_errors(differences["synthetic"][outcome][chosen])
-            floor, floor_rmse, _ = mean_errors(differences["noise floor"][outcome][chosen])
-            one, _, _ = mean_errors(differences["one resample"][outcome][chosen])
-            if n >= SMALL_CELL:
-                records.add(
-                    by=by,
-                    group=group,
-                    outcome=outcome,
-                    n=n,
-                    mae=mae,
-                    rmse=rmse,
-                    floor_mae=floor,
-                    floor_rmse=floor_rmse,
-                    ratio=mae / floor if floor > 0 else None,
-                    ratio_rmse=rmse / floor_rmse if floor_rmse > 0 else None,
-                    one_resample_mae=one,
-                    ratio_one_resample=mae / one if one > 0 else None,
-                    bias=float(np.nanmean(differences["synthetic"][outcome][chosen])),
-                )
+    for outcome in OUTCOMES:
+        mae, rmse, n = mean_errors(compared.synthetic[outcome])
+        sampled_mae, sampled_rmse, sampled_n = mean_errors(compared.synthetic[outcome][compared.sampled])
+        if min(n, sampled_n) < SMALL_CELL:
+            continue
+        floor, floor_rmse, pairs = _mean(compared.floors, outcome)
+        one, _, _ = _mean(compared.resamples, outcome)
+        records.add(
+            by=by,
+            group=group,
+            outcome=outcome,
+            n=n,
+            mae=mae,
+            rmse=rmse,
+            bias=float(np.nanmean(compared.synthetic[outcome])),
+            sampled_n=sampled_n,
+            sampled_mae=sampled_mae,
+            sampled_rmse=sampled_rmse,
+            floor_mae=floor,
+            floor_lowest=min(pairs),
+            floor_highest=max(pairs),
+            floor_rmse=floor_rmse,
+            ratio=sampled_mae / floor if floor > 0 else None,
+            ratio_rmse=sampled_rmse / floor_rmse if floor_rmse > 0 else None,
+            one_resample_mae=one,
+            ratio_one_resample=sampled_mae / one if one > 0 else None,
+        )
     return records.done()
 
 
-def _per_class(differences: Mapping[str, Mapping[str, Floats]]) -> list[Record]:
-    rows: list[Record] = []
-    for at, treatment in enumerate(CLASSES):
-        of_class = {
-            name: {outcome: values[:, at : at + 1] for outcome, values in found.items()}
-            for name, found in differences.items()
-        }
-        everyone = np.ones(len(differences["synthetic"]["edss"]), dtype=np.bool_)
-        rows += _errors(of_class, {treatment.value: everyone}, "class")
-    return rows
+def _classes() -> dict[str, NDArray[np.bool_]]:
+    return {treatment.value: np.array([[treatment is one for one in CLASSES]]) for treatment in CLASSES}
 
 
-def _per_number(differences: Mapping[str, Mapping[str, Floats]], number: NDArray[np.int32]) -> list[Record]:
-    """Return errors by the number of patients of reference behind a projection."""
-    rows: list[Record] = []
-    for label, low, high in (
-        ("30-99", 30, 100),
-        ("100-199", 100, DEFAULT_K),
-        (f"{DEFAULT_K} or more", DEFAULT_K, 10**6),
-    ):
-        chosen = (number >= low) & (number < high)
-        masked = {
-            name: {outcome: np.where(chosen[:, :, None], values, np.nan) for outcome, values in found.items()}
-            for name, found in differences.items()
-        }
-        rows += _errors(masked, {label: np.ones(len(number), dtype=np.bool_)}, "patients of reference")
-    return rows
+def _numbers(number: NDArray[np.int32]) -> dict[str, NDArray[np.bool_]]:
+    """Return groups of projections by the number of patients of reference behind them."""
+    return {
+        "30-99": (number >= 30) & (number < 100),
+        "100-199": (number >= 100) & (number < DEFAULT_K),
+        f"{DEFAULT_K} or more": number >= DEFAULT_K,
+    }
 
 
 def _strata(table: pd.DataFrame) -> dict[str, dict[str, NDArray[np.bool_]]]:
@@ -194,62 +299,69 @@ def _strata(table: pd.DataFrame) -> dict[str, dict[str, NDArray[np.bool_]]]:
     edss = pd.cut(table["edss_0"], [0, 2, 4, 6, 11], right=False, labels=["0-1.5", "2-3.5", "4-5.5", "6 and over"])
     columns = {"phenotype": table["phenotype"], "source": table["source"], "age": age, "EDSS": edss}
     return {
-        name: {str(level): (values == level).to_numpy(dtype=np.bool_) for level in sorted(values.dropna().unique())}
+        name: {
+            str(level): (values == level).to_numpy(dtype=np.bool_)[:, None]
+            for level in sorted(values.dropna().unique())
+        }
         for name, values in columns.items()
     }
 
 
 def _augmented(
     material: Material,
-    originals: Projected,
-    floor: Mapping[str, Floats],
     wanted: NDArray[np.intp],
+    of_release: Mapping[str, Record],
     rng: np.random.Generator,
     jobs: int,
+    progress: Callable[[float, str], None] | None,
 ) -> tuple[Record, ...]:
-    """Return the errors of augmented releases on some of the patients of interest, with the noise floor of the same.
+    """Return the errors of augmented releases on some patients of interest, those of the release itself first.
 
     Raises
     ------
     InvalidInput
         If the avatars cannot be made with the parameters of the release.
     """
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
-    some = np.sort(rng.permutation(len(wanted))[:AUGMENTED_PATIENTS])
-    patients = patients_of_interest(material.original.table.iloc[wanted[some]])
+    patients = patients_of_interest(material.original.table.iloc[wanted])
     # The largest first, so that the processes end together.
-    every = (1, *AUGMENTATIONS)[::-1]
-    projected = Parallel(n_jobs=jobs)(
-        delayed(_projected_from_augmented)(material.original, material.parameters, patients, times, own)
-        for times, own in zip(every, rng.spawn(len(every)), strict=True)
+    tasks = {
+        f"augmented-{times}": delayed(_augmented_errors)(
+            material.original, material.parameters, patients, of_release, times, own
+        )
+        for times, own in zip(AUGMENTATIONS[::-1], rng.spawn(len(AUGMENTATIONS)), strict=True)
+    }
+    told = (
+        None
+        if progress is None
+        else (lambda done, of: progress(PROJECTING + (1.0 - PROJECTING) * done / of, "augmented releases"))
     )
+    found = material.kept.rows("projection_error", tasks, jobs=jobs, told=told)
     records = Records()
-    for times, found in sorted(zip(every, projected, strict=True), key=lambda pair: pair[0]):
-        for outcome, values in difference(originals.rows(some), found).items():
-            mae, rmse, n = mean_errors(values)
-            floor_mae, floor_rmse, _ = mean_errors(floor[outcome][some])
-            records.add(
-                augmentation=times,
-                outcome=outcome,
-                n=n,
-                mae=mae,
-                rmse=rmse,
-                floor_mae=floor_mae,
-                floor_rmse=floor_rmse,
-                ratio=mae / floor_mae if floor_mae > 0 else None,
-            )
-    return records.done()
+    for outcome, row in of_release.items():
+        records.add(
+            augmentation=1,
+            outcome=outcome,
+            n=row["sampled_n"],
+            mae=row["sampled_mae"],
+            rmse=row["sampled_rmse"],
+            floor_mae=row["floor_mae"],
+            floor_rmse=row["floor_rmse"],
+            ratio=row["ratio"],
+        )
+    return (*records.done(), *(row for times in AUGMENTATIONS for row in found[f"augmented-{times}"]))
 
 
-def _projected_from_augmented(
+def _augmented_errors(
     original: Episodes,
     parameters: Mapping[str, Any],
     patients: list[PatientOfInterest],
+    of_release: Mapping[str, Record],
     times: int,
     rng: np.random.Generator,
-) -> Projected:
-    """Make some avatars per original, and project patients of interest from them."""
+) -> tuple[Record, ...]:
+    """Make some avatars per original, project patients of interest from them, and compare with the originals."""
     made = anonymise_episodes(
         original.table,
         rng=rng,
@@ -259,7 +371,22 @@ def _projected_from_augmented(
         augmentation=times,
     ).table
     database = Episodes(made, original.sources)
-    return project(Task(f"1-{times}", database, patients, k=times * DEFAULT_K, synthetic=True))
+    found = project(Task(f"1-{times}", database, patients, k=times * DEFAULT_K, synthetic=True))
+    records = Records()
+    for outcome, values in difference(project(Task("originals", original, patients)), found).items():
+        mae, rmse, n = mean_errors(values)
+        floor_mae, floor_rmse = (float(of_release[outcome][name] or 0.0) for name in ("floor_mae", "floor_rmse"))
+        records.add(
+            augmentation=times,
+            outcome=outcome,
+            n=n,
+            mae=mae,
+            rmse=rmse,
+            floor_mae=floor_mae,
+            floor_rmse=floor_rmse,
+            ratio=mae / floor_mae if floor_mae > 0 else None,
+        )
+    return records.done()
 
 
 def _checks(overall: tuple[Record, ...], augmented: tuple[Record, ...]) -> list[Check]:
@@ -273,7 +400,9 @@ def _checks(overall: tuple[Record, ...], augmented: tuple[Record, ...]) -> list[
                 f"Error over noise floor, {OUTCOMES[outcome]}",
                 float(ratio) if isinstance(ratio, int | float) else None,
                 highest=1.0,
-                meaning="1 is the error between two samples of the same patients.",
+                meaning="1 is the error between two samples of the same patients"
+                f" ({row['floor_lowest']:.3g} to {row['floor_highest']:.3g} over pairs of them).",
+                misses=(Miss(SHORT[outcome]),),
             )
         )
         strict = row["ratio_one_resample"]
@@ -304,6 +433,7 @@ def _checks(overall: tuple[Record, ...], augmented: tuple[Record, ...]) -> list[
                     of_outcome[max(AUGMENTATIONS)] / of_outcome[1],
                     highest=1.0,
                     meaning="Augmentation averages the chance of the avatars out.",
+                    misses=(Miss(SHORT[outcome]),),
                 )
             )
     return checks

@@ -131,6 +131,8 @@ class Task:
         Whether the patients of the database are synthetic.
     files : mapping of str to bytes
         What was learned from the database and is read by those who project; the rest is learned anew.
+    classes : tuple of Treatment, optional
+        Classes to project under; all of them when left out, and NaN under the others.
     """
 
     label: str
@@ -140,12 +142,13 @@ class Task:
     estimator: str = "corrected"
     synthetic: bool = False
     files: Mapping[str, bytes] = field(default_factory=dict)
+    classes: tuple[Treatment, ...] | None = None
 
 
 def project(task: Task) -> Projected:
     """Project the patients of a task under every class."""
     projector = Projector(Database(task.label, task.database, task.files), synthetic=task.synthetic)
-    return read(projector.project_many(task.patients, k=task.k, estimator=task.estimator))
+    return _answered(projector, task)
 
 
 def forecast(task: Task, engine: str) -> Projected:
@@ -161,7 +164,8 @@ def read(answers: Sequence[Projection]) -> Projected:
     risks = np.full((3, n, len(CLASSES), len(RISKS), months), np.nan, dtype=np.float32)
     number = np.zeros((n, len(CLASSES)), dtype=np.int32)
     for i, answer in enumerate(answers):
-        for j, part in enumerate(answer.classes):
+        for part in answer.classes:
+            j = CLASSES.index(part.treatment)
             number[i, j] = part.n
             _read(part, edss[:, i, j], band[:, i, j], risks[:, i, j])
     return Projected(edss, band, risks, number)
@@ -233,4 +237,9 @@ def _project_from(task: Task, key: str) -> Projected:
     if kept not in _LAST:
         _LAST.clear()
         _LAST[kept] = Projector(Database(task.label, task.database, task.files), synthetic=task.synthetic)
-    return read(_LAST[kept].project_many(task.patients, k=task.k, estimator=task.estimator))
+    return _answered(_LAST[kept], task)
+
+
+def _answered(projector: Projector, task: Task) -> Projected:
+    answers = projector.project_many(task.patients, k=task.k, classes=task.classes, estimator=task.estimator)
+    return read(answers)

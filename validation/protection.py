@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from reference_db.avatar.columns import read_columns
 from reference_db.avatar.episodes import anonymise_episodes
 from reference_db.episodes import Episodes
-from reference_db.privacy import assess_privacy
+from reference_db.privacy.metrics import distance_metrics
 from validation.endpoints import trial_effects
 from validation.material import Material
 from validation.multivariate import rank_correlations, slope
@@ -26,10 +28,10 @@ TRADE_OFF_TRIALS = ("CLARITY", "ADVANCE")
 """Trials on which it is drawn, where the release has them: those of the published evaluation."""
 
 
-def protection(material: Material) -> Section:
+def protection(material: Material, *, jobs: int = 1) -> Section:
     """Report the privacy assessment of the release, and draw the trade-off."""
     metrics = _assessed(material.privacy)
-    trade_off = () if material.quick else _trade_off(material)
+    trade_off = () if material.quick else _trade_off(material, jobs)
     checks = tuple(
         check(
             str(row["name"]),
@@ -74,40 +76,64 @@ def _attacks(privacy: Mapping[str, Any]) -> tuple[Record, ...]:
     return records.done()
 
 
-def _trade_off(material: Material) -> tuple[Record, ...]:
+def _trade_off(material: Material, jobs: int) -> tuple[Record, ...]:
     """Return privacy and utility of two trials made with each number of neighbours."""
+    from joblib import delayed
+
     table = material.original.table
-    present = [name for name in TRADE_OFF_TRIALS if (table["source"] == name).any()]
-    rng = material.generator(9)
+    trials = [
+        Episodes(table[table["source"] == name].reset_index(drop=True), material.original.sources)
+        for name in TRADE_OFF_TRIALS
+        if (table["source"] == name).any()
+    ]
+    asked = [
+        (trial, k)
+        for trial in trials
+        for k in TRADE_OFF_NEIGHBOURS
+        if k < int(trial.table.groupby("arm").size().min())
+    ]
+    tasks = {
+        f"{trial.table['source'].iloc[0]}-{k}": delayed(_made_with)(trial, k, material.parameters.get("ncp"), rng)
+        for (trial, k), rng in zip(asked, material.generator(9).spawn(len(asked)), strict=True)
+    }
+    return tuple(row for rows in material.kept.rows("privacy", tasks, jobs=jobs).values() for row in rows)
+
+
+def _made_with(trial: Episodes, k: int, ncp: int | None, rng: np.random.Generator) -> tuple[Record, ...]:
+    """Return privacy and utility of a trial made with so many neighbours."""
+    made = anonymise_episodes(trial.table, k=k, ncp=ncp, rng=rng)
+    values = _lowest_metrics(trial.table, made.table, made.origin)
+    synthetic = Episodes(made.table, trial.sources)
+    (first, _, _), (second, _, _) = rank_correlations(trial), rank_correlations(synthetic)
+    both = ~np.isnan(first) & ~np.isnan(second) & ~np.eye(len(first), dtype=np.bool_)
+    replications = compare(trial_effects(trial), trial_effects(synthetic))
     records = Records()
-    for trial in present:
-        original = table[table["source"] == trial].reset_index(drop=True)
-        smallest = int(original.groupby("arm").size().min())
-        episodes = Episodes(original, material.original.sources)
-        effects = trial_effects(episodes)
-        numbers = as_numbers(episodes)
-        first, _, _ = rank_correlations(episodes)
-        for k in TRADE_OFF_NEIGHBOURS:
-            if k >= smallest:
-                continue
-            made = anonymise_episodes(original, k=k, ncp=material.parameters.get("ncp"), rng=rng)
-            assessment = assess_privacy(original, made.table, origin=made.origin, strata=("source", "arm"), rng=rng)
-            values = {metric.name: metric.value for metric in assessment.metrics}
-            synthetic = Episodes(made.table, material.original.sources)
-            second, _, _ = rank_correlations(synthetic)
-            both = ~np.isnan(first) & ~np.isnan(second) & ~np.eye(len(first), dtype=np.bool_)
-            replications = compare(effects, trial_effects(synthetic))
-            records.add(
-                trial=trial,
-                k=k,
-                hidden_rate=values.get("hidden_rate"),
-                local_cloaking=values.get("local_cloaking"),
-                distance_to_closest=values.get("distance_to_closest"),
-                hellinger=_median_hellinger(numbers, as_numbers(synthetic)),
-                association_kept=slope(first[both], second[both]),
-                endpoints_replicated=float(np.mean([one.replicated for one in replications])),
-            )
+    records.add(
+        trial=str(trial.table["source"].iloc[0]),
+        k=k,
+        hidden_rate=values.get("hidden_rate"),
+        local_cloaking=values.get("local_cloaking"),
+        distance_to_closest=values.get("distance_to_closest"),
+        hellinger=_median_hellinger(as_numbers(trial), as_numbers(synthetic)),
+        association_kept=slope(first[both], second[both]),
+        endpoints_replicated=float(np.mean([one.replicated for one in replications])),
+    )
     return records.done()
+
+
+def _lowest_metrics(original: pd.DataFrame, synthetic: pd.DataFrame, origin: NDArray[np.intp]) -> dict[str, float]:
+    """Return each distance metric of the arm that it is lowest in; attacks are not run here."""
+    columns = read_columns(original)
+    before, after = columns.encode(original), columns.encode(synthetic)
+    found: dict[str, list[float]] = {}
+    for arm in original["arm"].unique():
+        rows, made = (np.flatnonzero(table["arm"] == arm) for table in (original, synthetic))
+        # Avatars come from originals of their own arm: their places in it.
+        own = np.searchsorted(rows, origin[made])
+        for metric in distance_metrics(columns, before.rows(rows), after.rows(made), own):
+            if metric.value is not None:
+                found.setdefault(metric.name, []).append(metric.value)
+    return {name: min(values) for name, values in found.items()}
 
 
 def _median_hellinger(original: pd.DataFrame, synthetic: pd.DataFrame) -> float:

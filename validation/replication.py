@@ -8,8 +8,9 @@ set replicates a trial when it replicates every endpoint of it; over 1,080 data 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from reference_db.episodes import Episodes
 from reference_db.vocabulary import SourceKind
 from validation.endpoints import Effect, trial_effects
 from validation.material import Material
+from validation.result import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,8 @@ class Replication:
 
     @property
     def reversed(self) -> bool:
-        """Whether both are significant, in opposite directions."""
-        if self.synthetic is None:
-            return False
-        return self.original.significant and self.synthetic.significant and not self.same_direction
+        """Whether a significant effect of the originals has the other direction, significant or not."""
+        return self.synthetic is not None and self.original.significant and not self.same_direction
 
     @property
     def replicated(self) -> bool:
@@ -80,12 +80,19 @@ def replicated_trials(replications: Iterable[Replication]) -> dict[str, bool]:
     return trials
 
 
-def repeated(material: Material, effects: Sequence[Effect], *, seeds: int, jobs: int) -> list[dict[str, object]]:
+def repeated(
+    material: Material,
+    effects: Sequence[Effect],
+    *,
+    seeds: int,
+    jobs: int,
+    progress: Callable[[float, str], None] | None = None,
+) -> list[Record]:
     """Make the avatars of the trials again and again, and resample the originals as often; put both to the rule.
 
     Returns
     -------
-    list of dict
+    list of records
         ``seed``, ``data`` (``avatars`` or ``resample``), ``trial``, ``replicated`` (whether every endpoint is),
         ``endpoints`` and ``endpoints_replicated``.
 
@@ -94,31 +101,41 @@ def repeated(material: Material, effects: Sequence[Effect], *, seeds: int, jobs:
     InvalidInput
         If the avatars cannot be made with the parameters of the release.
     """
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
     trials = material.original.table["source_kind"] == SourceKind.TRIAL.value
-    table = material.original.table[trials].reset_index(drop=True)
+    original = Episodes(material.original.table[trials].reset_index(drop=True), material.original.sources)
     generators = material.generator(5).spawn(2 * seeds)
     asked = [(data, seed) for seed in range(seeds) for data in ("avatars", "resample")]
-    found = Parallel(n_jobs=jobs)(
-        delayed(_once)(table, material, effects, data, seed, rng)
+    tasks = {
+        f"{data}-{seed}": delayed(_once)(original, material.parameters, effects, data, seed, rng)
         for (data, seed), rng in zip(asked, generators, strict=True)
-    )
-    return [row for rows in found for row in rows]
+    }
+    told = None if progress is None else (lambda done, of: progress(done / of, "data sets made"))
+    found = material.kept.rows("repetition", tasks, jobs=jobs, told=told)
+    return [row for rows in found.values() for row in rows]
 
 
 def _once(
-    table: pd.DataFrame, material: Material, effects: Sequence[Effect], data: str, seed: int, rng: np.random.Generator
-) -> list[dict[str, object]]:
+    original: Episodes,
+    parameters: Mapping[str, Any],
+    effects: Sequence[Effect],
+    data: str,
+    seed: int,
+    rng: np.random.Generator,
+) -> list[Record]:
     if data == "avatars":
-        asked = material.parameters
         made = anonymise_episodes(
-            table, rng=rng, k=asked.get("k"), ncp=asked.get("ncp"), weights=asked.get("weights")
+            original.table,
+            rng=rng,
+            k=parameters.get("k"),
+            ncp=parameters.get("ncp"),
+            weights=parameters.get("weights"),
         ).table
     else:
-        made = resampled_arms(table, rng)
-    replications = compare(effects, trial_effects(Episodes(made, material.original.sources)))
-    rows: list[dict[str, object]] = []
+        made = resampled_arms(original.table, rng)
+    replications = compare(effects, trial_effects(Episodes(made, original.sources)))
+    rows: list[Record] = []
     for trial, replicated in replicated_trials(replications).items():
         of_trial = [one for one in replications if one.original.trial == trial]
         rows.append(

@@ -7,8 +7,8 @@ figure of the HTML report can be drawn, and checked, from ``validation.json`` al
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -28,6 +28,35 @@ class Verdict(StrEnum):
     NOT_APPLICABLE = "not applicable"
 
 
+MOST_NAMED = 6
+"""Things that miss a target which a sentence names; the others are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """One thing of the two tables that misses a target: a variable, a source, an arm, or what they share.
+
+    Attributes
+    ----------
+    variable : str or None
+        Name of the column, or of the endpoint made of columns.
+    source, arm : str or None
+        None where it is about all of them.
+    """
+
+    variable: str | None = None
+    source: str | None = None
+    arm: str | None = None
+
+    @property
+    def words(self) -> str:
+        """It in words."""
+        place = " ".join(name for name in (self.source, self.arm) if name is not None)
+        if self.variable is None:
+            return place
+        return f"{self.variable} in {place}" if place else self.variable
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One figure with what it has to be.
@@ -45,6 +74,9 @@ class Check:
     verdict : Verdict
     meaning : str
         What the figure tells, and what the target rests on.
+    misses : tuple of Miss
+        Of a figure that fails, what misses the target by itself, where the figure is the worst or the share of many:
+        a second variable that is lost is told from the first.
     """
 
     name: str
@@ -54,6 +86,7 @@ class Check:
     highest: float | None
     verdict: Verdict
     meaning: str
+    misses: tuple[Miss, ...] = ()
 
     @property
     def target(self) -> str:
@@ -66,6 +99,13 @@ class Check:
             return f"≥ {self.lowest:g}"
         return "" if self.highest is None else f"≤ {self.highest:g}"
 
+    @property
+    def named_misses(self) -> str:
+        """What misses the target, in words; empty when nothing is named."""
+        named = ", ".join(miss.words for miss in self.misses[:MOST_NAMED])
+        more = len(self.misses) - MOST_NAMED
+        return f"{named} and {more:,} more" if more > 0 else named
+
 
 def check(
     name: str,
@@ -75,8 +115,9 @@ def check(
     lowest: float | None = None,
     highest: float | None = None,
     meaning: str,
+    misses: Iterable[Miss] = (),
 ) -> Check:
-    """Judge a figure against its bounds.
+    """Judge a figure against its bounds; what misses the target is kept of a figure that fails.
 
     >>> check("auc", "AUC", 0.7, highest=0.6, meaning="").verdict
     <Verdict.FAILED: 'failed'>
@@ -88,7 +129,22 @@ def check(
     else:
         inside = (lowest is None or value >= lowest) and (highest is None or value <= highest)
         verdict = Verdict.PASSED if inside else Verdict.FAILED
-    return Check(name, label, float(value), lowest, highest, verdict, meaning)
+    kept = tuple(misses) if verdict is Verdict.FAILED else ()
+    return Check(name, label, float(value), lowest, highest, verdict, meaning, kept)
+
+
+def missed(
+    rows: Iterable[tuple[Miss, float]], *, lowest: float | None = None, highest: float | None = None
+) -> list[Miss]:
+    """Return those whose figure lies outside the bounds, the farthest first."""
+    outside = [
+        (
+            max((lowest - value) if lowest is not None else 0.0, (value - highest) if highest is not None else 0.0),
+            miss,
+        )
+        for miss, value in rows
+    ]
+    return [miss for far, miss in sorted(outside, key=lambda pair: -pair[0]) if far > 0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +189,23 @@ class Section:
                 return verdict
         return Verdict.NOT_APPLICABLE
 
+    def missed(self, *verdicts: Verdict) -> list[str]:
+        """Return the targets that are missed, in words, with what misses them.
+
+        Parameters
+        ----------
+        *verdicts : Verdict
+            Of the checks wanted; both kinds of a missed target when left out.
+        """
+        wanted = verdicts or (Verdict.FAILED, Verdict.CONSEQUENCE)
+        return [
+            f"{self.title}: {one.label} is {one.value:.3g}, target {one.target}"
+            + (f" ({one.named_misses})" if one.misses else "")
+            + (" - as a consequence" if not verdicts and one.verdict is Verdict.CONSEQUENCE else "")
+            for one in self.checks
+            if one.verdict in wanted
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class ValidationReport:
@@ -167,12 +240,12 @@ class ValidationReport:
     @property
     def failures(self) -> list[str]:
         """Every missed target that is not the consequence of another, in words."""
-        return [
-            f"{section.title}: {one.label} is {one.value:.3g}, target {one.target}"
-            for section in self.sections
-            for one in section.checks
-            if one.verdict is Verdict.FAILED
-        ]
+        return [line for section in self.sections for line in section.missed(Verdict.FAILED)]
+
+    @property
+    def consequences(self) -> list[str]:
+        """Every missed target that rests on another, in words."""
+        return [line for section in self.sections for line in section.missed(Verdict.CONSEQUENCE)]
 
     def section(self, name: str) -> Section:
         """Return the section of that name.
@@ -193,6 +266,7 @@ class ValidationReport:
             "quick": self.quick,
             "passed": self.passed,
             "failures": self.failures,
+            "consequences": self.consequences,
             "sections": {
                 section.name: {
                     "title": section.title,
@@ -221,6 +295,7 @@ class ValidationReport:
             "synthetic": self.synthetic,
             "passed": self.passed,
             "failures": self.failures,
+            "consequences": self.consequences,
             "sections": [section_to_json(section) for section in self.sections],
         }
 
@@ -232,7 +307,16 @@ def section_to_json(section: Section) -> dict[str, Any]:
 
 def section_from_json(data: Mapping[str, Any]) -> Section:
     """Return the section that `section_to_json` wrote."""
-    checks = tuple(Check(**{**one, "verdict": Verdict(one["verdict"])}) for one in data["checks"])
+    checks = tuple(
+        Check(
+            **{
+                **one,
+                "verdict": Verdict(one["verdict"]),
+                "misses": tuple(Miss(**miss) for miss in one.get("misses", ())),
+            }
+        )
+        for one in data["checks"]
+    )
     plain = {key: value for key, value in data.items() if key not in ("verdict", "checks", "tables")}
     return Section(
         **{**plain, "remarks": tuple(plain["remarks"]), "rests_on": tuple(plain["rests_on"])},
@@ -277,27 +361,3 @@ def plain(value: object) -> Value:
     if isinstance(unpacked, float):
         return float(f"{unpacked:.6g}") if math.isfinite(unpacked) else None
     raise TypeError(f"{type(value).__name__} is not a plain value")
-
-
-def attribute_failures(sections: Sequence[Section]) -> tuple[Section, ...]:
-    """Mark as consequence every failed check of a section that rests, at whatever distance, on one that failed.
-
-    Relapse counts that are shifted spoil the margins, and through them the discriminators, the endpoints and the
-    projections. The reader is to look at the margins: the others say that they follow.
-    """
-    failed = {section.name for section in sections if section.verdict is Verdict.FAILED}
-    grounds = {section.name: set(section.rests_on) for section in sections}
-    for _ in sections:
-        for name, ground in grounds.items():
-            grounds[name] = ground | {further for one in ground for further in grounds.get(one, ())}
-    attributed = []
-    for section in sections:
-        if section.name in failed and grounds[section.name] & failed:
-            checks = tuple(
-                replace(one, verdict=Verdict.CONSEQUENCE) if one.verdict is Verdict.FAILED else one
-                for one in section.checks
-            )
-            attributed.append(replace(section, checks=checks))
-        else:
-            attributed.append(section)
-    return tuple(attributed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +13,10 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from reference_db.episodes import Episodes
-from reference_db.files import write_whole
 from reference_db.release import Release
 from reference_db.warehouse import Warehouse
+from validation.attribution import attribute_failures
+from validation.checkpoints import Checkpoints
 from validation.discrimination import discrimination
 from validation.distributed import distributed
 from validation.efficacy import efficacy
@@ -27,14 +27,7 @@ from validation.projection_error import projection_error
 from validation.projections import fingerprint
 from validation.protection import protection
 from validation.repetition import repetition
-from validation.result import (
-    Section,
-    ValidationReport,
-    Verdict,
-    attribute_failures,
-    section_from_json,
-    section_to_json,
-)
+from validation.result import Section, ValidationReport, Verdict
 from validation.structure import structure
 from validation.truth import truth
 from validation.univariate import univariate
@@ -71,12 +64,12 @@ STEPS: tuple[Step, ...] = (
     Step("multivariate", 0.01, lambda material, _jobs, _told: multivariate(material)),
     Step("discrimination", 0.06, lambda material, jobs, _told: discrimination(material, jobs=jobs)),
     Step("efficacy", 0.01, lambda material, _jobs, _told: efficacy(material)),
-    Step("repetition", 0.05, lambda material, jobs, _told: repetition(material, jobs=jobs)),
+    Step("repetition", 0.05, lambda material, jobs, told: repetition(material, jobs=jobs, progress=told)),
     Step("projection_error", 0.5, lambda material, jobs, told: projection_error(material, jobs=jobs, progress=told)),
     Step("distributed", 0.05, lambda material, _jobs, told: distributed(material, progress=told)),
     Step("truth", 0.15, lambda material, jobs, told: truth(material, jobs=jobs, progress=told)),
     Step("prognosis", 0.14, lambda material, jobs, told: prognosis(material, jobs=jobs, progress=told)),
-    Step("privacy", 0.02, lambda material, _jobs, _told: protection(material)),
+    Step("privacy", 0.02, lambda material, jobs, _told: protection(material, jobs=jobs)),
 )
 """Every section, in reading order."""
 
@@ -108,8 +101,9 @@ def validate(
         Processes; as many as there are cores when not given. Work goes through joblib, so that
         ``joblib.parallel_config`` sends it elsewhere.
     checkpoints : Path, optional
-        Folder in which finished sections are kept, so that an interrupted validation goes on where it stopped. They
-        count for the same release, originals, seed and mode only, and are removed at the end.
+        Folder in which finished sections, and finished parts of the section under way, are kept, so that an
+        interrupted validation goes on where it stopped. They count for the same release, originals, seed and mode
+        only, and are removed at the end.
     experts : sequence of mappings, optional
         Scores of experts before the blinded questionnaire, ``called`` and ``right`` among their values.
     progress : callable, optional
@@ -129,22 +123,23 @@ def _validate(
     version: str, material: Material, jobs: int | None, checkpoints: Path | None, told: Progress
 ) -> ValidationReport:
     processes = jobs or os.cpu_count() or 1
-    kept = _Checkpoints(checkpoints, _fingerprint(version, material))
+    kept = Checkpoints(checkpoints, _fingerprint(version, material))
+    material = replace(material, kept=kept)
     sections: list[Section] = []
     done = 0.0
     for step in STEPS:
         told(done, step.name)
-        section = kept.read(step.name)
+        section = kept.section(step.name)
         if section is None:
             section = _run(step, material, processes, told, done)
             if section is not None:
-                kept.write(section)
+                kept.keep_section(section)
         if section is not None:
             sections.append(section)
         done += step.share
         if section is not None and not _comparable(section):
             break
-    kept.clear()
+    kept.clear([step.name for step in STEPS])
     told(1.0, "done")
     return ValidationReport(
         release=version,
@@ -215,34 +210,3 @@ def _fingerprint(version: str, material: Material) -> str:
     given = (version, material.quick, material.seed, list(material.experts))
     tables = (fingerprint(episodes) for episodes in (material.original, material.synthetic))
     return hashlib.sha256(" ".join(map(str, (*given, *tables))).encode()).hexdigest()
-
-
-class _Checkpoints:
-    """Finished sections on disk."""
-
-    def __init__(self, folder: Path | None, fingerprint: str) -> None:
-        self.folder, self.fingerprint = folder, fingerprint
-
-    def _path(self, name: str) -> Path | None:
-        return None if self.folder is None else self.folder / f"{name}.json"
-
-    def read(self, name: str) -> Section | None:
-        path = self._path(name)
-        if path is None or not path.is_file():
-            return None
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        return section_from_json(kept["section"]) if kept["fingerprint"] == self.fingerprint else None
-
-    def write(self, section: Section) -> None:
-        path = self._path(section.name)
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            kept = {"fingerprint": self.fingerprint, "section": section_to_json(section)}
-            write_whole(path, json.dumps(kept))
-
-    def clear(self) -> None:
-        if self.folder is not None and self.folder.is_dir():
-            for step in STEPS:
-                (self.folder / f"{step.name}.json").unlink(missing_ok=True)
-            if not any(self.folder.iterdir()):
-                self.folder.rmdir()

@@ -24,7 +24,7 @@ from validation.endpoints import Z
 from validation.material import Material
 from validation.outcomes import outcomes
 from validation.projections import CLASSES, MONTHS, RISKS, Projected, Task, patients_of_interest, project_all
-from validation.result import Check, Record, Records, Section, check
+from validation.result import Check, Miss, Record, Records, Section, check
 
 Floats = NDArray[np.float64]
 
@@ -32,8 +32,12 @@ COVERAGE = (0.93, 0.97)
 """Share of nominal 95 % intervals that hold the truth, when they are honest."""
 
 
+QUICK_OTHERS = 5000
+"""Patients from whom the short suite learns the mean truth."""
+
+
 class Yardstick(NamedTuple):
-    """The mean truth given the features, (patients, classes), and the standard deviation of its own error."""
+    """The mean truth given the features, (patients asked about, classes), and the standard deviation of its error."""
 
     value: Floats
     error: float
@@ -59,7 +63,11 @@ def truth(
         "originals": Task("originals", material.original, patients),
         "synthetic, unadjusted": Task("synthetic", material.synthetic, patients, estimator="plain", synthetic=True),
     }
-    projected = project_all(tasks, jobs=jobs, progress=progress)
+    # What the projection error has projected already, of every patient, is at hand unless the validation was resumed.
+    known = {name: found.rows(chosen) for name, found in material.projected.items()}
+    missing = {name: task for name, task in tasks.items() if name not in known}
+    made = known | project_all(missing, jobs=jobs, progress=progress)
+    projected = {name: made[name] for name in tasks}
     potential = _potential(material.potential_outcomes, len(table))
     own = table["edss_0"].to_numpy(dtype=np.float64)
     targets = {
@@ -69,7 +77,7 @@ def truth(
     }
     features = columns_of_episodes(material.original)
     fitted = Parallel(n_jobs=jobs)(
-        delayed(yardstick)(features, values, rng=own_rng, quick=material.quick)
+        delayed(yardstick)(features, values, chosen, rng=own_rng, most=QUICK_OTHERS if material.quick else None)
         for values, own_rng in zip(targets.values(), rng.spawn(len(targets)), strict=True)
     )
     yardsticks = dict(zip(targets, fitted, strict=True))
@@ -77,7 +85,7 @@ def truth(
     for name, found in projected.items():
         for outcome, measured in yardsticks.items():
             offset = own[chosen, None] if outcome == "edss" else np.zeros((len(chosen), 1))
-            against = measured.value[chosen] + offset
+            against = measured.value + offset
             value, lower, upper = _read(found, outcome)
             _add(records, name, outcome, value, lower, upper, against, measured.error)
             _add_contrasts(contrasts, name, outcome, value, lower, upper, against, measured.error)
@@ -116,50 +124,51 @@ def _potential(truth_table: pd.DataFrame, patients: int) -> dict[str, Floats]:
     return found
 
 
-def yardstick(features: Floats, values: Floats, *, rng: np.random.Generator, quick: bool) -> Yardstick:
-    """Return the mean of the true values given the features.
+def yardstick(
+    features: Floats,
+    values: Floats,
+    asked: NDArray[np.intp],
+    *,
+    rng: np.random.Generator,
+    most: int | None = None,
+) -> Yardstick:
+    """Return the mean of the true values given the features, for some patients, learned from all others.
 
     Parameters
     ----------
     features : ndarray, shape (patients, columns)
         NaN where unknown.
     values : ndarray, shape (patients, classes)
+    asked : ndarray of int
+        Patients whose mean is wanted.
     rng : Generator
-    quick : bool
-        Fit on two folds instead of five.
+    most : int, optional
+        Learn from so many of the others only.
 
     Returns
     -------
     Yardstick
-        For the patients of each fold, the mean of the predictions of two models, each fitted on half of the other
-        patients; its error is taken from how far the two differ. Many small steps of small trees predicted the truth
-        of other patients best, better than quadratic regression and than larger trees, which are also noisier.
+        The mean of the predictions of two models, each fitted on half of the other patients; its error is taken from
+        how far the two differ. Many small steps of small trees predicted the truth of other patients best, better
+        than quadratic regression and than larger trees, which are also noisier.
     """
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    order = rng.permutation(len(values))
-    folds = np.array_split(order, 2 if quick else 5)
-    predicted = np.full(values.shape, np.nan)
-    spread = []
-    for at in range(values.shape[1]):
-        for fold in folds:
-            fit = np.setdiff1d(order, fold)
-            rng.shuffle(fit)
-            models = [
-                HistGradientBoostingRegressor(
-                    max_iter=150,
-                    learning_rate=0.05,
-                    min_samples_leaf=max(len(part) // 50, 20),
-                    max_leaf_nodes=8,
-                    random_state=0,
-                ).fit(features[part], values[part, at])
-                for part in np.array_split(fit, 2)
-            ]
-            answers = np.stack([model.predict(features[fold]) for model in models])
-            predicted[fold, at] = answers.mean(axis=0)
-            # The mean of two has half the variance of each, and their difference twice: a quarter of it remains.
-            spread.append(((answers[0] - answers[1]) ** 2).mean() / 4.0)
-    return Yardstick(predicted, float(np.sqrt(np.mean(spread))))
+    others = rng.permutation(np.setdiff1d(np.arange(len(values)), asked))[:most]
+    answers = np.full((2, len(asked), values.shape[1]), np.nan)
+    for half, fit in enumerate(np.array_split(others, 2)):
+        for at in range(values.shape[1]):
+            known = fit[~np.isnan(values[fit, at])]
+            model = HistGradientBoostingRegressor(
+                max_iter=150,
+                learning_rate=0.05,
+                min_samples_leaf=max(len(known) // 50, 20),
+                max_leaf_nodes=8,
+                random_state=0,
+            )
+            answers[half, :, at] = model.fit(features[known], values[known, at]).predict(features[asked])
+    # The mean of two has half the variance of each, and their difference twice: a quarter of it remains.
+    return Yardstick(answers.mean(axis=0), float(np.sqrt(((answers[0] - answers[1]) ** 2).mean() / 4.0)))
 
 
 def _read(found: Projected, outcome: str) -> tuple[Floats, Floats, Floats]:
@@ -293,6 +302,7 @@ def _checks(accuracy: tuple[Record, ...], contrasts: tuple[Record, ...]) -> list
                         lowest=COVERAGE[0],
                         highest=COVERAGE[1],
                         meaning="Of the expected course, over patients and classes.",
+                        misses=(Miss(outcome),),
                     )
                 )
             checks.append(
@@ -316,6 +326,7 @@ def _checks(accuracy: tuple[Record, ...], contrasts: tuple[Record, ...]) -> list
                     lowest=COVERAGE[0],
                     highest=COVERAGE[1],
                     meaning="Over patients and classes.",
+                    misses=(Miss(outcome),),
                 )
             )
             checks.append(

@@ -45,15 +45,24 @@ def validate(
     port: Annotated[
         int, typer.Option(help="TCP port of the questionnaire; a free one by default.", min=0, max=65535)
     ] = 0,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="validation.json of another release of the same originals: also say what this one misses and that "
+            "one does not."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Score a release against its originals and the truth; writes validation.json and report.html.
 
     An interrupted validation goes on where it stopped. Exits with 1 when a target is missed.
     """
+    from validation import added_failures
     from validation import validate as run
     from validation.suite import DEFAULT_SEED
 
+    base = None if against is None else _read_report(against)
     opened = _release(release)
     warehouse = _originals(opened.manifest, originals)
     folder = to or evidence_folder(settings().home, opened.version)
@@ -72,10 +81,17 @@ def validate(
             progress=progress,
         )
     page = keep_validation(folder, report)
+    added = None if base is None else added_failures(report, base)
     if as_json:
-        typer.echo(json.dumps(report.summary() | {"folder": str(page.parent)}, indent=2))
+        told = report.summary() | {"folder": str(page.parent)}
+        if added is not None:
+            told["added"] = [line for section in added for line in section.missed()]
+        typer.echo(json.dumps(told, indent=2))
     else:
         _print(report)
+        if added is not None:
+            lines = [line for section in added for line in section.missed()]
+            typer.echo("\n".join([f"missed here and not in {against}:", *(lines or ["nothing"])]))
         typer.echo(f"report: {page}")
     if not report.passed:
         raise typer.Exit(1)
@@ -102,6 +118,15 @@ def _questionnaire(release: Release, originals: Warehouse, folder: Path, *, seed
         typer.echo("Nothing was scored.")
     else:
         typer.echo(f"{sitting.result.sentence} Kept in {folder / SCORES_FILE}")
+
+
+def _read_report(path: Path) -> ValidationReport:
+    from validation import report_from_json
+
+    try:
+        return report_from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidInput.of("against", f"{path} is no validation.json: {type(error).__name__}") from error
 
 
 def _release(version: str | None) -> Release:

@@ -22,6 +22,9 @@ def calibrate(
     parameters: Annotated[
         Path | None, typer.Option(help="Parameter table to write; the one that the build reads by default.")
     ] = None,
+    result: Annotated[
+        Path, typer.Option(help="Where to write how many figures are met; what the viewer shows by default.")
+    ] = Path("validation/calibration/result.yaml"),
     rounds: Annotated[int, typer.Option(min=0, help="Rounds of fitting; 0 only compares.")] = 18,
     patients: Annotated[int, typer.Option(min=100, help="Patients per arm while fitting.")] = 5000,
     seeds: Annotated[int, typer.Option(min=2, help="Simulations behind the report.")] = 20,
@@ -38,6 +41,7 @@ def calibrate(
             seeds=range(seed, seed + seeds),
             parameters=parameters,
             report=report,
+            result=result,
             progress=progress,
         )
     typer.echo(f"{outcome.met} of {outcome.counted} published figures met: {report}")

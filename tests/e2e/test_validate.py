@@ -34,7 +34,7 @@ def _killed(home: Path, folder: Path) -> dict[str, float]:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    return {path.stem: json.loads(path.read_text())["section"]["seconds"] for path in kept.glob("*.json")}
+    return {path.stem: json.loads(path.read_text())["content"]["seconds"] for path in kept.glob("*.json")}
 
 
 def test_a_killed_validation_goes_on_where_it_stopped(home: Path, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_killed_validation_goes_on_where_it_stopped(home: Path, tmp_path: Path
     assert ended.returncode in (0, 1), ended.stderr
     summary = json.loads(ended.stdout)
     assert ended.returncode == (0 if summary["passed"] else 1)
-    assert summary["sections"]["structure"]["verdict"] == "passed"
+    assert summary["sections"]["efficacy"]["verdict"] == "passed"
     assert not (tmp_path / "unfinished-quick").exists()
     report = json.loads((tmp_path / "quick" / "validation.json").read_text())
     seconds = {section["name"]: section["seconds"] for section in report["sections"]}

@@ -71,7 +71,7 @@ def test_discriminators_tell_what_can_be_told_and_nothing_else() -> None:
     rng = np.random.default_rng(1)
     first = pd.DataFrame(rng.normal(size=(150, 3)))
     shifted = pd.DataFrame(rng.normal([2.5, 0, 0], size=(150, 3)))
-    for make in discriminators(0).values():
+    for make in discriminators(0, trees=40).values():
         assert fold_areas(make, first, shifted, folds=3, rng=rng).mean() > 0.9
         same = fold_areas(make, first, pd.DataFrame(rng.normal(size=(150, 3))), folds=3, rng=rng).mean()
         assert 0.35 < same < 0.65

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from validation.attribution import added_failures, attribute_failures, stem
 from validation.result import (
+    Miss,
     Records,
     Section,
     ValidationReport,
     Verdict,
-    attribute_failures,
     check,
     plain,
     report_from_json,
@@ -77,6 +78,57 @@ def test_only_root_failures_are_listed_and_none_is_forgiven() -> None:
     assert not report.passed
     assert report.failures == ["A: X is 1, target ≤ 0.5"]
     assert replace(report, sections=(sections[1],)).passed is False
+
+
+def _missing(name: str, misses: list[Miss], *ground: str) -> Section:
+    one = check("x", "X", 1.0, highest=0.5, meaning="", misses=misses)
+    return replace(_section(name, False, *ground), checks=(one,))
+
+
+def test_a_variable_that_misses_a_target_does_not_excuse_another() -> None:
+    relapses, worsening = (
+        Miss("relapse rate", "CLARITY", "cladribine"),
+        Miss("worsening at 12 weeks", "CLARITY", "cladribine"),
+    )
+    margins = _missing("margins", [Miss("relapses_12", "CLARITY")])
+    for misses, verdict in (
+        ([relapses], Verdict.CONSEQUENCE),
+        ([worsening], Verdict.FAILED),
+        ([relapses, worsening], Verdict.FAILED),
+        ([replace(relapses, source="ADVANCE")], Verdict.FAILED),
+    ):
+        _, endpoints = attribute_failures([margins, _missing("endpoints", misses, "margins")])
+        assert endpoints.verdict is verdict, misses
+    assert stem("edss_12") == stem("worsening_24w") != stem("relapses_12")
+
+
+def test_values_out_of_range_excuse_nothing_and_follow_from_margins_that_moved() -> None:
+    outside = check("out_of_range", "Out", 3.0, highest=0, meaning="", misses=[Miss("relapses_12")])
+    structure = replace(_section("structure", True), checks=(outside,))
+    moved = _missing("univariate", [Miss("relapses_12", "CLARITY")], "structure")
+    first, second = attribute_failures([structure, moved])
+    assert (first.verdict, second.verdict) == (Verdict.CONSEQUENCE, Verdict.FAILED)
+    first, second = attribute_failures([structure, _missing("univariate", [Miss("relapses_24")], "structure")])
+    assert (first.verdict, second.verdict) == (Verdict.FAILED, Verdict.FAILED)
+
+
+def test_what_a_release_misses_more_than_another_is_visible_beside_what_both_miss() -> None:
+    def report(*sections: Section) -> ValidationReport:
+        return ValidationReport("r1-0", False, 1, 10, 10, attribute_failures(sections))
+
+    base = report(
+        _missing("associations", [Miss("t2_lesions")]), _missing("projection", [Miss("edss")], "associations")
+    )
+    assert added_failures(base, base) == ()
+    more = report(
+        _missing("associations", [Miss("t2_lesions"), Miss("gd_lesions")]),
+        _missing("projection", [Miss("edss")], "associations"),
+    )
+    (added,) = added_failures(more, base)
+    assert added.name == "associations"
+    assert [one.misses for one in added.checks] == [(Miss("gd_lesions"),)]
+    assert added.missed(Verdict.FAILED) == ["Associations: X is 1, target ≤ 0.5 (gd_lesions)"]
+    assert report_from_json(json.loads(json.dumps(more.to_json_dict()))) == more
 
 
 def test_a_report_survives_json() -> None:

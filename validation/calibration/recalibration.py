@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from reference_db.errors import InvalidInput
@@ -13,6 +12,7 @@ from reference_db.sources.simulated import simulate
 from reference_db.sources.simulated.parameters import Calibration, calibrated
 from validation.calibration.comparison import Comparison, compare
 from validation.calibration.fit import calibrate, read_aims, write_calibration
+from validation.calibration.packaged import Result, digest, result_as_text, shipped_table
 from validation.calibration.registry import class_table
 from validation.calibration.report import calibration_report
 
@@ -52,6 +52,7 @@ def recalibrate(
     seeds: Sequence[int],
     parameters: Path | None = None,
     report: Path | None = None,
+    result: Path | None = None,
     scale: float = 1.0,
     progress: Progress = lambda _share, _step: None,
 ) -> Recalibration:
@@ -69,6 +70,8 @@ def recalibrate(
         Where to write the parameter table; the one that the build reads when left out. Untouched without rounds.
     report : Path, optional
         Where to write the report.
+    result : Path, optional
+        Where to write how many figures are met.
     scale : float
         Size of the simulations behind the comparison.
     progress : callable
@@ -79,10 +82,11 @@ def recalibrate(
     InvalidInput
         If a file cannot be written.
     """
-    for path in (parameters, report):
+    for path in (parameters, report, result):
         if path is not None:
             _write(path.with_name(f"{path.name}.tmp"), _touch_and_go)
     values: Calibration = calibrated()
+    judged = shipped_table()
     if rounds:
         values = calibrate(
             values,
@@ -93,8 +97,8 @@ def recalibrate(
                 _FITTING_SHARE * number / rounds, f"round {number}, error {error:.3f}"
             ),
         )
-        shipped = Path(str(resources.files("reference_db.sources.simulated"))) / "calibrated.csv"
-        _write(parameters or shipped, lambda path: write_calibration(path, values))
+        judged = parameters or judged
+        _write(judged, lambda path: write_calibration(path, values))
     progress(_FITTING_SHARE if rounds else 0.0, f"comparing over {len(seeds)} simulations")
     comparisons = compare(seeds=seeds, calibration=values, scale=scale)
     if report is not None:
@@ -111,7 +115,11 @@ def recalibrate(
         )
         _write(report, lambda path: path.write_text(text, encoding="utf-8"))
     progress(1.0, "done")
-    return Recalibration(values, comparisons)
+    outcome = Recalibration(values, comparisons)
+    if result is not None:
+        counts = Result(outcome.met, outcome.counted, min(seeds), max(seeds), digest(judged))
+        _write(result, lambda path: path.write_text(result_as_text(counts), encoding="utf-8"))
+    return outcome
 
 
 def _touch_and_go(path: Path) -> None:

@@ -24,6 +24,7 @@ _FIGURES: Mapping[str, Callable[[Section], conservation.Figures]] = {
 OPEN_TABLES = (
     ("distributed", "errors"),
     ("projection_error", "augmentation"),
+    ("repetition", "shares"),
     ("prognosis", "edss"),
     ("prognosis", "risks"),
     ("prognosis", "published"),
@@ -101,14 +102,14 @@ def _summary(report: ValidationReport) -> str:
     )
     if report.failures:
         falls_short = "".join(f"<li>{escape(failure)}</li>" for failure in report.failures)
-        followed = sum(one.verdict is Verdict.CONSEQUENCE for section in report.sections for one in section.checks)
-        also = f"<p>{followed} further targets are missed as a consequence.</p>" if followed else ""
+        followed = "".join(f"<li>{escape(line)}</li>" for line in report.consequences)
+        also = f"<h3>Missed as a consequence of these</h3><ul>{followed}</ul>" if followed else ""
         verdict = f"<h2>What falls short</h2><ul>{falls_short}</ul>{also}"
     else:
         verdict = "<p>Every target is met.</p>"
     return (
-        "<h2>Verdicts</h2><table><thead><tr><th>Section</th><th>Question</th><th>Verdict</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table>{verdict}"
+        f"{verdict}<h2>Verdicts</h2><table><thead><tr><th>Section</th><th>Question</th><th>Verdict</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table>"
     )
 
 
@@ -135,13 +136,17 @@ def _checks(checks: tuple[Check, ...]) -> str:
     rows = "".join(
         f"<tr><td>{escape(one.label)}</td><td class='number'>{_shown(one.value)}</td>"
         f"<td class='number'>{escape(one.target)}</td><td>{_badge(one.verdict)}</td>"
-        f"<td>{escape(one.meaning)}</td></tr>"
+        f"<td>{escape(one.meaning)}{_named(one)}</td></tr>"
         for one in checks
     )
     return (
         "<table><thead><tr><th>Figure</th><th>Value</th><th>Target</th><th>Verdict</th><th>What it tells</th></tr>"
         f"</thead><tbody>{rows}</tbody></table>"
     )
+
+
+def _named(one: Check) -> str:
+    return f" <strong>Missed by: {escape(one.named_misses)}.</strong>" if one.misses else ""
 
 
 def _table(name: str, rows: tuple[Record, ...], *, shown: bool) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from validation.repetition import PUBLISHED_SHARE
+import math
+
 from validation.report.conservation import Figures
 from validation.report.drawing import NEUTRAL, ORIGINAL, SYNTHETIC, canvas, numbers, svg
 from validation.result import Record, Section
@@ -62,41 +63,48 @@ def endpoints(section: Section) -> Figures:
 
 def repetitions(section: Section) -> Figures:
     """Draw how often repeated data sets replicate every endpoint of each trial."""
-    rows = section.tables["repetitions"]
+    rows = section.tables["shares"]
     if not rows:
         return []
-    seeds = len({row["seed"] for row in rows})
     return [
         (
             _repetition_bars(rows),
-            f"Share of {seeds} data sets, made again with other seeds, that replicate every endpoint of a trial; "
-            "beside it resamples of the originals. Black lines: published avatars of the real trials.",
+            f"Share of {rows[0]['n']} data sets, made again with other seeds, that replicate every endpoint of a "
+            "trial, with 95 % intervals; beside it as many resamples of the originals: what chance alone leaves of "
+            "the rule. Where both are low, effects that are not significant are a matter of chance; where avatars "
+            "alone are, they are biased. In brackets: endpoints. Black lines: published avatars of the real trials.",
         )
     ]
 
 
-def _repetition_bars(repetitions: tuple[Record, ...]) -> str:
-    trials = sorted({str(row["trial"]) for row in repetitions})
-    figure, (axis,) = canvas(height=2.6, width=8)
-    for data, colour, shift in (("avatars", SYNTHETIC, -0.2), ("resample", ORIGINAL, 0.2)):
-        shares = []
-        for trial in trials:
-            chosen = [bool(row["replicated"]) for row in repetitions if row["trial"] == trial and row["data"] == data]
-            shares.append(sum(chosen) / max(len(chosen), 1))
-        label = "avatars" if data == "avatars" else "resamples of the originals"
-        axis.bar([i + shift for i in range(len(trials))], shares, 0.38, color=colour, label=label)
-    for trial, published in PUBLISHED_SHARE.items():
-        if trial in trials:
-            at = trials.index(trial)
+def _repetition_bars(rows: tuple[Record, ...]) -> str:
+    trials = [f"{row['trial']} ({row['endpoints']})" for row in rows]
+    figure, (axis,) = canvas(height=2.8, width=8)
+    for data, colour, shift, label in (
+        ("avatars", SYNTHETIC, -0.2, "avatars"),
+        ("resamples", ORIGINAL, 0.2, "resamples of the originals"),
+    ):
+        shares, lower, upper = (numbers(rows, f"{data}{end}") for end in ("", "_lower", "_upper"))
+        at = [i + shift for i in range(len(rows))]
+        axis.bar(at, shares, 0.38, color=colour, label=label)
+        reach = [
+            [max(share - low, 0.0) for share, low in zip(shares, lower, strict=True)],
+            [max(high - share, 0.0) for share, high in zip(shares, upper, strict=True)],
+        ]
+        axis.errorbar(at, shares, yerr=reach, fmt="none", ecolor="#1d2430", lw=0.8)
+    named = False
+    for place, published in enumerate(numbers(rows, "published")):
+        if math.isfinite(published):
             axis.plot(
-                [at - 0.45, at + 0.45],
+                [place - 0.45, place + 0.45],
                 [published, published],
                 color="black",
                 lw=1.2,
-                label="published avatars" if trial == "CLARITY" else None,
+                label=None if named else "published avatars",
             )
-    axis.set_xticks(range(len(trials)), trials, fontsize=7)
+            named = True
+    axis.set_xticks(range(len(trials)), trials, fontsize=7, rotation=20, ha="right")
     axis.set_ylim(0, 1.05)
     axis.set_ylabel("share of data sets", fontsize=8)
     axis.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return svg(figure, "Share of repeated data sets that replicate every endpoint; lines are the published shares")
+    return svg(figure, "Share of repeated data sets that replicate every endpoint, avatars beside resamples")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from reference_db.errors import InvalidInput
@@ -26,6 +27,7 @@ from validation.calibration.comparison import (
 )
 from validation.calibration.fit import Aim, calibrate, read_aims, simulate_arms, write_calibration
 from validation.calibration.measures import MEASURES, Arms, relapse_rate
+from validation.calibration.packaged import Result, digest
 
 
 @pytest.fixture(scope="module")
@@ -128,12 +130,15 @@ def test_a_recalibration_writes_its_table_and_its_report(tmp_path: Path) -> None
         scale=0.05,
         parameters=tmp_path / "calibrated.csv",
         report=tmp_path / "docs" / "calibration.md",
+        result=tmp_path / "result.yaml",
         progress=lambda share, _: steps.append(share),
     )
     assert steps == sorted(steps)
     assert steps[-1] == 1.0
     report = (tmp_path / "docs" / "calibration.md").read_text()
     assert f"**{outcome.met} of {outcome.counted} figures" in report
+    kept = Result(**yaml.safe_load((tmp_path / "result.yaml").read_text()))
+    assert kept == Result(outcome.met, outcome.counted, 0, 1, digest(tmp_path / "calibrated.csv"))
     for words in ("## Between arms", "CLARITY: placebo (RRMS, 434 patients)", "Informative baselines", "Gold2012"):
         assert words in report
 
