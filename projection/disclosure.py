@@ -37,7 +37,7 @@ from reference_db.vocabulary import SourceKind, Treatment
 from selection.criteria import CALIPERS, SAME, Criteria
 from selection.explanation import ClassExplanation, Explanation, FeatureComparison, explain
 from selection.patient import PatientOfInterest
-from selection.selector import FEWEST, ClassSelection, Matches, ReferenceRelease, Selection, refusal
+from selection.selector import FEWEST, ClassSelection, Matches, ReferenceRelease, Selection, beyond_reach, refusal
 
 Floats = NDArray[np.float64]
 
@@ -156,7 +156,12 @@ class DisclosedProjector(Projector):
         rows = np.where(self._cells.left_out(found.rows), -1, found.rows)
         order = np.argsort(rows < 0, axis=-1, kind="stable")[..., : question.k]
         rows, distance = (np.take_along_axis(values, order, axis=-1) for values in (rows, found.distance))
-        return replace(found, rows=rows, distance=np.where(rows < 0, np.inf, distance))
+        return replace(
+            found,
+            rows=rows,
+            distance=np.where(rows < 0, np.inf, distance),
+            reached=self.selector.reached(found.columns, rows),
+        )
 
     def eligible_rows(self, selected: Selection, treatment: Treatment) -> NDArray[np.intp]:
         """Return the rows of a class that meet the hard criteria and calipers of a selection."""
@@ -280,6 +285,9 @@ class DisclosedProjector(Projector):
 
     def _refusal(self, chosen: ClassSelection, selected: Selection, n: int, n_eligible: int) -> str | None:
         """Say why a class is refused, with counts that may be given out and that still call for a refusal."""
+        extrapolated = beyond_reach(chosen.treatment)
+        if chosen.refusal == extrapolated:
+            return extrapolated
         return refusal(chosen.treatment, n=n, n_eligible=n_eligible, criteria=selected.criteria, fewest=FEWEST_FOUND)
 
     def _refused(self, chosen: ClassSelection, selected: Selection) -> str | None:

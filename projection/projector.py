@@ -25,8 +25,10 @@ from selection.selector import (
     ReferenceRelease,
     Selection,
     Selector,
+    beyond_reach,
     checked_classes,
     checked_k,
+    is_within_reach,
     refusal,
 )
 
@@ -285,7 +287,8 @@ class Question:
         """Estimate the outcomes of every class that may be projected, all of them together."""
         member = matches.rows >= 0
         number = member.sum(axis=2)
-        enough = number >= FEWEST
+        reached = matches.reached.sum(axis=2)
+        enough = (number >= FEWEST) & is_within_reach(number, reached)
         poi, position = np.nonzero(enough)
         rows = np.where(member, matches.rows, 0)[enough]
         estimates = self.projector.outcomes.estimate(
@@ -301,6 +304,8 @@ class Question:
                 group = group_of.get((p, c))
                 if group is None:
                     reason = refusal(treatment, n=n, n_eligible=n_eligible, criteria=self.criteria)
+                    if reason is None:
+                        n, reason = int(reached[p, c]), beyond_reach(treatment)
                     parts.append(_refused(treatment, n, n_eligible, reason))
                 else:
                     sources = self.projector.sources(rows[group, :n])

@@ -16,8 +16,12 @@ SAME = ("phenotype", "sex", "prior_treatment")
 CALIPERS = ("age", "years_since_onset", "edss", "relapses_12m", "relapses_24m")
 """Features whose difference from the patient of interest may be bounded."""
 
-LARGEST_DISTANCE = 1.0
-"""Default caliper on the distance: one standard deviation per feature; two patients drawn at random are 1.4 apart."""
+LARGEST_DISTANCE = 2.0
+"""Default caliper on the distance, in standard deviations per feature: as far as left-out patients are projected
+without a larger error (decision 0009). It bounds the sum over features; each of `REACH` is bounded by itself."""
+
+REACH = {"age": 20.0, "edss": 2.0}
+"""Years and points within which most patients of reference must be: beyond, a projection would be extrapolated."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

@@ -9,7 +9,7 @@ from reference_db.episodes import Episodes
 from reference_db.errors import InvalidInput
 from reference_db.vocabulary import Phenotype, PriorTreatment, Sex, Treatment
 from selection.criteria import Criteria
-from selection.features import FEATURES, Floats, Scaling
+from selection.features import Floats, Scaling, first_column
 from selection.patient import PatientOfInterest
 
 Booleans = NDArray[np.bool_]
@@ -24,10 +24,6 @@ _LEVELS: dict[str, tuple[str, ...]] = {
     "phenotype": tuple(Phenotype),
     "sex": tuple(Sex),
     "prior_treatment": tuple(PriorTreatment),
-}
-
-_COLUMN: dict[str, int] = {
-    feature.name: sum(before.width for before in FEATURES[:position]) for position, feature in enumerate(FEATURES)
 }
 
 
@@ -101,7 +97,7 @@ class Eligibility:
         for one in asked:
             within: Booleans = np.ones(len(rows), dtype=np.bool_) if eligible is None else eligible
             for name, caliper in criteria.calipers.items():
-                column = _COLUMN[name]
+                column = first_column(name)
                 gap = np.abs(self._columns[rows, column] - columns[one, column]) * self._spread[column]
                 within = within & (gap <= caliper + 1e-9)
             parts.append((np.array([one]), within))

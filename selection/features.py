@@ -67,6 +67,16 @@ COLUMN_FEATURE: NDArray[np.intp] = np.repeat(np.arange(len(FEATURES)), [feature.
 NUMERIC: NDArray[np.bool_] = np.array([not FEATURES[i].levels for i in COLUMN_FEATURE])
 """For each column, whether it holds a number rather than a level."""
 
+_FIRST_COLUMN = {
+    feature.name: sum(before.width for before in FEATURES[:position]) for position, feature in enumerate(FEATURES)
+}
+
+
+def first_column(feature: str) -> int:
+    """Return the position of the first column of a feature, its only one when it is a number."""
+    return _FIRST_COLUMN[feature]
+
+
 _T2_RANK = {load.value: float(rank) for rank, load in enumerate(T2Load)}
 
 

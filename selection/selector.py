@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reference_db.episodes import Episodes
 from reference_db.errors import FieldProblem, InvalidInput
 from reference_db.small_cells import is_shown
 from reference_db.vocabulary import Treatment, treatment_named
 from selection.baselines import every_visit as from_every_visit
-from selection.criteria import Criteria
+from selection.criteria import REACH, Criteria
 from selection.distance import Floats, checked_weights, column_weights, question
 from selection.eligibility import Eligibility, shared_by
-from selection.features import Scaling, columns_of_episodes, columns_of_patients
+from selection.features import Scaling, columns_of_episodes, columns_of_patients, first_column
 from selection.index import Indices, class_indices
 from selection.patient import PatientOfInterest
 from selection.weights import WEIGHTS_FILE, learn_weights
@@ -95,12 +96,15 @@ class Matches:
     distance : ndarray, shape (patients, classes, k)
         In standard deviations per feature; infinity where there are no more.
     n_eligible : ndarray of int, shape (patients, classes)
+    reached : ndarray of bool, shape (patients, classes, k)
+        Which of them are within `criteria.REACH`: most must be.
     """
 
     columns: Floats
     rows: Indices
     distance: Floats
     n_eligible: Indices
+    reached: NDArray[np.bool_]
 
 
 class Selector:
@@ -284,7 +288,24 @@ class Selector:
         distance = np.sqrt(squared)
         far = distance > criteria.largest_distance
         rows[far], distance[far] = -1, np.inf
-        return Matches(columns, rows, distance, n_eligible)
+        return Matches(columns, rows, distance, n_eligible, self.reached(columns, rows))
+
+    def reached(self, columns: Floats, rows: Indices) -> NDArray[np.bool_]:
+        """Tell which patients of reference are within `criteria.REACH` of each patient of interest.
+
+        Parameters
+        ----------
+        columns : ndarray, shape (patients, columns)
+            Standardised features of the patients of interest.
+        rows : ndarray of int, shape (patients, classes, k)
+            -1 where there are no more.
+        """
+        within: NDArray[np.bool_] = rows >= 0
+        for name, widest in REACH.items():
+            at = first_column(name)
+            gap = np.abs(self.columns[:, at].take(rows) - columns[:, at, None, None]) * self.scaling.spread[at]
+            within &= gap <= widest + 1e-9
+        return within
 
     def selection_of(
         self,
@@ -300,9 +321,11 @@ class Selector:
         """Return the selection of one of the patients that were matched together."""
         parts = []
         for at, treatment in enumerate(classes):
-            found = matches.rows[position, at] >= 0
+            found, reached = matches.rows[position, at] >= 0, matches.reached[position, at]
             n, n_eligible = int(found.sum()), int(matches.n_eligible[position, at])
             reason = refusal(treatment, n=n, n_eligible=n_eligible, criteria=criteria)
+            if reason is None and not is_within_reach(found.sum(), reached.sum()):
+                reason, found = beyond_reach(treatment), reached
             rows, distance = matches.rows[position, at, found], matches.distance[position, at, found]
             parts.append(ClassSelection(treatment, rows, distance, n_eligible, reason))
         return Selection(poi, self.release.version, k, weights, criteria, tuple(parts))
@@ -320,6 +343,19 @@ def refusal(treatment: Treatment, *, n: int, n_eligible: int, criteria: Criteria
     return (
         f"of {shown} patients under {treatment}, {similar} are similar enough (distance up to "
         f"{criteria.largest_distance:g}); at least {fewest} are needed"
+    )
+
+
+def is_within_reach(n: Indices, reached: Indices) -> NDArray[np.bool_]:
+    """Tell whether most of n patients of reference are within `criteria.REACH`."""
+    return np.asarray(2 * reached > n)
+
+
+def beyond_reach(treatment: Treatment) -> str:
+    """Say that a projection would be extrapolated."""
+    return (
+        f"most of the nearest patients under {treatment} are more than {REACH['age']:g} years of age or "
+        f"{REACH['edss']:g} points of EDSS away: a projection would be extrapolated"
     )
 
 

@@ -147,7 +147,28 @@ def test_too_few_patients_are_refused_with_the_reason(selector):
     cis = selector.select(parse_patient({"age": 80, "phenotype": "CIS", "edss": 2.0}))
     assert all("meet the criteria" in part.refusal for part in cis.classes)
     far = selector.select(parse_patient({"age": 90, "phenotype": "RRMS", "edss": 9.5, "relapses_12m": 10}))
-    assert all("similar enough" in part.refusal for part in far.classes)
+    assert all("similar enough" in part.refusal or "extrapolated" in part.refusal for part in far.classes)
+
+
+@pytest.mark.parametrize(
+    ("patient", "answered"),
+    [
+        (
+            {"age": 40, "edss": 4.0, "history": [{"months": -12, "edss": 2.0}], "prior_treatment": "high efficacy"},
+            True,
+        ),
+        ({"age": 40, "edss": 2.0, "relapses_12m": 4}, True),
+        ({"age": 86, "edss": 2.0}, False),
+        ({"age": 90, "edss": 2.0}, False),
+        ({"age": 40, "edss": 10.0}, False),
+    ],
+    ids=["a bad year", "many relapses", "older than most", "much older than anybody", "more disabled than anybody"],
+)
+def test_the_unusual_is_answered_and_what_would_be_extrapolated_is_refused(selector, patient, answered):
+    found = selector.select(parse_patient({"phenotype": "RRMS", **patient}))
+    for part in found.classes:
+        assert (part.refusal is None) == answered
+        assert answered or "extrapolated" in part.refusal or "similar enough" in part.refusal
 
 
 def test_a_caliper_on_an_unknown_feature_is_a_refusal_with_its_reason(selector):
