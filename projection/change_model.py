@@ -112,7 +112,7 @@ def _completing(patterns: NDArray[np.bool_], covariance: Floats) -> Floats:
 def _completed(residual: Floats, operators: Floats, pattern: Indices) -> Floats:
     """Apply to each patient the operator of their pattern; missing residuals are 0."""
     order = np.argsort(pattern, kind="stable")
-    found = np.empty_like(residual)
+    found = np.empty(residual.shape)
     starts = np.searchsorted(pattern[order], np.arange(len(operators) + 1))
     for number, operator in enumerate(operators):
         rows = order[starts[number] : starts[number + 1]]

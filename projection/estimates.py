@@ -186,7 +186,7 @@ class Outcomes:
         gap = np.where(not_known(pois), 0.0, terms(pois, own) - mean)
         group = Standardised(balanced, sources, mix)
         treatment = model.treatment[rows[:, 0]]
-        unsure = np.einsum("gt,gtu,gu->g", gap, model.uncertainty[treatment], gap)
+        unsure = (np.matmul(gap[:, None, :], model.uncertainty[treatment])[:, 0] * gap).sum(axis=1)
         predicted = np.matmul((mean + gap)[:, None, :], model.change.coefficients[treatment])[:, 0]
         shift = np.matmul(gap[:, None, :], model.events[treatment]).reshape(-1, len(ENDPOINTS), len(GRID))
         between = model.heterogeneity

@@ -103,7 +103,8 @@ def fit_outcome_model(
     survival = kaplan_meier(tally(codes.ravel(), place.ravel(), shape, len(GRID), None)).survival
     return OutcomeModel(
         treatment,
-        predictors,
+        # Rows are read, some hundred at a time.
+        np.ascontiguousarray(predictors),
         change_model_of(change),
         events.coefficients,
         rate.coefficients[:, :, 0],

@@ -56,7 +56,7 @@ class ClassIndex:
 
     def __init__(self, rows: Indices, columns: Floats) -> None:
         self.rows = rows
-        self.stored = stored(columns)
+        self.stored = np.ascontiguousarray(stored(columns))
         self._index = faiss.IndexFlatIP(self.stored.shape[1])
         self._index.add(np.ascontiguousarray(self.stored, dtype=np.float32))
         self._last_seen: tuple[Booleans, _SeenRows] | None = None

@@ -150,6 +150,7 @@ class Selector:
         }
         self._indices = class_indices(by_phenotype, self.columns, self.patient)
         self.natural = natural
+        self._reach = {name: np.ascontiguousarray(natural[:, first_column(name)]) for name in REACH}
 
     def select(
         self,
@@ -303,8 +304,8 @@ class Selector:
         within: NDArray[np.bool_] = rows >= 0
         for name, widest in REACH.items():
             at = first_column(name)
-            gap = np.abs(self.columns[:, at].take(rows) - columns[:, at, None, None]) * self.scaling.spread[at]
-            within &= gap <= widest + 1e-9
+            own = columns[:, at] * self.scaling.spread[at] + self.scaling.mean[at]
+            within &= np.abs(self._reach[name].take(rows) - own[:, None, None]) <= widest + 1e-9
         return within
 
     def selection_of(
