@@ -198,7 +198,7 @@ def _of_stratum(
     stratum = Stratum.of(records, columns, ncp=ncp, weights=weights)
 
     def make(neighbours: int) -> EncodedTable:
-        made = stratum.avatars(around, k=neighbours, method=method, rng=rng, progress=progress)[0]
+        made, _ = stratum.avatars(around, k=neighbours, method=method, rng=rng, progress=progress)[0]
         return mended(made, columns, constraints, rng)
 
     def membership(neighbours: int) -> float:

@@ -23,6 +23,9 @@ BLUR = 0.1
 """Standard deviation of what is added to each total that is aimed at, in its standard errors: too little to move an
 endpoint, enough that no total of the originals is given away as it was."""
 
+FOREMOST = 2.0
+"""How much more a gap of the foremost totals counts."""
+
 MOST_EXCHANGES = 2000
 """Exchanges after which the search ends; a stratum of thousands of records needs some hundred."""
 
@@ -31,7 +34,7 @@ _LEAST_GAIN = 1e-5
 
 
 def calibrated(
-    tables: Sequence[EncodedTable], statistics: Sequence[Floats], rng: np.random.Generator
+    tables: Sequence[EncodedTable], statistics: Sequence[Floats], rng: np.random.Generator, *, foremost: int = 0
 ) -> EncodedTable:
     """Return avatars taken from several tables, row by row, so that their totals are those of the originals.
 
@@ -42,10 +45,12 @@ def calibrated(
     statistics : sequence of ndarray, shape (records, statistics)
         Of the originals, then of each table.
     rng : Generator
+    foremost : int
+        As in `calibrated_choice`.
     """
     if len(tables) < 2:
         return tables[0]
-    chosen = calibrated_choice(np.stack(statistics[1:]), statistics[0], rng)
+    chosen = calibrated_choice(np.stack(statistics[1:]), statistics[0], rng, foremost=foremost)
     rows = np.arange(len(chosen))
     numbers, codes = (
         np.stack(parts)[chosen, rows] for parts in zip(*((t.numbers, t.codes) for t in tables), strict=True)
@@ -53,7 +58,9 @@ def calibrated(
     return EncodedTable(numbers, codes)
 
 
-def calibrated_choice(candidates: Floats, originals: Floats, rng: np.random.Generator) -> NDArray[np.intp]:
+def calibrated_choice(
+    candidates: Floats, originals: Floats, rng: np.random.Generator, *, foremost: int = 0
+) -> NDArray[np.intp]:
     """Choose one of the candidates of each avatar so that the totals of the statistics are those of the originals.
 
     The first candidates are exchanged one at a time, always the one that brings the totals nearest, each total
@@ -63,10 +70,13 @@ def calibrated_choice(candidates: Floats, originals: Floats, rng: np.random.Gene
     ----------
     candidates : ndarray, shape (candidates, avatars, statistics)
     originals : ndarray, shape (records, statistics)
-        A statistic that all but fewer than `small_cells.SMALL_CELL` records have in common is left to chance: its
-        total would say something about few people.
+        A statistic that all but fewer than `small_cells.SMALL_CELL` records have in common would say something
+        about few people: its total stays what the candidates have on average, so that it neither follows the
+        originals nor drifts while the others are brought near.
     rng : Generator
         Blurs the totals that are aimed at.
+    foremost : int
+        The first statistics, of which a gap counts `FOREMOST` times as much as one of the others.
 
     Returns
     -------
@@ -75,14 +85,16 @@ def calibrated_choice(candidates: Floats, originals: Floats, rng: np.random.Gene
     """
     _, avatars, _ = candidates.shape
     chosen = np.zeros(avatars, dtype=np.intp)
-    spread = originals.std(axis=0)
     rare = len(originals) - _most_frequent_count(originals) < SMALL_CELL
-    kept = (spread > 0) & ~rare
+    spread = np.where(rare, candidates.std(axis=(0, 1)), originals.std(axis=0))
+    kept = spread > 0
     if not kept.any():
         return chosen
-    scale = np.sqrt(avatars) * spread[kept]
+    error = np.sqrt(avatars) * spread[kept]
+    scale = error / np.where(np.flatnonzero(kept) < foremost, FOREMOST, 1.0)
     values = candidates[:, :, kept] / scale
-    wanted = originals[:, kept].mean(axis=0) * avatars / scale + BLUR * rng.normal(size=kept.sum())
+    wanted = (originals[:, kept].mean(axis=0) * avatars + BLUR * error * rng.normal(size=len(error))) / scale
+    wanted = np.where(rare[kept], values.sum(axis=1).mean(axis=0), wanted)
     gap = values[0].sum(axis=0) - wanted
     moves = values - values[0]
     lengths = (moves**2).sum(axis=2)

@@ -6,7 +6,7 @@ take only two values, of which a mean would make a third). Reading happens once,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -55,10 +55,19 @@ class NumericColumn:
 
 @dataclass(frozen=True, slots=True)
 class CategoricalColumn:
-    """How a categorical column is written: its values, in the order of its codes."""
+    """How a categorical column is written: its values, in the order of its codes.
+
+    Attributes
+    ----------
+    name : str
+    levels : Index
+    is_ordered : bool
+        Whether the order means something; that of two levels always does.
+    """
 
     name: str
     levels: pd.Index
+    is_ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +133,13 @@ class EncodedTable:
         return EncodedTable(self.numbers[rows], self.codes[rows])
 
 
-def read_columns(table: pd.DataFrame, *, categorical: Sequence[str] = (), numeric: Sequence[str] = ()) -> Columns:
+def read_columns(
+    table: pd.DataFrame,
+    *,
+    categorical: Sequence[str] = (),
+    numeric: Sequence[str] = (),
+    ordered: Mapping[str, Sequence[str]] | None = None,
+) -> Columns:
     """Tell what each column of a table is.
 
     Parameters
@@ -135,6 +150,8 @@ def read_columns(table: pd.DataFrame, *, categorical: Sequence[str] = (), numeri
         Numeric columns whose values are labels: their means have no sense.
     numeric : sequence of str
         Numeric columns that stay numbers although they take only two values here.
+    ordered : mapping of str to sequence of str, optional
+        Levels of text columns in the order that they mean; they must be all that occur.
 
     Returns
     -------
@@ -171,7 +188,7 @@ def read_columns(table: pd.DataFrame, *, categorical: Sequence[str] = (), numeri
         else:
             problems += _level_problems(str(name), values)
             if not problems:
-                levels.append(CategoricalColumn(name, _levels(values)))
+                levels.append(_level_column(name, values, (ordered or {}).get(str(name))))
     if problems:
         raise InvalidTable(problems)
     return Columns(
@@ -211,6 +228,14 @@ def _level_problems(name: str, values: pd.Series) -> list[FieldProblem]:
         message = f"{distinct} different texts in {observed} rows would be copied as they are; leave the column out"
         return [FieldProblem(name, message, "labels that several records share")]
     return []
+
+
+def _level_column(name: str, values: pd.Series, ordered: Sequence[str] | None) -> CategoricalColumn:
+    if ordered is not None:
+        return CategoricalColumn(name, pd.Index(ordered), is_ordered=True)
+    levels = _levels(values)
+    has_order = isinstance(values.dtype, pd.CategoricalDtype) and bool(values.dtype.ordered)
+    return CategoricalColumn(name, levels, is_ordered=has_order or len(levels) == 2)
 
 
 def _levels(values: pd.Series) -> pd.Index:

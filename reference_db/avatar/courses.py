@@ -1,8 +1,8 @@
 """What became of each episode in a few numbers: the statistics whose totals synthetic strata keep.
 
 Columns keep their distributions one by one; endpoints are made of several of them. These are the sums that the
-endpoints of trials rest on: exposure, relapses and whether there was any, worsening that held, new lesions, and how
-relapses and EDSS go together.
+endpoints of trials rest on: exposure, relapses and whether there was any, worsening that held, new lesions, how
+steady a course is, how relapses and EDSS go together, and what the state at baseline tells of it all.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_db.avatar.columns import Columns
+from reference_db.avatar.columns import Columns, EncodedTable
 from reference_db.schema import (
     EDSS_MONTHS,
     MRI_MONTHS,
@@ -26,19 +26,39 @@ Floats = NDArray[np.float64]
 HORIZONS = (12, 24, EDSS_MONTHS[-1])
 """Months by which events are counted."""
 
+FORETOLD = 24
+"""Months up to which a course must go with the state at baseline as it does in the originals."""
+
+COUNTED = ("relapses_12m", "gd_lesions")
+"""Numbers at baseline of which it matters whether there is any."""
+
 HELD = (2.5, 5.5)
 """Months for which a worsening must hold, less half a month: 12 and 24 weeks in the months of any source."""
 
+COLUMNS = len(RELAPSE_MONTHS) + 2 * len(MRI_MONTHS) + 2 * len(EDSS_MONTHS)
+"""The first statistics: the columns themselves, or exchanging avatars would cost them the distributions they have."""
 
-def course_statistics(numbers: Floats, columns: Columns) -> Floats:
+CENTRES = {
+    "age": 40.0,
+    "years_since_onset": 8.0,
+    "edss_0": 2.5,
+    "relapses_12m": 0.5,
+    "gd_lesions": 0.5,
+    "t2_lesions": 2.0,
+}
+"""What is known at baseline and foretells the course, each with a middle value; counts are judged as any or none."""
+
+
+def course_statistics(encoded: EncodedTable, columns: Columns) -> Floats:
     """Return the statistics of episodes, shape (episodes, statistics); never NaN.
 
     Parameters
     ----------
-    numbers : ndarray, shape (episodes, numeric columns)
-        As episodes are encoded.
+    encoded : EncodedTable
+        Episodes.
     columns : Columns
     """
+    numbers = encoded.numbers
     place = {column.name: position for position, column in enumerate(columns.numeric)}
     edss = numbers[:, [place[edss_column(month)] for month in EDSS_MONTHS]]
     relapses = np.nan_to_num(numbers[:, [place[relapse_column(month)] for month in RELAPSE_MONTHS]])
@@ -47,9 +67,11 @@ def course_statistics(numbers: Floats, columns: Columns) -> Floats:
     follow_up = numbers[:, place["follow_up_months"]]
     visits = (~np.isnan(edss)).astype(np.float64)
     change = np.nan_to_num(np.diff(edss, axis=1))
+    followed = visits[:, 1:] * visits[:, :-1]
+    since = np.nan_to_num(edss - edss[:, :1])
+    baseline = _baseline(encoded, columns)
     onsets = [held_worsening(edss, months=held) for held in HELD]
-    # The columns themselves, or exchanging avatars would cost them the distributions that they have.
-    statistics = [*relapses.T, *lesions.T, *enhancing.T, *visits.T, *np.nan_to_num(edss - edss[:, :1]).T]
+    statistics = [*relapses.T, *lesions.T, *enhancing.T, *visits.T, *since.T, *_scans(lesions, enhancing)]
     for horizon in HORIZONS:
         counted = np.asarray(RELAPSE_MONTHS) <= horizon
         scanned = np.asarray(MRI_MONTHS) <= horizon
@@ -63,11 +85,49 @@ def course_statistics(numbers: Floats, columns: Columns) -> Floats:
             found,
             (found > 0).astype(np.float64),
             (relapses * change)[:, counted].sum(axis=1),
+            followed[:, counted].sum(axis=1),
+            (followed * (change == 0))[:, counted].sum(axis=1),
+            (change**2)[:, counted].sum(axis=1),
         ]
         for onset in onsets:
             worse = onset <= horizon
             statistics += [worse.astype(np.float64), (worse & (count > 0)).astype(np.float64)]
+        if horizon <= FORETOLD:
+            last = since[:, EDSS_MONTHS.index(horizon)]
+            became = (
+                last,
+                np.minimum(count, 2),
+                found > 0,
+                onsets[1] <= horizon,
+            )
+            statistics += [last**2, *(known * outcome for known in baseline.T for outcome in became)]
     return np.column_stack(statistics)
+
+
+def _baseline(encoded: EncodedTable, columns: Columns) -> Floats:
+    """Return what is known at baseline around its middle values, 0 where it is missing."""
+    numeric = {column.name: position for position, column in enumerate(columns.numeric)}
+    labels = {column.name: position for position, column in enumerate(columns.categorical)}
+    known = []
+    for name, centre in CENTRES.items():
+        if name in numeric:
+            values = encoded.numbers[:, numeric[name]]
+            values = np.where(np.isnan(values), np.nan, values > 0) if name in COUNTED else values
+        else:
+            codes = encoded.codes[:, labels[name]]
+            values = np.where(codes < 0, np.nan, codes)
+        known.append(np.nan_to_num(values - centre))
+    return np.column_stack(known)
+
+
+def _scans(lesions: Floats, enhancing: Floats) -> list[Floats]:
+    """Return how lesions of a scan go with each other and with those of the scan before."""
+    new, active = np.log1p(lesions), np.log1p(enhancing)
+    return [
+        (new * active).sum(axis=1),
+        (new[:, 1:] * new[:, :-1]).sum(axis=1),
+        (active[:, 1:] * active[:, :-1]).sum(axis=1),
+    ]
 
 
 def held_worsening(edss: Floats, *, months: float) -> Floats:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from reference_db.avatar.calibration import calibrated
 from reference_db.avatar.columns import Columns, EncodedTable, read_columns
-from reference_db.avatar.courses import course_statistics
+from reference_db.avatar.courses import COLUMNS, course_statistics
 from reference_db.avatar.method import EPISODES, Method
 from reference_db.avatar.missing import Together
 from reference_db.avatar.postprocess import mended
@@ -39,11 +39,15 @@ from reference_db.schema import (
     gd_column,
     new_t2_column,
 )
+from reference_db.vocabulary import PriorTreatment, T2Load
 
 Floats = NDArray[np.float64]
 
 STRATA = ("source", "arm")
 """Records that are anonymised together: never mixed with others, so that arm sizes hold exactly."""
+
+SMALLEST_PART = 75
+"""Fewest patients of a phenotype who are mixed among themselves: smoothing margins of fewer presses their tails."""
 
 DEFAULT_NCP = 5
 
@@ -52,6 +56,13 @@ _EDSS = (*(edss_column(month) for month in EDSS_MONTHS[1:]), EDSS_HISTORY)
 
 _NUMERIC = tuple(dict.fromkeys(name for rule in EPISODE_CONSTRAINTS for name in rule.columns))
 """Columns that stay numbers although they may take only two values: those with rules."""
+
+
+_ORDERED = {
+    "prior_treatment": tuple(level.value for level in PriorTreatment),
+    "t2_lesions": tuple(level.value for level in T2Load),
+}
+"""Categories whose levels have an order, in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +133,7 @@ def anonymise_episodes(
     strata = list(stratum_rows(episodes, STRATA))
     _check(k=k, ncp=chosen_ncp, augmentation=augmentation)
     check_sizes(strata, max(SMALLEST_STRATUM, (k or 0) + 1))
-    columns = read_columns(episodes, numeric=_NUMERIC)
+    columns = read_columns(episodes, numeric=_NUMERIC, ordered=_ORDERED)
     check_weights(columns, weights)
     encoded = columns.encode(episodes)
     constraints = episode_constraints(episodes)
@@ -131,21 +142,23 @@ def anonymise_episodes(
     parameters: dict[str, dict[str, Any]] = {}
     done = 0
     for name, rows in strata:
-        around = np.tile(np.arange(len(rows)), augmentation)
-        made, used = _avatars(
-            encoded.rows(rows),
-            columns,
-            around,
-            k=k,
-            ncp=chosen_ncp,
-            weights=weights,
-            constraints=constraints,
-            method=method,
-            rng=rng,
-        )
-        parts.append(made)
-        origins.append(rows[around])
-        parameters[name] = {"episodes": len(rows), "k": used, "ncp": chosen_ncp}
+        parameters[name] = {"episodes": len(rows), "k": 0, "ncp": chosen_ncp}
+        for part in _parts(episodes["phenotype"].to_numpy()[rows]):
+            around = np.tile(np.arange(len(part)), augmentation)
+            made, used = _avatars(
+                encoded.rows(rows[part]),
+                columns,
+                around,
+                k=k,
+                ncp=chosen_ncp,
+                weights=weights,
+                constraints=constraints,
+                method=method,
+                rng=rng,
+            )
+            parts.append(made)
+            origins.append(rows[part][around])
+            parameters[name]["k"] = max(parameters[name]["k"], used)
         done += len(rows)
         if progress is not None:
             progress(done / len(episodes), f"avatars of {name}")
@@ -155,6 +168,17 @@ def anonymise_episodes(
     order = rng.permutation(len(table))
     shuffled = table.iloc[order].reset_index(drop=True)
     return AnonymisedEpisodes(check_episodes(shuffled), np.concatenate(origins)[order], parameters)
+
+
+def _parts(phenotypes: NDArray[Any]) -> list[NDArray[np.intp]]:
+    """Return the rows of each phenotype of a stratum that has enough to be mixed among themselves.
+
+    Courses of different phenotypes are never alike. Phenotypes of few join the most frequent one.
+    """
+    names, codes, counts = np.unique(phenotypes.astype(str), return_inverse=True, return_counts=True)
+    largest = int(counts.argmax())
+    apart = [code for code in range(len(names)) if code != largest and counts[code] >= SMALLEST_PART]
+    return [*(np.flatnonzero(codes == code) for code in apart), np.flatnonzero(~np.isin(codes, apart))]
 
 
 def _avatars(
@@ -188,11 +212,12 @@ def _avatars(
     )
 
     def make(neighbours: int) -> EncodedTable:
-        tables = [candidate(neighbours) for _ in range(method.candidates)]
-        return calibrated(tables, [course_statistics(t.numbers, columns) for t in (originals, *tables)], rng)
+        found = stratum.avatars(around, k=neighbours, method=method, rng=rng)
+        tables = [as_episodes(mixed, main) for mixed, main in found]
+        statistics = [course_statistics(table, columns) for table in (originals, *tables)]
+        return calibrated(tables, statistics, rng, foremost=COLUMNS)
 
-    def candidate(neighbours: int) -> EncodedTable:
-        mixed, main = stratum.avatars(around, k=neighbours, method=method, rng=rng)
+    def as_episodes(mixed: EncodedTable, main: NDArray[np.intp]) -> EncodedTable:
         numbers = from_changes(mixed.numbers, columns)
         numbers[:, follow_up] = originals.numbers[main, follow_up]
         return mended(EncodedTable(numbers, mixed.codes), columns, constraints, rng)

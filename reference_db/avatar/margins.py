@@ -18,6 +18,15 @@ SERIES_COHERENCE = 0.9
 """Correlation between the order of equal values in a series and the rest of the series; .9 gives back the shares of
 unchanged EDSS and of confirmed worsening of the originals (docs/decisions/0006-avatar-defaults.md)."""
 
+TIE_SWEEPS = 3
+"""Times that the order of equal values is drawn anew in all columns, each given the others."""
+
+TIE_RIDGE = 0.02
+"""Part of a variance that is added to each predictor: small strata foretell by chance."""
+
+MOST_FORETOLD = 0.9
+"""Share of the variance of a column that the others foretell at most."""
+
 MOST_STRETCH = 2.0
 """Factor by which restoring the covariance stretches or presses a direction at most."""
 
@@ -28,18 +37,23 @@ GROUP = 5
 """Originals behind each quantile that is given back."""
 
 
-def normal_scores(numbers: Floats, *, series: Sequence[int], rng: np.random.Generator) -> Floats:
+def normal_scores(
+    numbers: Floats, *, series: Sequence[int], labels: Sequence[int] = (), rng: np.random.Generator
+) -> Floats:
     """Return the normal quantile of each value's rank in its column; NaN where missing.
 
-    Equal values share their mid-rank. In a series of visits on a coarse scale that would lose how steady a course
-    is: half of all consecutive EDSS are equal, and mixing equal scores gives back courses that flicker. There, equal
-    values are ordered by the rest of the record's series, and a little by chance (`SERIES_COHERENCE`).
+    Equal values share their mid-rank, but in two kinds of columns. In a series of visits on a coarse scale they are
+    ordered by the rest of the record's series, and a little by chance (`SERIES_COHERENCE`): half of all consecutive
+    EDSS are equal, and mixing equal scores gives back courses that flicker. Levels with an order are ordered by what
+    the rest of the record foretells (`_order_ties`).
 
     Parameters
     ----------
     numbers : ndarray, shape (records, columns)
     series : sequence of int
         Columns that are one measure over time.
+    labels : sequence of int
+        Columns of codes of ordered levels.
     rng : Generator
 
     Returns
@@ -60,7 +74,44 @@ def normal_scores(numbers: Floats, *, series: Sequence[int], rng: np.random.Gene
         else:
             ranks = rankdata(numbers[observed, column])
         scores[observed, column] = ndtri((ranks - 0.5) / max(len(ranks), 1))
-    return scores
+    return _order_ties(numbers, scores, labels, rng)
+
+
+def _order_ties(numbers: Floats, scores: Floats, tied: Sequence[int], rng: np.random.Generator) -> Floats:
+    """Order the equal values of columns as a normal variable behind them would, given the rest of the record.
+
+    A count or a label is the interval in which a normal variable lies. A mid-rank in its place weakens every
+    correlation; a place drawn from the normal distribution given the other scores, within the interval, keeps them
+    (the extended rank likelihood of Hoff, Ann Appl Stat 2007;1:265-283, doi 10.1214/07-AOAS107, of which this is a
+    few steps of the sampler).
+    """
+    from scipy.special import ndtr, ndtri
+
+    filled = np.nan_to_num(scores)
+    for _ in range(TIE_SWEEPS if tied else 0):
+        for column in tied:
+            known = ~np.isnan(scores[:, column])
+            foretold, spread = _foretold(filled, column, known)
+            values = numbers[known, column]
+            levels, level = np.unique(values, return_inverse=True)
+            ends = np.concatenate([[0.0], np.cumsum(np.bincount(level, minlength=len(levels))) / len(values)])
+            low, high = (ndtr((ndtri(bound[level]) - foretold) / spread) for bound in (ends[:-1], ends[1:]))
+            drawn = foretold + spread * ndtri(np.clip(low + (high - low) * rng.random(len(values)), 1e-12, 1 - 1e-12))
+            ranks = np.empty(len(values))
+            ranks[np.lexsort((drawn, values))] = np.arange(len(values))
+            filled[known, column] = ndtri((ranks + 0.5) / len(values))
+    return np.asarray(np.where(np.isnan(scores), np.nan, filled))
+
+
+def _foretold(scores: Floats, column: int, known: NDArray[np.bool_]) -> tuple[Floats, float]:
+    """Return what the other columns foretell of one, and the standard deviation of what they do not."""
+    others = np.delete(scores[known], column, axis=1)
+    products = others.T @ others
+    ridge = TIE_RIDGE * max(float(np.trace(products)) / max(len(products), 1), 1.0)
+    slopes = np.linalg.solve(products + ridge * np.eye(len(products)), others.T @ scores[known, column])
+    foretold = others @ slopes
+    left = float(np.mean((scores[known, column] - foretold) ** 2))
+    return foretold, float(np.sqrt(max(left, 1 - MOST_FORETOLD)))
 
 
 def _rest_of_series(numbers: Floats, series: Sequence[int], rng: np.random.Generator) -> dict[int, Floats]:
@@ -202,6 +253,9 @@ def smoothed_quantiles(values: Floats, levels: Floats) -> Floats:
         # not beyond the mean of the two most extreme values.
         lowest = max(means[0] - (means[1] - means[0]) / 4, ordered[:2].mean())
         highest = min(means[-1] + (means[-1] - means[-2]) / 4, ordered[-2:].mean())
+        # What the ends lean outwards the outermost groups give back, so that the mean is that of the values.
+        means[0] += (means[0] - lowest) / 3
+        means[-1] -= (highest - means[-1]) / 3
         centres = np.concatenate([[0.0], centres, [1.0]])
         means = np.concatenate([[lowest], means, [highest]])
     return np.asarray(np.interp(levels, centres, means), dtype=np.float64)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_db.avatar.columns import Columns, EncodedTable
+from reference_db.avatar.columns import Codes, Columns, EncodedTable
 from reference_db.avatar.margins import normal_scores, restore_covariance, restore_margins
 from reference_db.avatar.method import Method
 from reference_db.avatar.missing import Together, draw_missing, known_together, missing_cells
@@ -55,6 +55,8 @@ class Stratum:
         Columns that are known together.
     end : int or None
         Numeric column with the end of observation.
+    ordered : tuple of int
+        Categorical columns whose levels have an order, those of two levels among them: they are mixed as numbers.
     """
 
     records: EncodedTable
@@ -63,6 +65,7 @@ class Stratum:
     series: tuple[int, ...]
     groups: tuple[Together, ...]
     end: int | None
+    ordered: tuple[int, ...]
 
     @classmethod
     def of(
@@ -83,7 +86,8 @@ class Stratum:
             steps = tuple(column.step for column in columns.numeric)
         if groups is None:
             groups = known_together(missing_cells(records))
-        return cls(records, space.transform(records, axes=ncp), steps, series, groups, end)
+        mixed = tuple(position for position, column in enumerate(columns.categorical) if column.is_ordered)
+        return cls(records, space.transform(records, axes=ncp), steps, series, groups, end, mixed)
 
     def avatars(
         self,
@@ -93,23 +97,23 @@ class Stratum:
         method: Method,
         rng: np.random.Generator,
         progress: Callable[[float, str], None] | None = None,
-    ) -> tuple[EncodedTable, NDArray[np.intp]]:
-        """Return one avatar around each of the given records, and its main donor, whose end of observation it has."""
-        donors = draw_neighbours(self.coordinates, around, k=k, method=method, rng=rng, progress=progress)
-        main = draw_donors(donors, rng)
+    ) -> list[tuple[EncodedTable, NDArray[np.intp]]]:
+        """Return the candidates of the method: one avatar around each of the given records in each.
+
+        Each is returned with the main donor of its avatars, whose end of observation they have.
+        """
+        found = seek_neighbours(self.coordinates, around, k=k, progress=progress)
+        material = Material.of(self.records, self.ordered, series=self.series, method=method, rng=rng)
+        absent = missing_cells(self.records)
         end = None if self.end is None else self.records.numbers[:, self.end]
-        missing = draw_missing(missing_cells(self.records), donors, main, self.groups, end=end, rng=rng)
-        made = mix(
-            self.records,
-            donors,
-            main=main,
-            missing=missing,
-            steps=self.steps,
-            series=self.series,
-            method=method,
-            rng=rng,
-        )
-        return made, main
+        made = []
+        for _ in range(method.candidates):
+            donors = Donors(found[0], donor_weights(found[1], limit=method.donor_limit, rng=rng))
+            main = draw_donors(donors, rng)
+            missing = draw_missing(absent, donors, main, self.groups, end=end, rng=rng)
+            mixed = mix(material, donors, main=main, missing=missing, steps=self.steps, method=method, rng=rng)
+            made.append((mixed, main))
+        return made
 
 
 def fewest_neighbours(
@@ -186,50 +190,87 @@ def rehearsed_membership(
         members = records.rows(inside)
         stratum = Stratum.of(members, columns, ncp=ncp, weights=weights)
         around = np.arange(len(inside))
-        made = stratum.avatars(around, k=min(k, len(inside) - 1), method=method, rng=rng)[0]
+        made, _ = stratum.avatars(around, k=min(k, len(inside) - 1), method=method, rng=rng)[0]
         attacked = (members.rows(around[:_JUDGED]), made, records.rows(outside[:_JUDGED]))
         found.append(Proximity.of(Scene.of(columns, *attacked, rng)).areas)
     return float(np.mean(found, axis=0).max())
 
 
-def draw_neighbours(
+def seek_neighbours(
     coordinates: NDArray[np.float64],
     origins: NDArray[np.intp],
     *,
     k: int,
-    method: Method,
-    rng: np.random.Generator,
     progress: Callable[[float, str], None] | None = None,
-) -> Donors:
-    """Return the neighbours of the records around which avatars are made, with their random weights.
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Return the neighbours of the records around which avatars are made, and their distances.
 
     Parameters
     ----------
     coordinates : ndarray, shape (records, axes)
     origins : ndarray of int, shape (avatars,)
-        Record of each avatar; never among its own donors.
+        Record of each avatar; never among its own neighbours.
     k : int
-    method : Method
-    rng : Generator
+    progress : callable, optional
 
     Returns
     -------
-    Donors
+    rows : ndarray of int, shape (avatars, k)
+    distances : ndarray of float, shape (avatars, k)
     """
     around, position = np.unique(origins, return_inverse=True)
     neighbours, distances = nearest_records(coordinates, coordinates[around], k, others_of=around, progress=progress)
-    weights = donor_weights(distances[position], limit=method.donor_limit, rng=rng)
-    return Donors(neighbours[position], weights)
+    return neighbours[position], distances[position]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Records as they are mixed.
+
+    Attributes
+    ----------
+    codes : ndarray of int, shape (records, categorical columns)
+    ordered : ndarray of int
+        Categorical columns that are mixed as numbers.
+    numbers : ndarray, shape (records, numeric columns + ordered)
+        Numbers and the codes of the ordered columns, NaN where missing.
+    scores : ndarray
+        What is mixed in their place.
+    """
+
+    codes: Codes
+    ordered: NDArray[np.intp]
+    numbers: NDArray[np.float64]
+    scores: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls,
+        records: EncodedTable,
+        ordered: tuple[int, ...],
+        *,
+        series: tuple[int, ...],
+        method: Method,
+        rng: np.random.Generator,
+    ) -> Material:
+        """Score the records, where the method restores margins; else numbers are mixed as they are."""
+        labels = np.array(ordered if method.restored_margins else (), dtype=np.intp)
+        codes = records.codes[:, labels]
+        numbers = np.hstack([records.numbers, np.where(codes < 0, np.nan, codes)])
+        scores = numbers
+        if method.restored_margins:
+            names = range(records.numbers.shape[1], numbers.shape[1])
+            scores = normal_scores(numbers, series=series, labels=names, rng=rng)
+        return cls(records.codes, labels, numbers, scores)
 
 
 def mix(
-    stratum: EncodedTable,
+    material: Material,
     donors: Donors,
     *,
     main: NDArray[np.intp],
     missing: NDArray[np.bool_],
     steps: tuple[float | None, ...],
-    series: tuple[int, ...],
     method: Method,
     rng: np.random.Generator,
 ) -> EncodedTable:
@@ -237,17 +278,15 @@ def mix(
 
     Parameters
     ----------
-    stratum : EncodedTable
+    material : Material
     donors : Donors
-        Rows of `stratum` and their weights, one line per avatar.
+        Rows of the records and their weights, one line per avatar.
     main : ndarray of int, shape (avatars,)
         Row of the donor who lends the shared levels (`draw_donors`).
     missing : ndarray of bool, shape (avatars, columns)
         Cells that are missing, numeric columns first (`draw_missing`).
     steps : tuple of float or None
         Grid step of each numeric column; None is continuous.
-    series : tuple of int
-        Numeric columns that are one measure over time.
     method : Method
     rng : Generator
 
@@ -256,22 +295,38 @@ def mix(
     EncodedTable
         As many rows as `donors`.
     """
-    source = stratum.numbers
-    if method.restored_margins:
-        source = normal_scores(stratum.numbers, series=series, rng=rng)
-    mixed = mix_numbers(source, donors, residual=method.residual, rng=rng)
+    labels, original = material.ordered, material.numbers
+    numeric = original.shape[1] - len(labels)
+    absent = missing[:, np.concatenate([np.arange(numeric), numeric + labels])]
+    mixed = mix_numbers(material.scores, donors, residual=method.residual, rng=rng)
     if method.restored_covariance:
-        mixed = restore_covariance(mixed, source)
-    numeric = stratum.numbers.shape[1]
-    numbers = np.where(missing[:, :numeric], np.nan, mixed)
+        mixed = restore_covariance(mixed, material.scores)
+    numbers = np.where(absent, np.nan, mixed)
     if method.restored_margins:
-        numbers = restore_margins(numbers, stratum.numbers, steps, rng)
+        numbers = restore_margins(numbers, original, (*steps, *(1.0 for _ in labels)), rng)
     elif method.residual > 0:
-        known = ~np.isnan(stratum.numbers).all(axis=0)
-        low, high = np.nanmin(stratum.numbers[:, known], axis=0), np.nanmax(stratum.numbers[:, known], axis=0)
+        known = ~np.isnan(original).all(axis=0)
+        low, high = np.nanmin(original[:, known], axis=0), np.nanmax(original[:, known], axis=0)
         numbers[:, known] = np.clip(numbers[:, known], low, high)
-    levels = draw_levels(stratum.codes, donors, rng)
+    levels = _levels(material.codes, donors, main, labels, method, rng)
+    placed = numbers[:, numeric:]
+    levels[:, labels] = np.where(np.isnan(placed), levels[:, labels], np.nan_to_num(placed)).astype(np.int32)
+    return EncodedTable(numbers[:, :numeric], np.where(missing[:, numeric:], np.int32(-1), levels))
+
+
+def _levels(
+    codes: Codes,
+    donors: Donors,
+    main: NDArray[np.intp],
+    ordered: NDArray[np.intp],
+    method: Method,
+    rng: np.random.Generator,
+) -> Codes:
+    """Draw the levels of the columns without an order; those of the others are the main donor's for now."""
+    levels = codes[main]
+    drawn = np.setdiff1d(np.arange(codes.shape[1]), ordered)
+    levels[:, drawn] = draw_levels(codes[:, drawn], donors, rng)
     if method.shared_levels > 0:
-        shared = rng.random(levels.shape) < method.shared_levels
-        levels = np.where(shared & (stratum.codes[main] >= 0), stratum.codes[main], levels)
-    return EncodedTable(numbers, np.where(missing[:, numeric:], np.int32(-1), levels))
+        shared = (rng.random(levels.shape) < method.shared_levels) & (codes[main] >= 0)
+        levels = np.where(shared, codes[main], levels)
+    return levels

@@ -4,13 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reference_db.avatar.episodes import STRATA, AnonymisedEpisodes, anonymise_episodes, episode_constraints
+from reference_db.avatar.episodes import (
+    SMALLEST_PART,
+    STRATA,
+    AnonymisedEpisodes,
+    anonymise_episodes,
+    episode_constraints,
+)
 from reference_db.constraints import violations
 from reference_db.errors import InvalidInput, InvalidTable
 from reference_db.harmonise import episodes as harmonised_episodes
 from reference_db.privacy import assess_privacy
 from reference_db.schema import EDSS_MONTHS, OUTCOME_MONTHS, check_episodes, edss_column
 from reference_db.sources.simulated import simulate
+from reference_db.vocabulary import T2Load
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +70,23 @@ def test_every_stratum_meets_every_target(originals: pd.DataFrame, anonymous: An
         originals, anonymous.table, origin=anonymous.origin, strata=STRATA, rng=np.random.default_rng(2)
     )
     assert assessment.failures == []
+
+
+def test_phenotypes_and_what_goes_with_lesion_load_are_kept(
+    originals: pd.DataFrame, anonymous: AnonymisedEpisodes
+) -> None:
+    own, made = (table.groupby([*STRATA, "phenotype"]).size() for table in (originals, anonymous.table))
+    enough = own[own >= SMALLEST_PART]
+    assert len(enough) > 10
+    assert made.reindex(enough.index).sub(enough).abs().max() <= SMALLEST_PART
+    apart = enough[enough < enough.groupby(level=[0, 1]).transform("max")]
+    pd.testing.assert_series_equal(made.reindex(apart.index), apart)
+
+    def going_together(table: pd.DataFrame) -> float:
+        load = table["t2_lesions"].map({level.value: float(rank) for rank, level in enumerate(T2Load)})
+        return float(load.corr(table["years_since_onset"], method="spearman"))
+
+    assert going_together(anonymous.table) == pytest.approx(going_together(originals), abs=0.06)
 
 
 def test_row_numbers_carry_no_link(originals: pd.DataFrame, anonymous: AnonymisedEpisodes) -> None:

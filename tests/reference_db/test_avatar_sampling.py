@@ -111,6 +111,12 @@ def test_no_restored_value_rests_on_fewer_than_a_group() -> None:
     assert after.max() < values.max()
 
 
+def test_smoothed_quantiles_keep_the_mean_of_a_long_tail() -> None:
+    values = np.random.default_rng(0).exponential(size=60) ** 3
+    levels = (np.arange(6000) + 0.5) / 6000
+    assert smoothed_quantiles(values, levels).mean() == pytest.approx(values.mean(), rel=1e-3)
+
+
 def test_restored_rare_counts_keep_their_mean_on_their_grid() -> None:
     rng = np.random.default_rng(0)
     numbers = rng.poisson(0.1, size=(1000, 1)).astype(float)
@@ -121,3 +127,13 @@ def test_restored_rare_counts_keep_their_mean_on_their_grid() -> None:
         assert set(np.unique(restored)) <= {0.0, 1.0, 2.0, 3.0}
         means.append(restored.mean())
     assert np.mean(means) == pytest.approx(numbers.mean(), rel=0.03)
+
+
+def test_a_label_of_few_levels_goes_with_numbers_as_before() -> None:
+    """A mid-rank for each level would leave .55 of it: the label is ordered by what goes with it."""
+    rng = np.random.default_rng(0)
+    number = rng.normal(size=(2000, 1))
+    label = (number + rng.normal(size=number.shape) > 0.8).astype(float)
+    scores = normal_scores(np.hstack([number, label]), series=(), labels=(1,), rng=rng)
+    assert scores[label[:, 0] == 1, 1].min() > scores[label[:, 0] == 0, 1].max()
+    assert np.corrcoef(scores.T)[0, 1] == pytest.approx(np.sqrt(0.5), abs=0.08)

@@ -24,13 +24,23 @@ def test_totals_come_near_and_few_are_exchanged() -> None:
     assert (chosen > 0).mean() < 0.4
 
 
-@pytest.mark.parametrize(("having", "kept"), [(SMALL_CELL - 1, False), (SMALL_CELL, True)])
-def test_a_total_of_few_people_is_left_to_chance(having: int, *, kept: bool) -> None:
+def test_a_total_of_few_people_follows_the_candidates_and_not_the_originals() -> None:
+    """Whoever sees the avatars learns nothing of it, and bringing another total near does not drag it along."""
     rng = np.random.default_rng(0)
-    originals = np.zeros((200, 1))
-    originals[:having] = 1
-    candidates = np.stack([np.zeros((200, 1)), np.ones((200, 1))])
-    assert calibrated_choice(candidates, originals, rng).any() == kept
+    candidates = np.zeros((4, 200, 2))
+    candidates[:, :, 0] = rng.random((4, 200)) < 0.05
+    # Who has the rare thing has less of the frequent one, whose total is too low at first.
+    candidates[:, :, 1] = rng.random((4, 200)) < 0.4 - 0.35 * candidates[:, :, 0]
+    found = []
+    for having in (1, SMALL_CELL - 1, SMALL_CELL + 20):
+        originals = np.zeros((200, 2))
+        originals[:having, 0] = 1
+        originals[100:, 1] = 1
+        chosen = calibrated_choice(candidates, originals, np.random.default_rng(1))
+        found.append(candidates[chosen, np.arange(200)].sum(axis=0))
+    assert found[0][0] == found[1][0] == pytest.approx(candidates[:, :, 0].sum(axis=1).mean(), abs=1)
+    assert found[2][0] == pytest.approx(SMALL_CELL + 20, abs=2)
+    assert [total[1] for total in found] == pytest.approx([100, 100, 100], abs=2)
 
 
 @pytest.mark.parametrize(("weeks", "months"), [(12, 2.5), (24, 5.5)])
