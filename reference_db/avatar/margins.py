@@ -91,6 +91,8 @@ def _order_ties(numbers: Floats, scores: Floats, tied: Sequence[int], rng: np.ra
     for _ in range(TIE_SWEEPS if tied else 0):
         for column in tied:
             known = ~np.isnan(scores[:, column])
+            if not known.any():
+                continue
             foretold, spread = _foretold(filled, column, known)
             values = numbers[known, column]
             levels, level = np.unique(values, return_inverse=True)
