@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Material:
         How the release was made.
     experts : sequence of mappings
         Scores of experts before the blinded questionnaire, ``called`` and ``right`` among their values.
+    simulation : mapping, optional
+        ``seed`` and ``scale``, where the originals are simulated and can be simulated again.
     kept : Checkpoints
         What an interrupted validation goes on from.
     projected : dict of str to Projected
@@ -52,6 +54,7 @@ class Material:
     privacy: Mapping[str, Any]
     parameters: Mapping[str, Any]
     experts: Sequence[Mapping[str, Any]] = ()
+    simulation: Mapping[str, Any] | None = None
     kept: Checkpoints = field(default_factory=Checkpoints)
     projected: dict[str, Projected] = field(default_factory=dict)
 
@@ -92,7 +95,8 @@ def gather(
 ) -> Material:
     """Harmonise the originals and put them beside the release."""
     manifest = release.manifest
-    return gather_episodes(
+    again = {"seed": manifest.seed, "scale": manifest.parameters.get("scale", 1.0)}
+    material = gather_episodes(
         release.episodes,
         originals,
         quick=quick,
@@ -101,6 +105,7 @@ def gather(
         parameters=manifest.parameters,
         experts=experts,
     )
+    return replace(material, simulation=again) if manifest.parameters.get("bkp") == "simulated" else material
 
 
 def gather_episodes(

@@ -24,6 +24,7 @@ from validation.endpoints import Z
 from validation.material import Material
 from validation.outcomes import outcomes
 from validation.projections import CLASSES, MONTHS, RISKS, Projected, Task, patients_of_interest, project_all
+from validation.recordings import recorded_worsening
 from validation.result import Check, Miss, Record, Records, Section, check
 
 Floats = NDArray[np.float64]
@@ -43,7 +44,11 @@ class Yardstick(NamedTuple):
     error: float
 
 
-OUTCOMES = {"edss": "EDSS at 24 months", "relapse": "probability of a relapse by 24 months"}
+OUTCOMES = {
+    "edss": "EDSS at 24 months",
+    "worsening_24w": "probability of confirmed worsening (24 weeks) by 24 months",
+    "relapse": "probability of a relapse by 24 months",
+}
 
 
 def truth(
@@ -75,6 +80,10 @@ def truth(
         "edss": potential["edss_24"] - own[:, None],
         "relapse": potential["relapse_risk_24"],
     }
+    if material.simulation is not None and not material.quick:
+        recorded = recorded_worsening(material.simulation, material.original, CLASSES, material.generator(14))
+        if recorded is not None:
+            targets["worsening_24w"] = recorded
     features = columns_of_episodes(material.original)
     fitted = Parallel(n_jobs=jobs)(
         delayed(yardstick)(features, values, chosen, rng=own_rng, most=QUICK_OTHERS if material.quick else None)
@@ -106,6 +115,7 @@ def truth(
         },
         remarks=(
             "Simulated originals only: real patients have one treatment at a time and no truth under the others.",
+            "The truth of confirmed worsening is a recording of every patient under each class, with new luck.",
             "A projection is held to the mean truth of patients with the same features; sources differ in their "
             "rates beyond the features, and a class that comes from few sources takes over theirs.",
         ),

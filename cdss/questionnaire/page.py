@@ -45,7 +45,7 @@ def questionnaire_page(sitting: Sitting) -> AddedPage:
     """Return the page of a sitting."""
     return AddedPage(
         path=PATH,
-        title=lambda language: words(language)(f"{PATH}.title"),
+        title=lambda language: words(language)(f"{PATH}.tab"),
         layout=lambda language: _layout(sitting, words(language)),
         register=lambda app: _register(app, sitting),
         listed=True,

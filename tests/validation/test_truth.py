@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from reference_db.episodes import Episodes
+from reference_db.harmonise import episodes as harmonised
+from reference_db.sources.simulated import simulate
+from reference_db.vocabulary import Treatment
+from validation.recordings import recorded_worsening
 from validation.truth import _held, yardstick
 
 
@@ -27,3 +32,19 @@ def test_intervals_widened_by_the_yardsticks_error_hold_it_as_often_as_they_say(
     half = 1.96 * 0.2
     assert abs(_held(value, value - half, value + half, measured, 0.1).mean() - 0.95) < 0.006
     assert abs(_held(value, value - half, value + half, truth, 0.0).mean() - 0.95) < 0.006
+
+
+def test_worsening_is_recorded_of_the_same_patients_under_each_class() -> None:
+    simulated = simulate(seed=1, scale=0.01)
+    table = harmonised(simulated.tables, simulated.sources)
+    original = Episodes(table, {source.name: source for source in simulated.sources})
+    classes = (Treatment.NATALIZUMAB, Treatment.UNTREATED)
+    again = {"seed": 1, "scale": 0.01}
+    found = recorded_worsening(again, original, classes, np.random.default_rng(0))
+    assert found is not None
+    assert found.shape == (len(table), 2)
+    treated, untreated = found.mean(axis=0)
+    assert 0.05 < treated < untreated < 0.4
+    # Not of other originals, whoever says so.
+    other = Episodes(table.assign(age=table["age"] + 1.0), original.sources)
+    assert recorded_worsening(again, other, classes, np.random.default_rng(0)) is None

@@ -40,8 +40,9 @@ def margins(section: Section) -> Figures:
     figures: Figures = [
         (
             _outcome_bars(by_arm, trial),
-            f"Outcomes of {trial} by arm, means with 95 % intervals. CDW: confirmed disability worsening within 24 "
-            "months, as share of all patients. GdE: gadolinium-enhancing. N/E T2: new or enlarging T2.",
+            f"Outcomes of {trial} by arm, means with 95 % intervals; n: originals observed. CDW: confirmed "
+            "disability worsening within 24 months, as share of all patients. GdE: gadolinium-enhancing. N/E T2: new "
+            "or enlarging T2.",
         )
     ]
     quantiles = section.tables["quantiles"]
@@ -73,8 +74,8 @@ def margins(section: Section) -> Figures:
         (
             svg(figure, "Hellinger distance of every variable and source beside its noise floor"),
             "Every variable of every source: distance of avatars to originals against the distance between two "
-            "resamples of the originals. Points on or below the line are as near as chance allows. Variables with "
-            "few observed values are shown and not judged.",
+            f"resamples of the originals ({len(rows):,} points). Points on or below the line are as near as chance "
+            "allows. Variables with few observed values are shown and not judged.",
         )
     )
     return figures
@@ -102,7 +103,8 @@ def _outcome_bars(by_arm: tuple[Record, ...], trial: str) -> str:
                 yerr=[Z * error for error in numbers(rows, f"error_{table}")],
                 error_kw={"lw": 0.8, "ecolor": "#1d2430"},
             )
-        axis.set_xticks(list(at), [_short(name) for name in words(rows, "arm")], fontsize=7)
+        counted = zip(words(rows, "arm"), numbers(rows, "n_original"), strict=True)
+        axis.set_xticks(list(at), [f"{_short(name)}\nn = {n:,.0f}" for name, n in counted], fontsize=7)
         axis.set_title(title, fontsize=8)
         axis.set_ylabel(unit, fontsize=7)
     axes[0].legend(fontsize=7, frameon=False, loc="upper left")
@@ -161,7 +163,8 @@ def associations(section: Section) -> Figures:
     figures = [
         (
             svg(figure, "Rank correlations of avatars against originals"),
-            "Spearman correlation of every pair of variables, within sources. On the line it is kept.",
+            f"Spearman correlation of every pair of variables ({len(pairs):,} pairs), within sources. On the line it "
+            "is kept.",
         )
     ]
     figure, axes = canvas(2, height=3.4, width=8)
@@ -181,8 +184,8 @@ def associations(section: Section) -> Figures:
     figures.append(
         (
             svg(figure, "First two factors of originals and avatars side by side"),
-            "The first two factors of a factor analysis of mixed data (FAMD) fitted on the originals; a sample of "
-            "both tables, jittered.",
+            "The first two factors of a factor analysis of mixed data (FAMD) fitted on the originals; "
+            f"{len(points) // 2:,} records of each table, jittered.",
         )
     )
     return figures
@@ -210,7 +213,8 @@ def discriminators(section: Section) -> Figures:
     return [
         (
             svg(figure, "Areas under the curve of the discriminators"),
-            "0.5 is a coin. Bars: 95 % intervals over the folds. Originals against originals shows what a coin looks "
-            "like at this size.",
+            f"0.5 is a coin. Bars: 95 % intervals over {rows[0]['folds']} folds of up to "
+            f"{max(numbers(rows, 'n')):,.0f} records, half of each kind. Originals against originals shows what a "
+            "coin looks like at this size.",
         )
     ]

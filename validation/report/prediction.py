@@ -35,7 +35,8 @@ def errors(section: Section) -> Figures:
         (
             svg(figure, "Projection error over noise floor by group"),
             "1 is the error between two resamples of the originals: left of it, avatars are as good as another "
-            "sample of the same patients. EDSS: months 3 to 24; 24-week CDW and relapse: probability by month 24.",
+            "sample of the same patients. EDSS: months 3 to 24; 24-week CDW and relapse: probability by month 24. "
+            f"In all {rows[0]['sampled_n']:,} projections (patient and class) of the EDSS, fewer in each group.",
         )
     ]
     augmentation = section.tables["augmentation"]
@@ -60,7 +61,8 @@ def errors(section: Section) -> Figures:
             (
                 svg(figure, "Error by augmentation"),
                 "Errors of augmented releases, one to ten avatars per original, with as many times the patients of "
-                "reference. Dashed: the noise floor, the same error between two resamples of the originals.",
+                "reference. Dashed: the noise floor, the same error between two resamples of the originals. "
+                f"{augmentation[0]['n']:,} projections of the EDSS.",
             )
         )
     return figures
@@ -72,7 +74,8 @@ def truths(section: Section) -> Figures:
         (
             _coverage(section),
             "Share of nominal 95 % intervals, from the synthetic patients, that hold the truth: of the expected "
-            "course under each class, and of its difference from untreated. The green band is 93 to 97 %.",
+            "course under each class, and of its difference from untreated. The green band is 93 to 97 %. "
+            f"{section.tables['outcomes'][0]['n']:,} projections (patient and class) in all.",
         )
     ]
     indication = section.tables["indication"]

@@ -21,7 +21,8 @@ def prognoses(section: Section) -> Figures:
             _scores(section),
             "Scores on held-out patients by engine; the engine that a release serves in orange, the same engine on "
             "the originals in blue. CRPS of the EDSS, lower is better; Brier skill over the population's curve, "
-            "higher is better.",
+            f"higher is better. Patients: {max(numbers(section.tables['edss'], 'n')):,.0f} with an EDSS, "
+            f"{max(numbers(section.tables['risks'], 'n')):,.0f} followed for events.",
         ),
         (
             _calibration(section.tables["calibration"]),
@@ -63,6 +64,7 @@ def _scores(section: Section) -> str:
             axis.plot(numbers([row], name), [at], "o", ms=5, color=colour)
         axis.set_yticks(range(len(ordered)), words(ordered, "engine"), fontsize=7)
         axis.grid(axis="y", lw=0.3)
+        axis.set_xlabel("EDSS points" if name == "crps" else "1 - Brier score over that of the curve", fontsize=7)
         axis.set_title(title, fontsize=8)
         if name == "skill":
             axis.axvline(0.0, color=NEUTRAL, lw=0.8)

@@ -47,7 +47,7 @@ def endpoints(section: Section) -> Figures:
         axis.set_xlabel(
             f"{' or '.join(measures)}, active over control"
             if measures[0] == "rate ratio"
-            else "difference in the share without a relapse, active minus control",
+            else "share without a relapse, active minus control",
             fontsize=8,
         )
         axis.margins(y=0.02)
@@ -56,7 +56,7 @@ def endpoints(section: Section) -> Figures:
         (
             svg(figure, "Endpoints of every trial"),
             "Endpoints with 95 % intervals; ✗ marks one that is not replicated by the published rule. Ratios are cut "
-            "at 0.05 and 10.",
+            "at 0.05 and 10. Patients and events behind them stand in the tables.",
         )
     ]
 
