@@ -143,7 +143,7 @@ def anonymise_episodes(
     done = 0
     for name, rows in strata:
         parameters[name] = {"episodes": len(rows), "k": 0, "ncp": chosen_ncp}
-        for part in _parts(episodes["phenotype"].to_numpy()[rows]):
+        for part in _parts(episodes["phenotype"].to_numpy()[rows], least=max(SMALLEST_PART, (k or 0) + 1)):
             around = np.tile(np.arange(len(part)), augmentation)
             made, used = _avatars(
                 encoded.rows(rows[part]),
@@ -170,14 +170,14 @@ def anonymise_episodes(
     return AnonymisedEpisodes(check_episodes(shuffled), np.concatenate(origins)[order], parameters)
 
 
-def _parts(phenotypes: NDArray[Any]) -> list[NDArray[np.intp]]:
+def _parts(phenotypes: NDArray[Any], *, least: int) -> list[NDArray[np.intp]]:
     """Return the rows of each phenotype of a stratum that has enough to be mixed among themselves.
 
     Courses of different phenotypes are never alike. Phenotypes of few join the most frequent one.
     """
     names, codes, counts = np.unique(phenotypes.astype(str), return_inverse=True, return_counts=True)
     largest = int(counts.argmax())
-    apart = [code for code in range(len(names)) if code != largest and counts[code] >= SMALLEST_PART]
+    apart = [code for code in range(len(names)) if code != largest and counts[code] >= least]
     return [*(np.flatnonzero(codes == code) for code in apart), np.flatnonzero(~np.isin(codes, apart))]
 
 

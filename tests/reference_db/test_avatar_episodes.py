@@ -118,6 +118,9 @@ def test_what_the_projection_needs_is_kept(originals: pd.DataFrame, anonymous: A
 def test_fixed_neighbours_augmentation_and_progress(originals: pd.DataFrame) -> None:
     told: list[float] = []
     small = originals[originals["source"] == "AFFIRM"]
+    # More neighbours than a phenotype has patients: it is not kept apart.
+    mixed = originals[(originals["source"] == "OFSEP-HD") & (originals["arm"] == "anti-CD20")]
+    assert len(anonymise_episodes(mixed, rng=np.random.default_rng(1), k=150).table) == len(mixed)
     made = anonymise_episodes(
         small,
         rng=np.random.default_rng(1),
