@@ -20,13 +20,14 @@ class Method:
         Share of the local spread that is put back, 0 to 1. 0 gives means, whose standard deviations fall to about
         three quarters; 1 restores them, and moves avatars away from their neighbours' centre.
     restored_margins : bool
-        Mix normal scores and give every numeric column, and every label with an order, its smoothed distribution back. Counts and scales keep their
-        mean and their zeros; without it they are rounded means.
+        Mix normal scores and give every numeric column, and every label with an order, its smoothed distribution
+        back. Counts and scales keep their mean and their zeros; without it they are rounded means.
     restored_covariance : bool
         Give the numbers back the covariance that mixing changes (`margins.restore_covariance`).
     shared_levels : float
         Share of the labels without an order in an avatar that come from one and the same donor, 0 to 1; the others
-        are drawn one by one (labels with an order, two levels among them, are mixed as numbers). More keeps how categories go together and takes more from one patient.
+        are drawn one by one. Labels with an order, those of two levels among them, are mixed as numbers. More keeps
+        how categories go together and takes more from one patient.
     candidates : int
         Avatars made around each record, of which calibration takes one so that the totals of the stratum hold; 1 is
         none. Only tables with statistics of their own (episodes) use more.
