@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
+import validation
 import viewer
-from reference_db.vocabulary import Phenotype, PriorTreatment, Sex, T2Load, Treatment
+from reference_db.privacy.targets import ATTACK_TARGETS, FURTHER_TARGETS, TARGETS
+from reference_db.privacy.targets import Verdict as PrivacyVerdict
+from reference_db.sources.simulated.designs import sources
+from reference_db.vocabulary import Phenotype, PriorTreatment, Sex, SourceKind, T2Load, Treatment
+from selection.features import FEATURE_NAMES, FEATURES
+from validation.result import Verdict as ValidationVerdict
 from viewer.text import NOT_SHOWN, Language, catalogue
 
 EN, FR = catalogue(Language.ENGLISH), catalogue(Language.FRENCH)
@@ -65,6 +71,36 @@ def test_every_word_of_the_vocabulary_is_translated(text: viewer.text.Text) -> N
             assert text(f"form.{field}.{word.value}")
 
 
+def test_every_word_that_a_release_brings_is_translated() -> None:
+    """Pages fall back on the service's own English word where the catalogue has none: here that is a fault."""
+    sections = {
+        keyword.value.value
+        for path in Path(validation.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Section"
+        for keyword in node.keywords
+        if keyword.arg == "name" and isinstance(keyword.value, ast.Constant)
+    }
+    assert len(sections) > 8
+    brought = {
+        "verdict": {*PrivacyVerdict, *ValidationVerdict},
+        "privacy_metric": {target.name for target in (*TARGETS, *FURTHER_TARGETS)},
+        "attack": set(ATTACK_TARGETS),
+        "validation": sections,
+        "feature": set(FEATURE_NAMES),
+        "source_kind": set(SourceKind),
+    }
+    asked = {f"{group}.{name}" for group, names in brought.items() for name in names}
+    asked |= {f"form.{feature.name}.{level}" for feature in FEATURES for level in feature.levels}
+    assert asked - set(FR.words) == set()
+
+
+def test_every_simulated_source_has_its_label_in_both_languages() -> None:
+    for source in sources():
+        assert EN(f"source.{source.name}") == source.label
+        assert FR(f"source.{source.name}") != source.label
+
+
 @pytest.mark.parametrize(
     ("share", "english", "french"),
     [
@@ -92,7 +128,7 @@ def test_numbers_and_signs() -> None:
 
 def test_every_sentence_is_used() -> None:
     # Asked for by names that releases bring.
-    asked = [r"feature\..+", r"attack\..+", r"validation\..+", r"privacy_metric\..+", r"verdict\..+"]
+    asked = [r"feature\..+", r"attack\..+", r"validation\..+", r"privacy_metric\..+", r"verdict\..+", r"source\..+"]
     for path in Path(viewer.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -17,7 +17,8 @@ def who_table(explanation: ClassExplanation, text: Text) -> Table:
     """Return a row per feature: the patient, the patients of reference, and how far apart they are."""
     heads = [text(f"who.column.{name}") for name in ("feature", "poi", "por", "difference")]
     if explanation.refusal is not None:
-        return table(heads, [row(text("who.refused"), [])])
+        refused = cell(text("who.refused"), kind="refused")
+        return table(heads, [row(text(f"treatment.{explanation.treatment}"), [refused])])
     return table(heads, [_row(feature, text) for feature in explanation.features])
 
 

@@ -31,7 +31,7 @@ def balance_figure(
     Returns
     -------
     dict
-        Plotly's JSON; empty of marks when the reference class was refused.
+        Plotly's JSON; where nothing can be compared with the reference class, it says so.
     """
     features = list(explanation.balance)
     base = layout(theme, text.separators)
@@ -86,4 +86,16 @@ def balance_figure(
             "layer": "below",
         }
     ]
+    if not traces:
+        base["annotations"] = [
+            {
+                "text": text("who.nothing"),
+                "x": 0.5,
+                "y": 0.5,
+                "xref": "paper",
+                "yref": "paper",
+                "showarrow": False,
+                "font": {"size": 13, "color": theme.soft_ink},
+            }
+        ]
     return {"data": traces, "layout": base}

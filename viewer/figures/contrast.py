@@ -88,7 +88,7 @@ def contrast_figure(
     unit = EDSS if outcome == EDSS else measure.value
     base["xaxis"] = {
         **base["xaxis"],
-        "range": _range(reach, ratio=ratio),
+        "range": _range(reach, unit),
         "type": "log" if ratio else "linear",
         "nticks": 5,
         "title": {**base["xaxis"]["title"], "text": text(f"compare.unit.{unit}")},
@@ -108,11 +108,15 @@ def contrast_figure(
     return {"data": traces, "layout": base}
 
 
-def _range(reach: float, *, ratio: bool) -> list[float]:
-    if ratio:
+LEAST_REACH = {EDSS: 0.5, Measure.RISK.value: 10.0, Measure.MONTHS.value: 2.0}
+"""How far the axis goes at least, in its unit: small differences look small, and an empty figure has a scale."""
+
+
+def _range(reach: float, unit: str) -> list[float]:
+    if unit == Measure.RATIO:
         end = min(1.0, max(0.35, reach / math.log(10) * 1.05))
-        return [-end, end]
-    end = max(reach * 1.08, 1e-6)
+    else:
+        end = max(reach * 1.08, LEAST_REACH[unit])
     return [-end, end]
 
 

@@ -104,9 +104,7 @@ def course_figure(
     panels.finish(
         x={
             "range": [first - 1, until + 1 if apart else whisker_place(len(drawn), until, first=first)],
-            "tickvals": [
-                month for month in every(12 if apart or until - first > 60 else 6) if first <= month <= until
-            ],
+            "tickvals": [month for month in every(_apart(until - first, panels=apart)) if first <= month <= until],
             "title": text("figure.months_axis"),
         },
         y={
@@ -120,6 +118,13 @@ def course_figure(
     )
     base["hovermode"] = hover_mode(abreast)
     return {"data": traces, "layout": base}
+
+
+def _apart(months: float, *, panels: bool) -> int:
+    """Return how many months apart the axis is labelled, so that labels do not touch."""
+    if months > 96:
+        return 24
+    return 12 if panels or months > 60 else 6
 
 
 def _past_range(past: Sequence[Visit]) -> tuple[float, float]:
@@ -210,6 +215,7 @@ def _past_trace(past: Sequence[Visit], axes: dict[str, str], text: Text, theme: 
         "hovertemplate": f"%{{y:.1f}}{text('figure.month_hover')}",
         "line": {"color": theme.ink, "width": 2},
         "marker": {"color": theme.ink, "size": 8, "symbol": "circle"},
+        "cliponaxis": False,
         **axes,
     }
 

@@ -64,6 +64,7 @@ def lesions_figure(
                 "hovertemplate": f"%{{y}}{text('figure.month_hover')}",
                 "line": {"color": theme.ink, "width": 1.6},
                 "marker": {"color": theme.ink, "size": 9},
+                "cliponaxis": False,
             }
         )
     for position, name in enumerate(drawn):
@@ -83,6 +84,9 @@ def lesions_figure(
         "nticks": 5,
         "title": {**base["yaxis"]["title"], "text": text("figure.lesions_axis")},
     }
+    if first < 0:
+        line = {"color": theme.soft_ink, "width": 1, "dash": "dot"}
+        base["shapes"] = [{"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper", "line": line}]
     return {"data": traces, "layout": base}
 
 

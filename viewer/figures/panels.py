@@ -9,6 +9,8 @@ from typing import Any
 from viewer.figures.style import Theme
 
 GAP_ACROSS, GAP_DOWN, MOST_ACROSS = 0.02, 0.1, 5
+WORDS_OVER = 22
+"""Pixels over an area for the words that stand there."""
 
 
 class Panels:
@@ -79,6 +81,9 @@ class Panels:
             annotations.append(self._today_word(today))
         if end is not None and self._titles is None:
             annotations.append({**self._today_word(end), "x": 1, "xref": "paper", "xshift": 0})
+        if self._titles is None and annotations:
+            # Words stand over the area: in it, curves and intervals would run through them.
+            self._layout["margin"] = {**self._layout["margin"], "t": WORDS_OVER}
         self._layout["annotations"], self._layout["shapes"] = annotations, shapes
 
     def _title(self, position: int) -> dict[str, Any]:
@@ -116,7 +121,7 @@ class Panels:
             "xref": "x",
             "yref": "paper",
             "xanchor": "right",
-            "yanchor": "top",
+            "yanchor": "bottom",
             "xshift": -4,
             "showarrow": False,
             "font": {"size": 11, "color": self._theme.soft_ink},

@@ -83,6 +83,7 @@ def plane_figure(
             "text": [text("figure.this_patient")],
             "textposition": "top center",
             "textfont": {"color": theme.ink, "size": 12, "weight": 600},
+            "cliponaxis": False,
             "hoverinfo": "skip",
             "marker": {
                 "symbol": "circle",
@@ -97,7 +98,8 @@ def plane_figure(
     inside = np.isfinite(count)
     for at, (name, middles) in enumerate((("xaxis", x[inside.any(axis=0)]), ("yaxis", y[inside.any(axis=1)]))):
         reached = [own[at], *middles, *references[:, at]]
-        ends = [float(min(reached) - CELL), float(max(reached) + CELL)]
+        # Over the patient's mark stands its name.
+        ends = [float(min(reached) - CELL), float(max(reached) + (1 + 1.5 * at) * CELL)]
         base[name] = {**base[name], "showticklabels": False, "showgrid": False, "range": ends}
     base["annotations"] = _ends(axes, text, theme)
     return {"data": traces, "layout": base}

@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 from reference_db.release import Manifest, Release
 from viewer.answers import Answers
 from viewer.components.accessible import aria
-from viewer.text import NOT_SHOWN, Text
+from viewer.text import NOT_SHOWN, Language, Text, catalogue
 
 
 def layout(answers: Answers, text: Text) -> Component:
@@ -99,10 +99,20 @@ def _sources(manifest: Manifest, counts: Mapping[str, int], text: Text) -> Compo
     return _table(
         heads,
         [
-            [source.label, text(f"source_kind.{source.kind.value}"), text.number(counts.get(source.name, 0))]
+            [
+                _source(source.name, source.label, text),
+                text(f"source_kind.{source.kind.value}"),
+                text.number(counts.get(source.name, 0)),
+            ]
             for source in manifest.sources
         ],
     )
+
+
+def _source(name: str, label: str, text: Text) -> str:
+    """Return the label of a source: in the reader's language if it is one of ours, otherwise as it was given."""
+    ours = catalogue(Language.ENGLISH).words.get(f"source.{name}") == label
+    return text(f"source.{name}") if ours else label
 
 
 def _privacy(privacy: Mapping[str, Any], text: Text) -> Component:

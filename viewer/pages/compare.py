@@ -10,6 +10,7 @@ from dash import Input, Output, State, html
 from dash.development.base_component import Component
 
 from projection.contrast import CONTRAST_ESTIMATORS
+from projection.result import Projection
 from reference_db.vocabulary import Treatment
 from viewer.answers import Answers
 from viewer.components.accessible import aria
@@ -86,7 +87,7 @@ def layout(view: dict[str, str], text: Text) -> list[Component]:
             ],
             className="views",
         ),
-        html.P(text("compare.caution"), className="notice"),
+        html.P(text("compare.caution"), id="compare-caution", className="notice"),
         html.Div(cards, className="figures small-figures"),
     ]
 
@@ -100,7 +101,10 @@ def register(app: dash.Dash, answers: Answers) -> None:
     gather(app, "compare-view", {f"compare-{name}": "value" for name in FIRST_VIEW})
 
     @app.callback(
-        output=[Output(figure_id(outcome), "figure") for outcome in OUTCOMES],
+        output=(
+            [Output(figure_id(outcome), "figure") for outcome in OUTCOMES],
+            Output("compare-caution", "children"),
+        ),
         inputs={
             "data": Input("session", "data"),
             "theme_name": Input("theme", "data"),
@@ -110,21 +114,30 @@ def register(app: dash.Dash, answers: Answers) -> None:
     )
     def draw(
         data: dict[str, Any] | None, theme_name: str | None, view: dict[str, str], language: str
-    ) -> list[dict[str, Any]]:
+    ) -> tuple[list[dict[str, Any]], str]:
         if data is None or theme_name is None:
             raise dash.exceptions.PreventUpdate
-        session = Session.of_json(data)
+        session, text = Session.of_json(data), catalogue(Language(language))
         contrasts = answers.contrasts(session, reference=view["reference"], estimator=view["estimator"])
         if contrasts is None:
             raise dash.exceptions.PreventUpdate
-        return [
+        figures = [
             contrast_figure(
                 contrasts,
                 outcome,
                 measure=Measure(view["measure"]),
                 shown=session.shown,
-                text=catalogue(Language(language)),
+                text=text,
                 theme=THEMES[theme_name],
             )
             for outcome in OUTCOMES
         ]
+        return figures, caution(answers.of(session).projection, view["reference"], text)
+
+
+def caution(projection: Projection | None, reference: str, text: Text) -> str:
+    """Return what stands above the comparisons; where nothing can be compared, also why."""
+    refused = {one.treatment for one in projection.classes if one.refusal is not None} if projection else set()
+    if reference not in refused:
+        return text("compare.caution")
+    return f"{text('compare.caution')} {text('compare.refused', treatment=text(f'treatment.{reference}'))}"

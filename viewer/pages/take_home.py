@@ -149,7 +149,10 @@ def described(form: Form, text: Text) -> str:
     values = form.as_document()
     parts = [text("take_home.about.age", value=text.number(values["age"]))]
     parts += [text(f"form.{name}.{values[name]}") for name in ("sex", "phenotype") if name in values]
-    numbers = (("years_since_onset", 0), ("edss", 1), ("relapses_12m", 0), ("gd_lesions", 0))
+    if "years_since_onset" in values:
+        years = round(values["years_since_onset"])
+        parts.append(text(f"take_home.about.onset.{min(years, 2)}", value=text.number(years)))
+    numbers = (("edss", 1), ("relapses_12m", 0), ("gd_lesions", 0))
     parts += [
         text(f"take_home.about.{name}", value=text.number(values[name], decimals))
         for name, decimals in numbers
