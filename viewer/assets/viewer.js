@@ -9,6 +9,8 @@
   /* Before anything is drawn, so that a dark page does not begin with a white flash. */
   document.documentElement.setAttribute("data-mantine-color-scheme", first());
   const none = () => window.dash_clientside.no_update;
+  /* What is said at each field at present; a page that is drawn anew has new fields. */
+  const complaints = new WeakMap();
 
   /* A link that carries a patient, opened in a page that is open already, opens anew. */
   const carries = () => window.location.hash.startsWith("#patient=");
@@ -114,6 +116,24 @@
       if (title) { document.title = title; }
       return none();
     },
+    /* What is said above the tabs and at the fields: only what has changed is touched. */
+    summary: function (data) {
+      if (!data) { return none(); }
+      const change = (id, property, value) => {
+        const element = document.getElementById(id);
+        if (element && element[property] !== value) { element[property] = value; }
+      };
+      Object.entries(data.words).forEach(([id, words]) => change(id, "textContent", words));
+      Object.entries(data.classes).forEach(([id, name]) => change(id, "className", name));
+      Object.entries(data.errors).forEach(([id, error]) => {
+        const field = document.getElementById(id);
+        if (field && (complaints.get(field) || null) !== error) {
+          complaints.set(field, error);
+          window.dash_clientside.set_props(id, { error: error });
+        }
+      });
+      return none();
+    },
     /* Draws a table of results; see components/plain_table.py for why it is not made of components. */
     table: function (data, element) {
       const place = document.getElementById(element);
@@ -161,7 +181,7 @@
       });
       whole.append(top, body);
       place.replaceChildren(whole);
-      return data.rows.length;
+      return none();
     },
     /* The session as the form has it; what is not in the form stays as it was. */
     readForm: function (...given) {

@@ -7,12 +7,12 @@ from typing import Any
 
 import dash
 import dash_mantine_components as dmc
-from dash import Input, Output, State, html
+from dash import ClientsideFunction, Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
 from projection.result import Projection
 from reference_db.vocabulary import Treatment
-from viewer.answers import Answers
+from viewer.answers import Answer, Answers
 from viewer.components.accessible import aria
 from viewer.components.gathered import gather
 from viewer.components.legend import count_id, legend
@@ -41,6 +41,7 @@ def layout(session: Session, text: Text, *, tab: str, sharing: bool) -> Componen
     return html.Div(
         [
             patient_form(session.form, text),
+            dcc.Store(id="summary"),
             html.Div(
                 [
                     legend(session.shown, text),
@@ -139,35 +140,59 @@ def _wire_tabs(app: dash.Dash, answers: Answers) -> None:
 
 
 def _wire_summary(app: dash.Dash, answers: Answers) -> None:
-    @app.callback(
-        output=(
-            [Output(count_id(treatment), "children") for treatment in Treatment],
-            Output("refusals", "children"),
-            Output("correct", "children"),
-            Output("results", "className"),
-            [Output(field_id(field.name), "error") for field in patient_entry.NUMBERS],
-            [Output(error_id(field.name), "children") for field in patient_entry.CHOICES],
-            Output(error_id("history"), "children"),
-            Output("example-note", "children"),
-        ),
-        inputs={"data": Input("session", "data"), "language": State("language", "data")},
+    """Say what is known above the tabs and at the fields: as one value, of which the script shows what has changed.
+
+    Every property that a callback sets is told to every component of the page: with one for each field and each
+    class, a changed field cost the browser a third more.
+    """
+    application: Any = app
+    application.clientside_callback(
+        ClientsideFunction("viewer", "summary"),
+        Output("document", "data", allow_duplicate=True),
+        Input("summary", "data"),
+        prevent_initial_call=True,
     )
-    def summarise(data: dict[str, Any] | None, language: str) -> tuple[Any, ...]:
+
+    @app.callback(
+        Output("summary", "data"),
+        Output("refusals", "children"),
+        Input("session", "data"),
+        State("language", "data"),
+    )
+    def summarise(data: dict[str, Any] | None, language: str) -> tuple[dict[str, Any], list[Component] | None]:
         if data is None:
             raise dash.exceptions.PreventUpdate
         session, text = Session.of_json(data), catalogue(Language(language))
         answer = answers.of(session)
-        at_fields = (
-            *patient_entry.complaints(session.form, answer.problems, text),
-            example_note(session.form, text),
-        )
-        if answer.projection is None:
-            # Choices that cannot be used are mended where they were made: their panel stays.
-            words = text("similarity.correct" if answer.choices else "form.correct")
-            look = "results no-answer" if answer.choices else "results stale"
-            return [""] * len(Treatment), None, words, look, *at_fields
-        said = class_counts(answer.projection, text), refusals(answer.projection, text)
-        return *said, None, "results", *at_fields
+        said = summary(answer, session, text)
+        return said, None if answer.projection is None else refusals(answer.projection, text)
+
+
+def summary(answer: Answer, session: Session, text: Text) -> dict[str, Any]:
+    """Return what is said outside the open tab.
+
+    Returns
+    -------
+    dict
+        ``words`` and ``classes`` (of style) by element; ``errors`` by field that says its own, None where right.
+    """
+    numbers, choices, history = patient_entry.complaints(session.form, answer.problems, text)
+    if answer.projection is None:
+        # Choices that cannot be used are mended where they were made: their panel stays.
+        counts = [""] * len(Treatment)
+        correct = text("similarity.correct" if answer.choices else "form.correct")
+        look = "results no-answer" if answer.choices else "results stale"
+    else:
+        counts, correct, look = class_counts(answer.projection, text), "", "results"
+    words = {
+        **{count_id(treatment): said for treatment, said in zip(Treatment, counts, strict=True)},
+        **{error_id(field.name): said or "" for field, said in zip(patient_entry.CHOICES, choices, strict=True)},
+        error_id("history"): history or "",
+        "correct": correct,
+        "example-note": example_note(session.form, text),
+    }
+    errors = {field_id(field.name): said for field, said in zip(patient_entry.NUMBERS, numbers, strict=True)}
+    return {"words": words, "classes": {"results": look}, "errors": errors}
 
 
 def class_counts(projection: Projection, text: Text) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import dash
 import dash_mantine_components as dmc
-from dash import Input, Output, State, dcc, html
+from dash import Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 
 from viewer.answers import Answers
@@ -139,9 +139,16 @@ def register(app: dash.Dash, answers: Answers) -> None:
         Input("theme", "data"),
         Input("view", "data"),
         State("language", "data"),
+        State("course-define", "children"),
+        State("figures", "className"),
     )
     def draw(
-        data: dict[str, Any] | None, theme_name: str | None, view: dict[str, str], language: str
+        data: dict[str, Any] | None,
+        theme_name: str | None,
+        view: dict[str, str],
+        language: str,
+        said: str | None,
+        arranged: str,
     ) -> tuple[Any, ...]:
         if data is None or theme_name is None:
             raise dash.exceptions.PreventUpdate
@@ -174,4 +181,12 @@ def register(app: dash.Dash, answers: Answers) -> None:
         says = define(spread, text, until=until, shaded=apart or banded(drawn))
         if own_relapses:
             says = f"{says}. {text('course.own_relapses')}"
-        return edss, worsening, says, table, "figures apart" if apart else "figures"
+        look = "figures apart" if apart else "figures"
+        # What is as it was is not sent: every property that is set costs the page a look at all its parts.
+        return (
+            edss,
+            worsening,
+            no_update if says == said else says,
+            table,
+            no_update if look == arranged else look,
+        )
