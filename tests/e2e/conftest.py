@@ -48,9 +48,12 @@ def server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     stop_server(server)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium: the system's if there is one, otherwise Playwright's."""
+    """A headless Chromium: the system's if there is one, otherwise Playwright's.
+
+    It ends with its module: while Playwright runs, tests in the same process can run no event loop of their own.
+    """
     from playwright.sync_api import sync_playwright
 
     names = ("chromium", "chromium-browser", "google-chrome")

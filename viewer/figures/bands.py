@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -51,26 +53,54 @@ def whisker_place(position: int, until: int, *, first: float = 0.0) -> float:
     return until + (until - first) * (WHISKER_GAP + WHISKER_STEP * position)
 
 
-def whisker(at: float, value: float, lower: float, upper: float, colour: str, symbol: str) -> dict[str, Any]:
-    """Return the trace of one value with its interval, standing beside the curves; silent under the pointer."""
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [at],
-        "y": [value],
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [upper - value],
-            "arrayminus": [value - lower],
-            "color": colour,
-            "thickness": 1.6,
-            "width": 0,
-        },
-        "marker": {"symbol": symbol, "size": 7, "color": colour},
-        "hoverinfo": "skip",
-        "cliponaxis": False,
-    }
+@dataclass(frozen=True, slots=True)
+class Whisker:
+    """One value with its interval, standing beside the curves at month `at`."""
+
+    at: float
+    value: float
+    lower: float
+    upper: float
+    colour: str
+    symbol: str
+
+
+def draw_whiskers(whiskers: Sequence[Whisker], layout: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the trace of all values, silent under the pointer, and add their intervals to the layout as shapes.
+
+    A trace for each would take the browser as long to draw as the curves themselves.
+    """
+    if not whiskers:
+        return []
+    layout["shapes"] = [
+        *layout.get("shapes", ()),
+        *[
+            {
+                "type": "line",
+                "x0": one.at,
+                "x1": one.at,
+                "y0": one.lower,
+                "y1": one.upper,
+                "line": {"color": one.colour, "width": 1.6},
+            }
+            for one in whiskers
+        ],
+    ]
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "x": [one.at for one in whiskers],
+            "y": [one.value for one in whiskers],
+            "marker": {
+                "symbol": [one.symbol for one in whiskers],
+                "size": 7,
+                "color": [one.colour for one in whiskers],
+            },
+            "hoverinfo": "skip",
+            "cliponaxis": False,
+        }
+    ]
 
 
 def finite(*series: Array) -> tuple[list[float], ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from projection.individuals import SingleCourses
 from projection.result import ClassProjection, EdssCourse, Projection
-from viewer.figures.bands import band, banded, finite, hover_mode, opacity, whisker, whisker_place
+from viewer.figures.bands import Whisker, band, banded, draw_whiskers, finite, hover_mode, opacity, whisker_place
 from viewer.figures.panels import Panels
 from viewer.figures.singles import single_traces
 from viewer.figures.style import ClassStyle, Figure, Theme, layout, style_of
@@ -77,6 +77,7 @@ def course_figure(
     panels = Panels(base, [text(f"treatment.{one.treatment}") for one in drawn] if apart else None, theme)
     first = min([0.0, *(months for months, _ in past), *relapses])
     traces: list[dict[str, Any]] = []
+    whiskers: list[Whisker] = []
     top, bottom = _past_range(past)
     abreast = 1 if apart else len(drawn)
     individuals = spread is Spread.INDIVIDUAL
@@ -92,7 +93,7 @@ def course_figure(
             bottom, top = min(bottom, low), max(top, high)
         traces += _class_traces(one, one.edss, style, axes, text, theme, until, individuals, density)
         if not apart:
-            traces += _whisker(
+            whiskers += _whisker(
                 one.edss, style, theme, whisker_place(position, until, first=first), until, individuals
             )
         low, high = _range_of(one.edss, until, individuals)
@@ -116,6 +117,7 @@ def course_figure(
         today=text("figure.today") if first < 0 else None,
         end=text("figure.at_end", months=until) if drawn else None,
     )
+    traces += draw_whiskers(whiskers, base)
     base["hovermode"] = hover_mode(abreast)
     return {"data": traces, "layout": base}
 
@@ -195,14 +197,14 @@ def _class_traces(
 
 def _whisker(
     course: EdssCourse, style: ClassStyle, theme: Theme, place: float, until: int, individuals: bool
-) -> list[dict[str, Any]]:
+) -> list[Whisker]:
     expected = course.expected
     low, high = (course.p10, course.p90) if individuals else (expected.lower, expected.upper)
     months, value, lower, upper = finite(expected.months, expected.value, low, high)
     if until not in months:
         return []
     at = months.index(until)
-    return [whisker(place, value[at], lower[at], upper[at], style.colour(theme), style.symbol)]
+    return [Whisker(place, value[at], lower[at], upper[at], style.colour(theme), style.symbol)]
 
 
 def _past_trace(past: Sequence[Visit], axes: dict[str, str], text: Text, theme: Theme) -> dict[str, Any]:

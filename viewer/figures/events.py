@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from projection.result import Curve, Projection
-from viewer.figures.bands import band, banded, finite, hover_mode, opacity, whisker, whisker_place
+from viewer.figures.bands import Whisker, band, banded, draw_whiskers, finite, hover_mode, opacity, whisker_place
 from viewer.figures.panels import Panels
 from viewer.figures.style import Figure, Theme, layout, style_of
 from viewer.text import Text
@@ -55,13 +55,14 @@ def events_figure(
     base = layout(theme, text.separators)
     panels = Panels(base, [text(f"treatment.{one.treatment}") for one in drawn] if apart else None, theme)
     traces: list[dict[str, Any]] = []
+    whiskers: list[Whisker] = []
     highest, abreast = 0.0, 1 if apart else len(drawn)
     for position, one in enumerate(drawn):
         curve = _until(one.probabilities[outcome], until)
         density = opacity(abreast) if banded(abreast) else 0.0
         traces += _traces(one.treatment, curve, panels.axes(position), text, theme, free=free, density=density)
         if not apart:
-            traces += _whisker(one.treatment, curve, theme, until, position, free=free)
+            whiskers += _whisker(one.treatment, curve, theme, until, position, free=free)
         highest = max(highest, _reach(curve, banded=density > 0))
     end = 100 * next(step for step in STEPS if highest <= step or math.isclose(step, 1.0))
     panels.finish(
@@ -78,14 +79,13 @@ def events_figure(
         },
         end=text("figure.at_end", months=until) if drawn else None,
     )
+    traces += draw_whiskers(whiskers, base)
     base["margin"] = {**base["margin"], "l": 58}
     base["hovermode"] = hover_mode(abreast)
     return {"data": traces, "layout": base}
 
 
-def _whisker(
-    treatment: str, curve: Curve, theme: Theme, until: int, position: int, *, free: bool
-) -> list[dict[str, Any]]:
+def _whisker(treatment: str, curve: Curve, theme: Theme, until: int, position: int, *, free: bool) -> list[Whisker]:
     months, value, lower, upper = finite(curve.months, curve.value, curve.lower, curve.upper)
     if until not in months:
         return []
@@ -94,7 +94,7 @@ def _whisker(
         share, low, high = 1 - share, 1 - high, 1 - low
     style = style_of(treatment)
     place = whisker_place(position, until)
-    return [whisker(place, 100 * share, 100 * low, 100 * high, style.colour(theme), style.symbol)]
+    return [Whisker(place, 100 * share, 100 * low, 100 * high, style.colour(theme), style.symbol)]
 
 
 def _reach(curve: Curve, *, banded: bool) -> float:

@@ -179,7 +179,7 @@ def register(app: dash.Dash, answers: Answers) -> None:
         )
         table = outcome_table(projection, shown=session.shown, month=MONTH, text=text)
         says = define(spread, text, until=until, shaded=apart or banded(drawn))
-        if own_relapses:
+        if own_relapses and spread is not Spread.SINGLE:
             says = f"{says}. {text('course.own_relapses')}"
         look = "figures apart" if apart else "figures"
         # What is as it was is not sent: every property that is set costs the page a look at all its parts.
