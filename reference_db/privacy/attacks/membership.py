@@ -52,10 +52,12 @@ class Proximity:
     def of(cls, scene: Scene) -> Proximity:
         """Measure the distances."""
         inside, outside = _attacked(scene)
+        # As many neighbours on both sides, also where one of them has few records: they are compared.
+        k = min(_NEIGHBOURS, len(scene.avatars), len(scene.control_source) - (scene.own is not None))
         return cls(
             scene,
-            tuple(_distances(scene, scene.avatars, inside)),
-            tuple(_distances(scene, scene.control_source, outside, scene.own)),
+            tuple(_distances(scene, scene.avatars, inside, k)),
+            tuple(_distances(scene, scene.control_source, outside, k, scene.own)),
         )
 
     @property
@@ -129,13 +131,12 @@ def area_under_curve(inside: Floats, outside: Floats) -> float:
     return float((ranks.sum() - len(inside) * (len(inside) + 1) / 2) / (len(inside) * len(outside)))
 
 
-def _distances(scene: Scene, source: EncodedTable, targets: EncodedTable, own: Own = None) -> list[Floats]:
-    """Return the distances to the nearest records in each of the spaces that are tried.
+def _distances(scene: Scene, source: EncodedTable, targets: EncodedTable, k: int, own: Own = None) -> list[Floats]:
+    """Return the distances to the `k` nearest records in each of the spaces that are tried.
 
     These are the first factor axes of the avatars, all of them, and the space of what is missing alone: a pattern of
     missing cells can be as good as a name, and hardly counts among all columns.
     """
-    k = min(_NEIGHBOURS, len(source) - (own is not None))
     whole = fit_factor_space(scene.avatars, scene.columns)
     patterns = fit_factor_space(_missing(scene.avatars), scene.columns)
     placed, asked = whole.transform(source), whole.transform(targets)
