@@ -143,3 +143,11 @@ def test_duplicates_and_augmentation_are_no_membership(size: int | None) -> None
     made = avatarize(table, k=20, ncp=5, rng=rng, size=size)
     scene = Scene.of(columns, columns.encode(table), columns.encode(made), None, rng)
     assert [attack.verdict for attack in run_membership([scene], rng)] == [Verdict.UNINFORMATIVE] * 2
+
+
+def test_a_synthetic_table_of_a_few_rows_is_judged(table: pd.DataFrame) -> None:
+    columns = read_columns(table)
+    originals = columns.encode(table)
+    few = originals.rows(np.arange(2))
+    scene = Scene.of(columns, originals, few, None, np.random.default_rng(1))
+    assert {attack.attempts > 0 for attack in run_membership([scene], np.random.default_rng(2))} == {True}
