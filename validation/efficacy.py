@@ -101,7 +101,8 @@ def _checks(
 
 
 def _miss(one: Replication) -> Miss:
-    return Miss(one.original.endpoint, one.original.trial, one.original.arm)
+    """Name the endpoint that misses; of one that cannot be estimated the trial only, for either arm may lack."""
+    return Miss(one.original.endpoint, one.original.trial, one.original.arm if one.synthetic is not None else None)
 
 
 def _indication_lost(indication: tuple[Record, ...]) -> list[Miss]:

@@ -153,7 +153,8 @@ def test_without_a_release_the_service_says_so_and_recovers_by_itself(home: Path
         assert httpx.get(f"{server.address}/viewer/").status_code == 503
         (tmp_path / "home").mkdir(exist_ok=True)
         (tmp_path / "home" / "releases").symlink_to(home / "releases")
-        assert httpx.get(f"{server.address}/readyz").status_code == 200
+        # The release is loaded in this request.
+        assert httpx.get(f"{server.address}/readyz", timeout=60).status_code == 200
         assert httpx.get(f"{server.address}/viewer/").status_code == 200
     finally:
         stop_server(server)
