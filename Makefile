@@ -14,6 +14,8 @@ help: ## List the commands
 demo: .venv/.run ## Build the reference database if there is none, start service and viewer, print the address (PORT=8000)
 	@exec $(BIN)/cdss demo --port $(PORT)
 
+# Threads that wait for each other in a busy loop make a test of two seconds one of a minute while another process runs.
+test: export OMP_NUM_THREADS := 1
 test: check security browser postgresql ## Everything that CI checks: lint, types, layering, tests, documentation
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --quiet
 	$(BIN)/mkdocs build --strict --quiet

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -32,6 +33,9 @@ for commands in (
 
 def main() -> None:
     """Run a command; exit with 2, and one line per problem on standard error, when the input cannot be used."""
+    # Threads of learning libraries wait for each other in a busy loop, which takes many times as long beside other
+    # work; what is worth several processors is shared out over processes. Read when those libraries are loaded.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     configure_logs()
     try:
         app()
