@@ -6,11 +6,16 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from reference_db.schema import LongTables
+from reference_db.sources.simulated import simulate
+from reference_db.warehouse import write_bkp
 from tests.e2e.processes import Server, run_cdss, start_server, stop_server
 
 if TYPE_CHECKING:
@@ -26,18 +31,57 @@ BROWSER_ARGUMENTS = [
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with the default release, built once by the real command for all processes that test."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder that all processes that test have in common."""
     own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    with (shared / "built.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        built = shared / "built"
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def home(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with the default release, built once by the real command for all processes that test."""
+    return _built_once(shared / "built", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def two_studies(shared: Path) -> Path:
+    """A configuration that builds from the originals of two trials, as somebody who has no more would."""
+    config = shared / "two-studies.yaml"
+    with _alone(config):
+        if not config.exists():
+            simulated = simulate(seed=1, scale=0.2)
+            names = ("CLARITY", "AFFIRM")
+            patients = simulated.tables.patients
+            ours = set(patients.loc[patients["source"].isin(names), "patient_id"])
+            tables = {field.name: getattr(simulated.tables, field.name) for field in fields(LongTables)}
+            kept = {name: table[table["patient_id"].isin(ours)].reset_index(drop=True) for name, table in tables.items()}
+            sources = [one for one in simulated.sources if one.name in names]
+            write_bkp(shared / "two-studies", LongTables(**kept), sources)
+            config.write_text(f"bkp: {shared / 'two-studies'}\n")
+    return config
+
+
+@pytest.fixture(scope="session")
+def small_home(shared: Path, two_studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a release of two trials, a tenth of a minute's work, built once for all processes that test."""
+    return _built_once(shared / "built-small", tmp_path_factory, "--config", str(two_studies), "--seed", "1")
+
+
+def _built_once(built: Path, tmp_path_factory: pytest.TempPathFactory, *options: str) -> Path:
+    """Return a copy of an installation that the first who asks builds."""
+    with _alone(built):
         if not (built / "releases").exists():
-            done = run_cdss(built, "build")
+            done = run_cdss(built, "build", *options)
             assert done.returncode == 0, done.stderr
-    folder = tmp_path_factory.mktemp("home")
-    return Path(shutil.copytree(built, folder, dirs_exist_ok=True))
+    return Path(shutil.copytree(built, tmp_path_factory.mktemp("home"), dirs_exist_ok=True))
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other processes that test from making the same thing."""
+    with path.with_name(f"{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import time
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from reference_db.schema import LongTables
-from reference_db.sources.simulated import simulate
-from reference_db.warehouse import write_bkp
 from tests.e2e.processes import CDSS, POI, environment, run_cdss
 
 pytestmark = pytest.mark.e2e
@@ -48,42 +45,21 @@ def test_originals_are_readable_by_their_owner_only(home: Path) -> None:
     assert bkp.stat().st_mode & 0o077 == 0
 
 
-@pytest.fixture(scope="module")
-def two_studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A configuration that builds from the originals of two trials, as somebody who has no more would."""
-    folder = tmp_path_factory.mktemp("two-studies")
-    simulated = simulate(seed=1, scale=0.2)
-    patients = simulated.tables.patients
-    ours = set(patients.loc[patients["source"].isin(["CLARITY", "AFFIRM"]), "patient_id"])
-    tables = {field.name: getattr(simulated.tables, field.name) for field in fields(LongTables)}
-    kept = LongTables(**{n: t[t["patient_id"].isin(ours)].reset_index(drop=True) for n, t in tables.items()})
-    write_bkp(folder / "bkp", kept, [one for one in simulated.sources if one.name in ("CLARITY", "AFFIRM")])
-    config = folder / "two.yaml"
-    config.write_text(f"bkp: {folder / 'bkp'}\n")
-    return config
-
-
-@pytest.fixture(scope="module")
-def installation(two_studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with a release of the two trials."""
-    home = tmp_path_factory.mktemp("installation")
-    built = run_cdss(home, "build", "--config", str(two_studies), "--seed", "1")
-    assert built.returncode == 0, built.stderr
-    return home
-
-
-def test_same_seed_same_hashes_and_another_seed_another_release(installation: Path, two_studies: Path) -> None:
+def test_same_seed_same_hashes_and_another_seed_another_release(
+    small_home: Path, two_studies: Path, tmp_path: Path
+) -> None:
+    home = Path(shutil.copytree(small_home, tmp_path / "home"))
     for seed in ("1", "2"):
-        built = run_cdss(installation, "build", "--config", str(two_studies), "--seed", seed)
+        built = run_cdss(home, "build", "--config", str(two_studies), "--seed", seed)
         assert built.returncode == 0, built.stderr
-    assert len(_releases(installation)) == 2
+    assert len(_releases(home)) == 2
 
 
 def test_a_release_of_two_studies_answers_for_their_treatments_and_refuses_the_others(
-    installation: Path, tmp_path: Path
+    small_home: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "POI.json").write_text(json.dumps(POI))
-    answer = run_cdss(installation, "project", str(tmp_path / "POI.json"), "--json")
+    answer = run_cdss(small_home, "project", str(tmp_path / "POI.json"), "--json")
     assert answer.returncode == 0, answer.stderr
     refused = {part["treatment"]: part["refusal"] is not None for part in json.loads(answer.stdout)["classes"]}
     assert {name for name, no in refused.items() if not no} == {"natalizumab", "cladribine", "placebo or untreated"}

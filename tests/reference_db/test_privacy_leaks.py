@@ -1,12 +1,13 @@
 """Leaks put into a synthetic table on purpose: the gate catches each of them."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from reference_db.avatar import REFERENCE, RELEASE, make_avatars
+from reference_db.avatar import REFERENCE, RELEASE, Method, make_avatars
 from reference_db.avatar.columns import read_columns
 from reference_db.privacy import PrivacyAssessment, assess_privacy
 from reference_db.privacy.attacks import Scene
@@ -33,8 +34,13 @@ def population(seed: int = 0) -> pd.DataFrame:
 ORIGINAL = population()
 
 
-def avatars(k: int | None = None, **options: object) -> pd.DataFrame:
-    return make_avatars(ORIGINAL, k=k, ncp=5, strata="arm", rng=np.random.default_rng(1), **options).table
+@cache
+def _made(k: int | None, method: Method) -> pd.DataFrame:
+    return make_avatars(ORIGINAL, k=k, ncp=5, strata="arm", rng=np.random.default_rng(1), method=method).table
+
+
+def avatars(k: int | None = None, method: Method = RELEASE) -> pd.DataFrame:
+    return _made(k, method).copy()
 
 
 def gate(synthetic: pd.DataFrame) -> PrivacyAssessment:

@@ -18,10 +18,8 @@ from cdss.evaluation.pages.frame import catalogues
 from cdss.evaluation.protocol import Arm
 from cdss.evaluation.records import AnswerRecord, EventRecord, IncidentRecord, OutcomeRecord, ParticipantRecord
 from cdss.persistence import Database
-from reference_db.release import ReleaseContent, activate, freeze
+from tests.e2e.installations import made_up_installation
 from tests.e2e.processes import Server, start_server, stop_server
-from tests.episodes import random_episodes
-from tests.privacy_records import passing_record
 from tests.viewer.conftest import accessibility_faults
 
 if TYPE_CHECKING:
@@ -41,13 +39,7 @@ def cluster(arm: Arm) -> str:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An installation with a small release of made-up patients."""
-    folder = tmp_path_factory.mktemp("home")
-    episodes = random_episodes(1800)
-    content = ReleaseContent(
-        seed=1, parameters={}, sources=tuple(episodes.sources.values()), privacy=passing_record(), reasons=()
-    )
-    activate(folder / "releases", freeze(folder / "releases", episodes.table, content, attachments={}).version)
-    return folder
+    return made_up_installation(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,8 @@ import pytest
 from cdss.audit import AuditRecord, open_trail
 from cdss.persistence import Database
 from cdss.settings import Settings
-from reference_db.release import ReleaseContent, activate, freeze
+from tests.e2e.installations import made_up_installation
 from tests.e2e.processes import Server, start_server
-from tests.episodes import random_episodes
-from tests.privacy_records import passing_record
 
 Start = Callable[..., Server]
 
@@ -21,13 +19,7 @@ Start = Callable[..., Server]
 @pytest.fixture
 def installation(tmp_path: Path) -> Path:
     """Folder with one active release of 1,800 made-up patients."""
-    home = tmp_path / "home"
-    episodes = random_episodes(1800)
-    content = ReleaseContent(
-        seed=1, parameters={}, sources=tuple(episodes.sources.values()), privacy=passing_record(), reasons=()
-    )
-    activate(home / "releases", freeze(home / "releases", episodes.table, content, attachments={}).version)
-    return home
+    return made_up_installation(tmp_path / "home")
 
 
 @pytest.fixture

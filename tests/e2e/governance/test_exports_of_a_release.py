@@ -1,4 +1,4 @@
-"""Every purpose on the default release, from the request to the files, by command and over HTTP."""
+"""Every purpose on a built release, from the request to the files, by command and over HTTP."""
 
 from __future__ import annotations
 
@@ -19,14 +19,20 @@ from tests.e2e.processes import Server, run_cdss, start_server, stop_server
 
 pytestmark = pytest.mark.e2e
 
-PATIENTS = 25_726
 WISH = ("--recipient", "a university", "--reason", "a course", "--as", "alice")
 
 
 @pytest.fixture
-def apart(home: Path, tmp_path: Path) -> Path:
+def apart(small_home: Path, tmp_path: Path) -> Path:
     """A copy of the installation, since what has left counts for what is asked next."""
-    return Path(shutil.copytree(home, tmp_path / "home"))
+    return Path(shutil.copytree(small_home, tmp_path / "home"))
+
+
+@pytest.fixture
+def patients(apart: Path) -> int:
+    """Patients of the release."""
+    (row,) = json.loads(run_cdss(apart, "release", "list", "--json").stdout)
+    return int(row["patients"])
 
 
 def export(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -37,30 +43,26 @@ def identifier_in(done: subprocess.CompletedProcess[str]) -> str:
     return next(line for line in done.stdout.splitlines() if line.startswith("export x"))[7:].partition(":")[0]
 
 
-def test_every_purpose_of_the_release_leaves_by_command(apart: Path) -> None:
-    wanted = {"teaching": ("--size", "2000"), "software-testing": ("--size", "12000"), "sharing": (), "archive": ()}
-    for purpose, size in wanted.items():
+def test_data_sets_of_a_release_leave_by_command(apart: Path, patients: int) -> None:
+    for purpose, size in (("teaching", ("--size", "150")), ("sharing", ())):
         asked = export(apart, "request", "--purpose", purpose, *size, *WISH)
         assert asked.returncode == 0, asked.stdout + asked.stderr
         assert "FAILED" not in asked.stdout
         identifier = identifier_in(asked)
-        assert export(apart, "deliver", identifier, "--as", "alice").returncode == 2
         own = export(apart, "approve", identifier, "--as", "alice")
         assert (own.returncode, "another manager" in own.stderr) == (2, True)
         assert export(apart, "approve", identifier, "--as", "bob").returncode == 0
-        assert export(apart, "deliver", identifier, "--as", "carol").returncode == 2
         delivered = export(apart, "deliver", identifier, "--as", "alice")
         folder = Path(delivered.stdout.strip())
         rows = len(pd.read_parquet(folder / "episodes.parquet"))
         told = json.loads((folder / "export.json").read_text())
         assert (told["purpose"], told["rows"]) == (purpose, rows)
-        assert rows == pytest.approx(int(size[1]), rel=0.02) if size else rows == PATIENTS
-    near = export(apart, "request", "--purpose", "teaching", "--size", "2005", *WISH)
+        assert rows == pytest.approx(int(size[1]), abs=3) if size else rows == patients
+    near = export(apart, "request", "--purpose", "teaching", "--size", "155", *WISH)
     assert near.returncode == 1
     assert "FAILED  differencing" in near.stdout
     refused = export(apart, "approve", identifier_in(near), "--as", "bob")
     assert (refused.returncode, "quarantined" in refused.stderr) == (2, True)
-    assert export(apart, "reject", identifier_in(near), "--comment", "too near", "--as", "bob").returncode == 0
     assert run_cdss(apart, "audit", "verify").returncode == 0
 
 
@@ -72,7 +74,7 @@ def serving(apart: Path, tmp_path: Path) -> Iterator[Server]:
 
 
 def test_augmentation_is_assessed_anew_and_leaves_over_http_and_then_nothing_else_of_these_originals(
-    serving: Server, apart: Path
+    serving: Server, apart: Path, patients: int
 ) -> None:
     with httpx.Client(base_url=serving.address, timeout=60) as client:
 
@@ -102,7 +104,7 @@ def test_augmentation_is_assessed_anew_and_leaves_over_http_and_then_nothing_els
         data = client.post(f"{address}/deliver", headers=alice)
         with zipfile.ZipFile(io.BytesIO(data.content)) as archive:
             table = pd.read_parquet(io.BytesIO(archive.read("episodes.parquet")))
-        assert len(table) == 2 * PATIENTS
+        assert len(table) == 2 * patients
     shared = export(apart, "request", "--purpose", "sharing", *WISH)
     assert shared.returncode == 1
     assert "other avatars of the same originals" in shared.stdout
