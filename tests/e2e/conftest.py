@@ -53,8 +53,10 @@ def two_studies(shared: Path) -> Path:
             names = ("CLARITY", "AFFIRM")
             patients = simulated.tables.patients
             ours = set(patients.loc[patients["source"].isin(names), "patient_id"])
-            tables = {field.name: getattr(simulated.tables, field.name) for field in fields(LongTables)}
-            kept = {name: table[table["patient_id"].isin(ours)].reset_index(drop=True) for name, table in tables.items()}
+            kept = {}
+            for field in fields(LongTables):
+                table = getattr(simulated.tables, field.name)
+                kept[field.name] = table[table["patient_id"].isin(ours)].reset_index(drop=True)
             sources = [one for one in simulated.sources if one.name in names]
             write_bkp(shared / "two-studies", LongTables(**kept), sources)
             config.write_text(f"bkp: {shared / 'two-studies'}\n")
