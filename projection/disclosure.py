@@ -191,20 +191,21 @@ class DisclosedProjector(Projector):
         return self._eligible_keys[known]
 
     def _classes(self, parts: Sequence[ClassProjection], selected: Selection) -> tuple[ClassProjection, ...]:
-        """Round every figure of all classes: counts in one pass, shares in another."""
-        keys = [self._cells.key(chosen.rows) for chosen in selected.classes]
+        """Round every figure of all classes: figures of one kind in one pass."""
+        keys = np.array([self._cells.key(chosen.rows) for chosen in selected.classes], dtype=np.uint64)
         counts, count_keys = [], []
         sources = [_shown_sources(part.sources) for part in parts]
-        for part, chosen, key, of_class in zip(parts, selected.classes, keys, sources, strict=True):
+        for part, chosen, key, of_class in zip(parts, selected.classes, keys.tolist(), sources, strict=True):
             of_rate = 0 if part.annualised_relapse_rate is None else part.annualised_relapse_rate.n
             counts += [len(chosen.rows), chosen.n_eligible, of_rate, *of_class.values()]
             eligible = self._eligible_key(selected, chosen.treatment)
             count_keys += [key, eligible, self._cells.derived(key, "relapse rate")]
             count_keys += [self._cells.derived(key, f"source {name}") for name in of_class]
         figures = iter(np.nan_to_num(rounded_counts(counts, count_keys)).astype(np.intp).tolist())
-        curves = iter(self._curves(parts, keys))
+        curves, quantiles = iter(self._curves(parts, keys)), iter(_quantiles(parts))
+        rates = self._rates([part.annualised_relapse_rate for part in parts], keys)
         shown = []
-        for part, chosen, key, of_class in zip(parts, selected.classes, keys, sources, strict=True):
+        for part, chosen, of_class, limits in zip(parts, selected.classes, sources, rates, strict=True):
             n, n_eligible, n_of_rate = (next(figures) for _ in range(3))
             shown_sources = {name: next(figures) for name in of_class}
             n = min(n, n_eligible)
@@ -213,53 +214,61 @@ class DisclosedProjector(Projector):
                 reason = self._refusal(chosen, selected, n, n_eligible)
                 shown.append(replace(part, n=n, n_eligible=n_eligible, refusal=reason))
                 continue
-            rate = part.annualised_relapse_rate
-            if rate is not None:
-                rate = self._rate(rate, key, n=n_of_rate) if bool(is_shown(rate.n)) else None
             shown.append(
                 replace(
                     part,
                     n=n,
                     n_eligible=n_eligible,
-                    edss=None if part.edss is None else _course(part.edss, next(curves)),
+                    edss=None if part.edss is None else EdssCourse(next(curves), *next(quantiles)),
                     probabilities={name: next(curves) for name in part.probabilities},
-                    annualised_relapse_rate=rate,
+                    annualised_relapse_rate=None if limits is None else Estimate(*limits, n_of_rate),
                     sources=shown_sources,
                 )
             )
         return tuple(shown)
 
-    def _curves(self, parts: Sequence[ClassProjection], keys: Sequence[np.uint64]) -> list[Curve]:
+    def _curves(self, parts: Sequence[ClassProjection], keys: NDArray[np.uint64]) -> list[Curve]:
         """Return the curves of all classes as they may be given out, in order: the EDSS first, then probabilities."""
         exact: list[Curve] = []
-        first: list[np.uint64] = []
         of_share: list[bool] = []
+        first = []
         for part, key in zip(parts, keys, strict=True):
             if part.edss is not None:
                 exact.append(part.edss.expected)
-                first.append(self._cells.derived(key, "course"))
-                of_share.append(False)
-            for name, curve in part.probabilities.items():
-                exact.append(curve)
-                first.append(self._cells.derived(key, name))
-                of_share.append(True)
+            exact += part.probabilities.values()
+            names = [*(["course"] if part.edss is not None else []), *part.probabilities]
+            of_share += [name != "course" for name in names]
+            first.append(self._cells.derived_from([key], names)[0])
         if not exact:
             return []
+        key = np.concatenate(first)
         n = np.array([curve.n for curve in exact])
         steps = np.arange(n.shape[1], dtype=np.uint64)
-        counts = np.nan_to_num(rounded_counts(n, np.array(first, dtype=np.uint64)[:, None] + steps))
+        counts = np.nan_to_num(rounded_counts(n, key[:, None] + steps))
         values = np.array([(curve.value, curve.lower, curve.upper) for curve in exact])
-        behind = np.broadcast_to(n[:, None], values.shape)
-        shares = np.array(of_share)[:, None, None]
-        moved = np.array([self._cells.derived(key, "mean") for key in first], dtype=np.uint64)[:, None] + steps
-        means = np.clip(deviated(values, moved[:, None, :], MEAN_DEVIATION), *EDSS_RANGE)
+        shares = np.array(of_share)
+        shown = np.empty_like(values)
+        shown[shares] = rounded_shares(values[shares], n[shares, None])
+        means, behind = values[~shares], n[~shares, None]
+        moved = self._cells.derived_from(key[~shares], ["mean"]) + steps
+        deviating = np.clip(deviated(means, moved[:, None, :], MEAN_DEVIATION), *EDSS_RANGE)
         # Today's value is the patient's own.
-        today = np.array([curve.months for curve in exact])[:, None, :] == 0
-        means = np.where(today, values, means)
-        values = np.where(shares, rounded_shares(values, behind), np.where(is_shown(behind), means, np.nan))
+        today = np.array([curve.months for curve, share in zip(exact, of_share, strict=True) if not share]) == 0
+        shown[~shares] = np.where(is_shown(behind), np.where(today[:, None, :], means, deviating), np.nan)
         return [
-            Curve(curve.months, value, lower, upper, shown)
-            for curve, (value, lower, upper), shown in zip(exact, values, counts, strict=True)
+            Curve(curve.months, value, lower, upper, number)
+            for curve, (value, lower, upper), number in zip(exact, shown, counts, strict=True)
+        ]
+
+    def _rates(
+        self, exact: Sequence[Estimate | None], keys: NDArray[np.uint64]
+    ) -> list[tuple[float, float, float] | None]:
+        """Return relapse rates and their limits as they may be given out; None on too few patients."""
+        limits = np.array([(np.nan,) * 3 if rate is None else (rate.value, rate.lower, rate.upper) for rate in exact])
+        moved = np.maximum(deviated(limits, self._cells.derived_from(keys, ["rate"]), RATE_DEVIATION), 0.0)
+        return [
+            None if rate is None or not bool(is_shown(rate.n)) else (value, lower, upper)
+            for rate, (value, lower, upper) in zip(exact, moved.tolist(), strict=True)
         ]
 
     def _explained(self, part: ClassExplanation, chosen: ClassSelection, selected: Selection) -> ClassExplanation:
@@ -321,11 +330,6 @@ class DisclosedProjector(Projector):
             hazard_ratios=each(exact.hazard_ratios, "hazard", FINE_STEP),
         )
 
-    def _rate(self, exact: Estimate, key: np.uint64, *, n: int) -> Estimate:
-        moved = deviated(_limits(exact), self._cells.derived(key, "rate"), RATE_DEVIATION)
-        value, lower, upper = np.maximum(moved, 0.0).tolist()
-        return Estimate(value, lower, upper, n)
-
     def _estimate(self, exact: Estimate, shown: Floats, key: np.uint64, label: str) -> Estimate | None:
         """Return an estimate with its value and limits as shown; None where too few patients are behind it."""
         if not bool(is_shown(exact.n)):
@@ -347,10 +351,17 @@ def _shown_sources(exact: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in groups.items() if count >= SMALL_CELL}
 
 
-def _course(exact: EdssCourse, expected: Curve) -> EdssCourse:
-    """Give quantiles to the precision at which they are read, and none where the curve is withheld."""
-    quantiles = np.array([exact.p10, exact.p25, exact.median, exact.p75, exact.p90])
-    return EdssCourse(expected, *np.where(is_shown(exact.expected.n), rounded(quantiles, POINT_STEP), np.nan))
+def _quantiles(parts: Sequence[ClassProjection]) -> Floats:
+    """Give quantiles to the precision at which they are read, and none where the curve is withheld.
+
+    Shape (classes with a course, quantiles, months).
+    """
+    courses = [part.edss for part in parts if part.edss is not None]
+    if not courses:
+        return np.empty((0, 5, 0))
+    exact = np.array([(course.p10, course.p25, course.median, course.p75, course.p90) for course in courses])
+    behind = np.array([course.expected.n for course in courses])
+    return np.where(is_shown(behind)[:, None, :], rounded(exact, POINT_STEP), np.nan)
 
 
 def _compared(exact: FeatureComparison, used: int) -> FeatureComparison:

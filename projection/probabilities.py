@@ -8,7 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projection.local_regression import Weighing
-from projection.survival import kaplan_meier, log_log_interval, pseudo_values, shifted, slope_of_log_log, tally
+from projection.survival import (
+    at_risk,
+    kaplan_meier,
+    log_log_interval,
+    pseudo_values,
+    shifted,
+    slope_of_log_log,
+    tally,
+)
 from reference_db.small_cells import SMALL_CELL
 
 Floats = NDArray[np.float64]
@@ -83,16 +91,17 @@ def probabilities(
     weights = regression.weights
     groups, k = weights.shape
     endpoints = codes.shape[2]
-    place = np.arange(groups)[:, None, None] * endpoints + np.arange(endpoints)[None, None, :]
-    place = np.broadcast_to(place, codes.shape)
-    member = np.broadcast_to(weights[:, :, None], codes.shape)
-    inside = (member > 0).reshape(-1)
-    flat, place = codes.reshape(-1)[inside], place.reshape(-1)[inside]
     shape = (groups, endpoints)
-    numbers = kaplan_meier(tally(flat, place, shape, grid, None)).at_risk
-    plain = bool(np.isin(weights, (0.0, 1.0)).all())
-    weighted = None if plain else member.reshape(-1)[inside]
-    curve = kaplan_meier(tally(flat, place, shape, grid, weighted))
+    placed = (codes + 2 * grid * np.arange(groups * endpoints).reshape(groups, 1, endpoints)).ravel()
+
+    def counted(of_patient: Floats) -> Floats:
+        return tally(placed, 0, shape, grid, np.repeat(of_patient.ravel(), endpoints))
+
+    member = (weights > 0).astype(np.float64)
+    each = counted(member)
+    numbers = at_risk(each)
+    plain = bool((weights == member).all())
+    curve = kaplan_meier(each if plain else counted(weights))
     survival = curve.survival
     error = np.sqrt(curve.greenwood) * survival
     restricted_error = np.full(shape, np.nan)
@@ -101,13 +110,9 @@ def probabilities(
         contribution = pseudo_values(curve)
         smoother = regression.smoother(np.ones((groups, 1, k)))
         concentration = regression.concentration(smoother)
-        smoother = smoother[:, 0, :, None]
-        spread = np.broadcast_to(smoother, codes.shape).reshape(-1)[inside]
-        if shift is None:
-            value = np.einsum("gesx,gesxt->get", tally(flat, place, shape, grid, spread), contribution)
-        else:
-            value = 1.0 - survival
-        squares = tally(flat, place, shape, grid, spread**2)
+        share = smoother[:, 0]
+        value = _summed(counted(share), contribution) if shift is None else 1.0 - survival
+        squares = counted(share**2)
         deviation = contribution - value[:, :, None, None, :]
         taken = regression.degrees_of_freedom(numbers[:, :1, 0])[:, :, None]
         widened = numbers[:, :, :1] / np.maximum(numbers[:, :, :1] - taken, 1.0)
@@ -118,7 +123,7 @@ def probabilities(
             restricted_repeated = (sampling - 1.0) * once
             restricted_error = np.sqrt(sampling * once + between_event_free * concentration)
     if corrected or not plain:
-        once = np.einsum("gesx,gesxt->get", squares, deviation**2) * widened
+        once = _summed(squares, deviation**2) * widened
         variance = sampling * once
         if shift is not None and unsure is not None:
             variance = variance + unsure[:, None, None] * value * (1.0 - value)
@@ -141,3 +146,11 @@ def probabilities(
         np.where(shown, array, np.nan) for array in (1.0 - survival, lower, upper, error, numbers)
     )
     return Probabilities(value, lower, upper, error, numbers, restricted_error, repeated, restricted_repeated)
+
+
+def _summed(weights: Floats, contribution: Floats) -> Floats:
+    """Sum what patients of each kind contribute: shapes (..., grid, 2) and (..., grid, 2, grid) give (..., grid)."""
+    kinds = weights.shape[-2] * weights.shape[-1]
+    flat = contribution.reshape(*contribution.shape[:-3], kinds, contribution.shape[-1])
+    summed: Floats = np.matmul(weights.reshape(*weights.shape[:-2], 1, kinds), flat)[..., 0, :]
+    return summed

@@ -7,6 +7,7 @@ together.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,15 +59,17 @@ def code(step: NDArray[np.int8], event: NDArray[np.bool_]) -> Integers:
     return 2 * step.astype(np.intp) + event
 
 
-def tally(codes: Integers, groups: Integers, shape: tuple[int, ...], grid: int, weights: Floats | None) -> Floats:
+def tally(
+    codes: Integers, groups: Integers | int, shape: tuple[int, ...], grid: int, weights: Floats | None
+) -> Floats:
     """Sum weights per group and code: shape (*shape, grid, 2), the last axis being end of observation and event.
 
     Parameters
     ----------
     codes : ndarray of int
         As `code` joins them.
-    groups : ndarray of int
-        Group of each code, in the flat order of `shape`.
+    groups : ndarray of int or 0
+        Group of each code, in the flat order of `shape`; 0 where it is in the codes, 2 * grid to a group.
     shape : tuple of int
         Shape of the groups.
     grid : int
@@ -74,7 +77,7 @@ def tally(codes: Integers, groups: Integers, shape: tuple[int, ...], grid: int, 
     weights : ndarray, optional
         Weight of each patient; 1 each without.
     """
-    size = int(np.prod(shape)) * grid * 2
+    size = math.prod(shape) * grid * 2
     flat = np.bincount(groups * (grid * 2) + codes, weights=weights, minlength=size)
     return flat.astype(np.float64).reshape(*shape, grid, 2)
 
@@ -88,11 +91,16 @@ def kaplan_meier(counts: Floats) -> KaplanMeier:
     ----------
     Kaplan and Meier, J Am Stat Assoc 1958, doi 10.1080/01621459.1958.10501452.
     """
-    leaving = counts.sum(axis=-1)
-    at_risk = np.flip(np.cumsum(np.flip(leaving, axis=-1), axis=-1), axis=-1)
-    events = counts[..., 1]
-    survival = np.cumprod(1.0 - _ratio(events, at_risk), axis=-1).astype(np.float64)
-    return KaplanMeier(at_risk, events, survival)
+    remaining, events = at_risk(counts), counts[..., 1]
+    survival = (1.0 - _ratio(events, remaining)).cumprod(axis=-1, dtype=np.float64)
+    return KaplanMeier(remaining, events, survival)
+
+
+def at_risk(counts: Floats) -> Floats:
+    """Return the sum of weights still observed at each step, from the `tally` of groups."""
+    leaving = counts[..., 0] + counts[..., 1]
+    remaining: Floats = leaving[..., ::-1].cumsum(axis=-1)[..., ::-1]
+    return remaining
 
 
 def pseudo_values(curve: KaplanMeier) -> Floats:
@@ -117,12 +125,13 @@ def pseudo_values(curve: KaplanMeier) -> Floats:
     hazard = _ratio(curve.events, curve.at_risk)
     jump = _ratio(np.ones_like(hazard), curve.at_risk * (1.0 - hazard))
     compensator = np.cumsum(hazard * jump, axis=-1)
-    step, time = np.meshgrid(np.arange(grid), np.arange(grid), indexing="ij")
-    lived = compensator[..., np.minimum(step, time)]
-    struck = jump[..., step] * (step <= time)
+    step, time = np.arange(grid)[:, None], np.arange(grid)
     scale = (number * curve.survival)[..., None, :]
-    base = (1.0 - curve.survival)[..., None, :]
-    return np.stack([base - scale * lived, base + scale * (struck - lived)], axis=-2)
+    left = (1.0 - curve.survival)[..., None, :] - scale * compensator.take(np.minimum(step, time), axis=-1)
+    values = np.empty((*left.shape[:-1], 2, grid))
+    values[..., 0, :] = left
+    np.add(left, scale * (jump[..., None] * (step <= time)), out=values[..., 1, :])
+    return values
 
 
 def log_log_interval(survival: Floats, error: Floats, number: Floats) -> tuple[Floats, Floats]:

@@ -24,7 +24,7 @@ what is counted are synthetic patients.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -230,6 +230,12 @@ class CellKeys:
     def derived(self, key: np.uint64, label: str) -> np.uint64:
         """Return the key of a part of a group that is defined by the group itself and a label."""
         return np.uint64((int(key) + _offset(label)) % 2**64)
+
+    def derived_from(self, keys: ArrayLike, labels: Sequence[str]) -> Keys:
+        """Return the keys of `derived` of several groups and labels, shape (groups, labels)."""
+        offsets = np.array([_offset(label) for label in labels], dtype=np.uint64)
+        with np.errstate(over="ignore"):
+            return np.asarray(keys, dtype=np.uint64)[:, None] + offsets
 
 
 @cache

@@ -75,33 +75,31 @@ class Eligibility:
         return self._kept[asked]
 
     def within_calipers(
-        self, asked: Indices, columns: Floats, rows: Indices, eligible: Booleans | None, criteria: Criteria
-    ) -> list[tuple[Indices, Booleans | None]]:
-        """Split questions by who is within their calipers; without calipers they are asked together.
+        self, poi: Floats, rows: Indices, eligible: Booleans | None, criteria: Criteria
+    ) -> Booleans | None:
+        """Tell who of those who meet the hard criteria is within the calipers of a patient of interest.
 
         Parameters
         ----------
-        asked : ndarray of int
-            Positions of the patients of interest.
-        columns : ndarray, shape (patients of interest, columns)
-            Their standardised features.
+        poi : ndarray, shape (columns,)
+            Standardised features of the patient of interest.
         rows : ndarray of int
             Rows of the class.
         eligible : ndarray of bool or None
-            Who meets the hard criteria.
+            Who meets the hard criteria; None when everybody does.
         criteria : Criteria
+
+        Returns
+        -------
+        ndarray of bool or None
+            `eligible` itself without calipers.
         """
-        if not criteria.calipers:
-            return [(asked, eligible)] if len(asked) else []
-        parts: list[tuple[Indices, Booleans | None]] = []
-        for one in asked:
-            within: Booleans = np.ones(len(rows), dtype=np.bool_) if eligible is None else eligible
-            for name, caliper in criteria.calipers.items():
-                column = first_column(name)
-                gap = np.abs(self._columns[rows, column] - columns[one, column]) * self._spread[column]
-                within = within & (gap <= caliper + 1e-9)
-            parts.append((np.array([one]), within))
-        return parts
+        for name, caliper in criteria.calipers.items():
+            column = first_column(name)
+            gap = np.abs(self._columns[rows, column] - poi[column]) * self._spread[column]
+            within = gap <= caliper + 1e-9
+            eligible = within if eligible is None else eligible & within
+        return eligible
 
 
 def shared_by(patient: PatientOfInterest, criteria: Criteria) -> Shared:

@@ -7,8 +7,9 @@ precision cannot have hidden a nearer patient, so the answer equals a search in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import faiss
 import numpy as np
@@ -44,7 +45,7 @@ class Neighbours:
 
 
 class ClassIndex:
-    """Exact search among the patients of one treatment class.
+    """The patients of one treatment class.
 
     Parameters
     ----------
@@ -61,59 +62,26 @@ class ClassIndex:
         self._index.add(np.ascontiguousarray(self.stored, dtype=np.float32))
         self._last_seen: tuple[Booleans, _SeenRows] | None = None
         # Largest size of each stored column: bounds the rounding of any inner product with it.
-        self._largest = np.abs(self.stored).max(axis=0) if len(rows) else np.zeros(self.stored.shape[1])
+        self.largest = np.abs(self.stored).max(axis=0) if len(rows) else np.zeros(self.stored.shape[1])
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def nearest(
-        self,
-        questions: Floats,
-        constants: Floats,
-        k: int,
-        *,
-        eligible: Booleans | None = None,
-        without: Indices | None = None,
-    ) -> Neighbours:
-        """Find the k nearest patients of each question.
+    def candidates(
+        self, questions: NDArray[np.float32], fetch: int, eligible: Booleans | None
+    ) -> tuple[NDArray[np.float32], Indices]:
+        """Return the largest inner products in single precision, largest first, and where in the class they are.
 
         Parameters
         ----------
-        questions, constants : ndarray, shapes (questions, 2 columns) and (questions,)
-            As `selection.distance.question` returns them.
-        k : int
-            Patients wanted; fewer come back when the class has fewer.
-        eligible : ndarray of bool, shape (rows of the class,), optional
-            Which patients may be found.
-        without : ndarray of int, shape (questions,), optional
-            Row of the episode table that each question must not find: itself.
+        questions : ndarray of float32, shape (questions, 2 columns)
+        fetch : int
+            No more than are eligible.
+        eligible : ndarray of bool, shape (rows of the class,), or None
         """
-        allowed = len(self) if eligible is None else int(np.count_nonzero(eligible))
-        found = Neighbours(np.full((len(questions), k), -1, dtype=np.intp), np.full((len(questions), k), np.inf))
-        if not allowed or not len(questions):
-            return found
-        seen = self._seen(eligible) if eligible is not None and allowed < len(self) else None
-        slack = _ROUNDING * (np.abs(questions) @ self._largest)
-        single = np.ascontiguousarray(questions, dtype=np.float32)
-        open_questions = np.arange(len(questions))
-        wanted = min(k + (without is not None), allowed)
-        fetch = min(k + _MARGIN, allowed)
-        while len(open_questions):
-            scores, local = self._index.search(
-                single[open_questions], fetch, params=None if seen is None else seen.parameters
-            )
-            squared = self._squared(questions[open_questions], constants[open_questions], local)
-            rows = self.rows[local]
-            order = np.lexsort((rows, squared))[:, :wanted]
-            squared, rows = np.take_along_axis(squared, order, axis=1), np.take_along_axis(rows, order, axis=1)
-            # Whatever was not fetched is at least that far away.
-            beyond = constants[open_questions] - scores[:, -1] - slack[open_questions]
-            sure = (squared[:, -1] < beyond) | (fetch >= allowed)
-            done = open_questions[sure]
-            self._keep(found, done, rows[sure], squared[sure], None if without is None else without[done])
-            open_questions = open_questions[~sure]
-            fetch = min(4 * fetch, allowed)
-        return found
+        parameters = None if eligible is None else self._seen(eligible).parameters
+        scores, local = self._index.search(questions, fetch, params=parameters)
+        return scores, local
 
     def _seen(self, eligible: Booleans) -> _SeenRows:
         """Return what lets FAISS see the eligible rows only; that of the last mask is kept."""
@@ -122,21 +90,119 @@ class ClassIndex:
             kept = self._last_seen = (eligible, _SeenRows(eligible))
         return kept[1]
 
-    def _squared(self, questions: Floats, constants: Floats, local: Indices) -> Floats:
-        products: Floats = np.einsum("qc,qkc->qk", questions, self.stored.take(local, axis=0))
-        return np.maximum(constants[:, None] - products, 0.0)
 
-    @staticmethod
-    def _keep(found: Neighbours, at: Indices, rows: Indices, squared: Floats, without: Indices | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """One class and who in it may be found.
+
+    Attributes
+    ----------
+    index : ClassIndex or GroupedIndex
+    eligible : ndarray of bool, shape (rows of the class,), or None
+        None when everybody may.
+    number : int
+        How many rows may.
+    """
+
+    index: ClassIndex | GroupedIndex
+    eligible: Booleans | None
+    number: int
+
+    @classmethod
+    def of(cls, index: ClassIndex | GroupedIndex, eligible: Booleans | None) -> Searched:
+        """Count who may be found."""
+        number = len(index) if eligible is None else int(np.count_nonzero(eligible))
+        return cls(index, None if number == len(index) else eligible, number)
+
+
+def nearest_of_classes(
+    searched: Sequence[Searched], questions: Floats, constants: Floats, k: int, *, without: Indices | None = None
+) -> Neighbours:
+    """Find the k nearest patients of each question in each of several classes, which are looked at together.
+
+    Parameters
+    ----------
+    searched : sequence of Searched
+    questions, constants : ndarray, shapes (questions, 2 columns) and (questions,)
+        As `selection.distance.question` returns them.
+    k : int
+        Patients wanted; fewer come back from a class that has fewer.
+    without : ndarray of int, shape (questions,), optional
+        Row of the episode table that each question must not find: itself.
+
+    Returns
+    -------
+    Neighbours
+        Shapes (questions, classes, k).
+    """
+    shape = (len(questions), len(searched), k)
+    found = Neighbours(np.full(shape, -1, dtype=np.intp), np.full(shape, np.inf))
+    indices = []
+    for position, each in enumerate(searched):
+        if isinstance(each.index, GroupedIndex):
+            one = each.index.nearest(questions, constants, k, eligible=each.eligible, without=without)
+            found.rows[:, position], found.squared[:, position] = one.rows, one.squared
+        else:
+            indices.append(each.index)
+    if len(indices) < len(searched):
+        return found
+    number = np.array([each.number for each in searched], dtype=np.intp)
+    # Pairs of a question and a class, all questions of one class together.
+    of_class, of_question = (at.ravel() for at in np.indices((len(searched), len(questions))))
+    open_pairs = np.flatnonzero(number[of_class] > 0)
+    slack = _ROUNDING * np.abs(questions) @ np.array([index.largest for index in indices]).T
+    single = np.ascontiguousarray(questions, dtype=np.float32)
+    fetch = k + _MARGIN
+    while len(open_pairs):
+        at, asking = of_class[open_pairs], of_question[open_pairs]
+        rows, squared, furthest = _fetched(searched, indices, single, questions, constants, at, asking, fetch)
+        # Nobody is as far away as anybody who is there; equally near ones follow each other by row.
+        order = np.lexsort((rows, squared))[:, : k + (without is not None)]
+        line = np.arange(len(order))[:, None]
+        rows, squared = rows[line, order], squared[line, order]
+        everybody = number[at] <= fetch
+        last = squared[np.arange(len(at)), np.minimum(number[at], squared.shape[1]) - 1]
+        # Whatever was not fetched is at least that far away.
+        sure = everybody | (last < constants[asking] - furthest - slack[asking, at])
         if without is not None:
-            own = rows == without[:, None]
+            own = rows == without[asking][:, None]
             # Moved behind the others, the own row is cut off, or blanked where there are no others.
             order = np.argsort(own, axis=1, kind="stable")
-            rows = np.take_along_axis(np.where(own, -1, rows), order, axis=1)
-            squared = np.take_along_axis(np.where(own, np.inf, squared), order, axis=1)
-        width = min(found.rows.shape[1], rows.shape[1])
-        found.rows[at, :width] = rows[:, :width]
-        found.squared[at, :width] = squared[:, :width]
+            rows, squared = np.where(own, -1, rows)[line, order], np.where(own, np.inf, squared)[line, order]
+        width = min(k, rows.shape[1])
+        done = (asking[sure], at[sure], slice(0, width))
+        found.rows[done], found.squared[done] = rows[sure, :width], squared[sure, :width]
+        open_pairs = open_pairs[~sure]
+        fetch *= 4
+    return found
+
+
+def _fetched(
+    searched: Sequence[Searched],
+    indices: Sequence[ClassIndex],
+    single: NDArray[np.float32],
+    questions: Floats,
+    constants: Floats,
+    at: Indices,
+    asking: Indices,
+    fetch: int,
+) -> tuple[Indices, Floats, Floats]:
+    """Return rows and squared distances of candidates, (pairs, fetch), and the inner product of the furthest."""
+    rows = np.full((len(at), fetch), -1, dtype=np.intp)
+    squared = np.full((len(at), fetch), np.inf)
+    furthest = np.empty(len(at))
+    ends = np.flatnonzero(np.diff(at, prepend=-1, append=-1)).tolist()
+    for first, last in pairwise(ends):
+        each, index = searched[at[first]], indices[at[first]]
+        width = min(fetch, each.number)
+        asked = asking[first:last]
+        scores, local = index.candidates(single[asked], width, each.eligible)
+        # Not by BLAS, which may round equal rows differently: ties would be lost.
+        products = np.einsum("qc,qkc->qk", questions[asked], index.stored.take(local, axis=0))
+        rows[first:last, :width] = index.rows.take(local)
+        np.subtract(constants[asked][:, None], products, out=squared[first:last, :width])
+        furthest[first:last] = scores[:, -1]
+    return rows, np.maximum(squared, 0.0), furthest
 
 
 class GroupedIndex:

@@ -19,7 +19,7 @@ from selection.criteria import REACH, Criteria
 from selection.distance import Floats, checked_weights, column_weights, question
 from selection.eligibility import Eligibility, shared_by
 from selection.features import Scaling, columns_of_episodes, columns_of_patients, first_column
-from selection.index import Indices, class_indices
+from selection.index import Indices, Searched, class_indices, nearest_of_classes
 from selection.patient import PatientOfInterest
 from selection.weights import WEIGHTS_FILE, learn_weights
 
@@ -239,10 +239,8 @@ class Selector:
         for position, part in enumerate(selection.classes):
             index = self._indices[part.treatment]
             eligible = self._eligibility.among(part.treatment, index.rows, shared, selection.criteria)
-            ask = np.flatnonzero(per_column.sum(axis=1) > 0)
-            for _, restricted in self._eligibility.within_calipers(
-                ask, columns, index.rows, eligible, selection.criteria
-            ):
+            if per_column.any():
+                restricted = self._eligibility.within_calipers(columns[0], index.rows, eligible, selection.criteria)
                 within = constants[0] - index.stored @ questions[0] <= selection.criteria.largest_distance**2
                 counts[position] = int((within if restricted is None else within & restricted).sum())
         return counts
@@ -271,21 +269,21 @@ class Selector:
         for key, members in groups.items():
             at = np.array(members)
             ask = at[comparable[at]]
-            for position, treatment in enumerate(classes):
-                index = self._indices[treatment]
-                eligible = self._eligibility.among(treatment, index.rows, key, criteria)
-                for one, restricted in self._eligibility.within_calipers(
-                    ask, columns, index.rows, eligible, criteria
-                ):
-                    n_eligible[one, position] = len(index) if restricted is None else int(restricted.sum())
-                    found = index.nearest(
-                        questions[one],
-                        constants[one],
-                        k,
-                        eligible=restricted,
-                        without=None if without is None else without[one],
-                    )
-                    rows[one, position], squared[one, position] = found.rows, found.squared
+            # Calipers are around each patient of interest; without any, all are asked together.
+            for one in np.split(ask, np.arange(1, len(ask))) if criteria.calipers else [ask]:
+                if not len(one):
+                    continue
+                searched = []
+                for treatment in classes:
+                    index = self._indices[treatment]
+                    eligible = self._eligibility.among(treatment, index.rows, key, criteria)
+                    eligible = self._eligibility.within_calipers(columns[one[0]], index.rows, eligible, criteria)
+                    searched.append(Searched.of(index, eligible))
+                n_eligible[one] = [each.number for each in searched]
+                found = nearest_of_classes(
+                    searched, questions[one], constants[one], k, without=None if without is None else without[one]
+                )
+                rows[one], squared[one] = found.rows, found.squared
         distance = np.sqrt(squared)
         far = distance > criteria.largest_distance
         rows[far], distance[far] = -1, np.inf

@@ -14,7 +14,7 @@ from reference_db.vocabulary import Phenotype, Treatment
 from selection import Criteria, Selector, learn_weights, parse_criteria, parse_patient
 from selection.distance import column_weights, question, stored
 from selection.features import COLUMN_FEATURE, FEATURE_NAMES, FEATURES, NUMERIC, Scaling, columns_of_patients
-from selection.index import ClassIndex
+from selection.index import ClassIndex, Searched, nearest_of_classes
 from tests.episodes import MemoryRelease, random_episodes
 
 POI = {
@@ -77,12 +77,13 @@ def test_ties_are_kept_in_order_of_rows(seed, k, decimals):
     q = np.round(rng.normal(size=(3, len(COLUMN_FEATURE))), decimals - 1)
     weights = column_weights(dict.fromkeys(FEATURE_NAMES, 1.0), q)
     eligible = rng.random(120) < 0.7
-    found = ClassIndex(np.arange(120), x).nearest(*question(q, weights), k, eligible=eligible)
+    searched = [Searched.of(ClassIndex(np.arange(120), x), eligible)]
+    found = nearest_of_classes(searched, *question(q, weights), k)
     for one in range(3):
         z = stored(x)
         exact = question(q, weights)[1][one] - z @ question(q, weights)[0][one]
         order = [row for row in np.lexsort((np.arange(120), exact.round(12))) if eligible[row]][:k]
-        got = found.rows[one][found.rows[one] >= 0]
+        got = found.rows[one, 0][found.rows[one, 0] >= 0]
         assert np.allclose(exact[got], exact[order], atol=1e-12)
         assert len(set(got)) == len(order)
 
