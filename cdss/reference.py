@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 import structlog
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 
 from cdss.settings import Settings
 from projection import Projection
@@ -16,6 +19,8 @@ from reference_db.errors import ReleaseError, ReleaseNotFound
 from reference_db.release import Release, active_release, open_release, verify_release
 
 _log = structlog.get_logger()
+
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -36,6 +41,12 @@ class Reference:
     _release: Release | None = None
     _seen: tuple[tuple[str, int, int], ...] = ()
     _lock: Lock = field(default_factory=Lock)
+    # Computing holds the interpreter: two at once would take longer together than one after the other.
+    _one_at_a_time: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+
+    async def compute(self, work: Callable[[], Answer]) -> Answer:
+        """Return what a computation in a thread of its own gives; the others of this process wait their turn."""
+        return await run_sync(work, limiter=self._one_at_a_time)
 
     def release_path_or_error(self) -> Release:
         """Open the release that the settings name, or else the active one.

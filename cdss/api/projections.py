@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
-from starlette.concurrency import run_in_threadpool
 
 from cdss.api.answers import answer
 from cdss.api.dependencies import reference
@@ -42,7 +41,7 @@ async def create_projection(
 ) -> Response:
     """Project the course of one patient of interest under each treatment class."""
     return answer(
-        await run_in_threadpool(
+        await reference.compute(
             lambda: reference.projector().project(patient, estimator=estimator, **asked.options())
         )
     )
@@ -66,7 +65,7 @@ async def create_contrasts(
 ) -> Response:
     """Compare treatment classes with one of them for one patient of interest, over 24 months."""
     return answer(
-        await run_in_threadpool(
+        await reference.compute(
             lambda: reference.projector().contrast(patient, reference=against, estimator=estimator, **asked.options())
         )
     )
@@ -79,4 +78,4 @@ async def create_contrasts(
 )
 async def describe_patients_of_reference(patient: _Patient, asked: _Similarity, reference: _Reference) -> Response:
     """Describe the patients of reference: counts, distances, features, balance between classes, sources."""
-    return answer(await run_in_threadpool(lambda: reference.projector().explain(patient, **asked.options())))
+    return answer(await reference.compute(lambda: reference.projector().explain(patient, **asked.options())))

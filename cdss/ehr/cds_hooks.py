@@ -101,7 +101,7 @@ async def call(
             templates=templates(),
             server=server,
         )
-        card = await run_in_threadpool(_card, gathered, asked, ordered, doors, reference)
+        card = await reference.compute(lambda: _card(gathered, asked, ordered, doors, reference))
     except DataMissing as error:
         return _missing(error)
     return answer({"cards": [card] if card is not None else []})

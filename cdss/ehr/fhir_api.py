@@ -204,4 +204,4 @@ async def _projected(request: Request, doors: Doors, reference: Reference, scope
             return _error(HTTPStatus.SERVICE_UNAVAILABLE, "transient", {"": "The reference is not available."})
         return _answer(made(projection, reading, datetime.now(UTC)))
 
-    return await run_in_threadpool(compute)
+    return await reference.compute(compute)
