@@ -1,7 +1,8 @@
 """Several processes on one port, sharing the release in memory: opened once, then forked.
 
 The parent opens the release and listens; its children answer. What they read of the release is one copy for all,
-since nobody writes to it. A child that dies is replaced.
+since nobody writes to it. A child that dies is replaced; when the parent dies, however it does, its children end too,
+so that the next service can have the port.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from threading import Thread
 from types import FrameType
 
 import structlog
@@ -57,6 +59,8 @@ class Workers:
         self._grace = grace
         self._children: dict[int, tuple[int, float]] = {}
         self._stopping = False
+        # Its far end is the parent's alone: children read that it is closed, whatever the parent died of.
+        self._parent_lives, self._held_by_parent = os.pipe()
 
     def run(self) -> None:
         """Keep the children running until a signal says to stop; every one of them is gone afterwards."""
@@ -90,12 +94,18 @@ class Workers:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            os.close(self._held_by_parent)
+            Thread(target=self._end_with_parent, name="end with the parent", daemon=True).start()
             self._work(place)
             code = 0
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
+
+    def _end_with_parent(self) -> None:
+        os.read(self._parent_lives, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -17,6 +18,7 @@ from reference_db.errors import ReleaseError
 
 router = APIRouter(tags=["service"])
 
+_log = structlog.get_logger()
 
 LONGEST_REASON = 600
 """Characters; a release may miss hundreds of targets, and `cdss release show` lists them all."""
@@ -25,6 +27,16 @@ LONGEST_REASON = 600
 def shortened(reason: str) -> str:
     """Return a reason, its end left out when it is long."""
     return reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}... (see `cdss release show`)"
+
+
+def _log_change(request: Request, reason: str) -> None:
+    """Log what is wrong once, when it begins or becomes something else, and that it is over."""
+    before = getattr(request.app.state, "not_ready_for", "")
+    request.app.state.not_ready_for = reason
+    if reason and reason != before:
+        _log.error("not_ready", reason=reason)
+    elif before and not reason:
+        _log.info("ready_again")
 
 
 @router.get("/healthz")
@@ -60,7 +72,9 @@ def ready(
     except (ReleaseError, DatabaseUnavailable) as error:
         # Where the folders are is nobody's business.
         reason = shortened(str(error).replace(str(reference.settings.home), "CDSS_HOME"))
+        _log_change(request, reason)
         return JSONResponse({"status": "not ready", "reason": reason}, status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+    _log_change(request, "")
     state: dict[str, Any] = {
         "status": "ready",
         "release": release.version,

@@ -32,7 +32,7 @@ for commands in (
 
 
 def main() -> None:
-    """Run a command; exit with 2, and one line per problem on standard error, when the input cannot be used."""
+    """Run a command; exit with 2, and one line per problem on standard error, when an input cannot be used."""
     # Threads of learning libraries wait for each other in a busy loop, which takes many times as long beside other
     # work; what is worth several processors is shared out over processes. Read when those libraries are loaded.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -41,4 +41,9 @@ def main() -> None:
         app()
     except CdssError as error:
         typer.echo(str(error), err=True)
+        sys.exit(2)
+    except OSError as error:
+        # A full disk, a folder that may not be written to: nothing that a traceback would help to mend.
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"{where}{error.strerror or error}", err=True)
         sys.exit(2)

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from cdss.api.health import LONGEST_REASON
 from reference_db.release import ReleaseContent, freeze
@@ -48,7 +49,7 @@ def test_a_damaged_release_is_refused_and_taken_up_again_once_restored(
     assert client.post("/api/v1/projections", json=dict(POI)).status_code == 200
 
 
-def test_a_release_damaged_while_served_is_told(serve: Serve, home: Path, tmp_path: Path) -> None:
+def test_a_release_damaged_while_served_is_told_once_in_the_log_too(serve: Serve, home: Path, tmp_path: Path) -> None:
     releases = home / "releases"
     shutil.copytree(releases, tmp_path / "copy")
     client = serve()
@@ -58,9 +59,12 @@ def test_a_release_damaged_while_served_is_told(serve: Serve, home: Path, tmp_pa
     release.chmod(0o755)
     data.chmod(0o644)
     data.write_bytes(b"damaged")
-    assert client.get("/readyz").status_code == 503
-    _restore(releases, tmp_path / "copy")
-    assert client.get("/readyz").status_code == 200
+    with capture_logs() as lines:
+        assert [client.get("/readyz").status_code for _ in range(2)] == [503, 503]
+        _restore(releases, tmp_path / "copy")
+        assert client.get("/readyz").status_code == 200
+    assert [line["event"] for line in lines] == ["not_ready", "ready_again"]
+    assert "altered" in lines[0]["reason"]
 
 
 def test_a_release_that_misses_hundreds_of_targets_is_told_in_a_line(serve: Serve, home: Path) -> None:

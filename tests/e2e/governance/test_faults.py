@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -65,13 +66,18 @@ def test_a_killed_worker_loses_no_record_and_is_replaced(start: Start, installat
     assert "worker_died" in server.log.read_text()
 
 
-def test_a_killed_service_leaves_a_whole_trail_and_starts_again(start: Start, installation: Path) -> None:
-    server = start()
+def test_a_killed_service_leaves_a_whole_trail_and_a_free_port_and_starts_again(
+    start: Start, installation: Path
+) -> None:
+    server = start("--workers", "2")
     assert _project(server) == 200
-    server.process.send_signal(signal.SIGKILL)
+    workers = psutil.Process(server.process.pid).children()
+    server.process.kill()
     server.process.wait()
     assert len(records(installation)) == 1
-    again = start()
+    _eventually(lambda: not any(worker.is_running() for worker in workers))
+    with socket.create_server(("127.0.0.1", int(server.address.rpartition(":")[2]))):
+        again = start()
     assert _project(again) == 200
     assert len(records(installation)) == 2
     assert not list(installation.rglob(".unfinished-*"))
