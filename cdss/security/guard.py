@@ -115,7 +115,8 @@ class Guard:
             _log.error("session_not_read", reason=str(error))
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "Nothing can be answered now: see /readyz.")
         scope["state"]["caller"] = caller
-        wait = self._rate.seconds_to_wait(caller.session or _client(scope))
+        # Who proved who they are is one caller, with however many sessions and tokens.
+        wait = self._rate.seconds_to_wait((caller.proven and caller.identifier) or caller.session or _client(scope))
         if wait:
             refused = problem(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests: wait before the next one.")
             refused.headers["Retry-After"] = str(math.ceil(wait))

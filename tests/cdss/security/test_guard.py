@@ -249,13 +249,14 @@ def test_a_body_is_bounded_whatever_it_announces(serve: Serve) -> None:
     assert client.post("/api/v1/projections", content=endless()).status_code == 413
 
 
-def test_the_rate_is_bounded_per_caller(serve: Serve) -> None:
+def test_the_rate_is_bounded_per_person_whatever_the_token(serve: Serve) -> None:
     client = serve(**OIDC, rate_limit=5)
-    statuses = [client.get("/api/v1/nothing", headers=_bearer(_token(sid="one"))).status_code for _ in range(8)]
+    tokens = [_token(sid=f"session {number}") for number in range(8)]
+    statuses = [client.get("/api/v1/nothing", headers=_bearer(token)).status_code for token in tokens]
     assert statuses == [404] * 5 + [429] * 3
     answer = client.get("/api/v1/nothing", headers=_bearer(_token(sid="one")))
     assert int(answer.headers["retry-after"]) > 0
-    assert client.get("/api/v1/nothing", headers=_bearer(_token(sid="two"))).status_code == 404
+    assert client.get("/api/v1/nothing", headers=_bearer(_token(sub="person-18"))).status_code == 404
 
 
 def test_a_bucket_fills_again_and_callers_are_forgotten() -> None:
