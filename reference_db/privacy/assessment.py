@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 Origin = NDArray[np.intp]
 Progress = Callable[[float, str], None]
 Rehearsal = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
-_Result = TypeVar("_Result")
+_Task = tuple[Callable[..., Any], tuple[Any, ...]]
 
 REHEARSED_SHARE = 0.7
 """Share of the originals that a rehearsal makes avatars of, as in the published membership attacks."""
@@ -169,12 +169,19 @@ def assess_privacy(
     if origin is None and len(original) == len(synthetic):
         origin = np.arange(len(original))
     material = _Material.of(original, synthetic, holdout, columns, kept_apart)
-    judged = _metrics_of_strata(material, origin, rng, _part(progress, 0.0, 0.2))
-    rehearsals: list[_Material] = []
+    tasks: list[_Task] = []
     if holdout is None and rehearse is not None:
         streams = rng.spawn(REHEARSALS)
-        tasks = [(_rehearsed, (original, columns, kept_apart, rehearse, stream)) for stream in streams]
-        rehearsals = list(_side_by_side(tasks, jobs, "rehearsed with held-out records", _part(progress, 0.2, 0.3)))
+        tasks += [(_rehearsed, (original, columns, kept_apart, rehearse, stream)) for stream in streams]
+    number = len(tasks)
+    streams = rng.spawn(len(material.made))
+    tasks += [
+        (_measured, (material.of_stratum(name), name, origin, stream))
+        for name, stream in zip(material.made, streams, strict=True)
+    ]
+    done = list(_side_by_side(tasks, jobs, "measured and rehearsed", _part(progress, 0.0, 0.5)))
+    rehearsals: list[_Material] = done[:number]
+    judged: tuple[StratumAssessment, ...] = tuple(done[number:])
     attacks, *attacked = _attacked(material, rehearsals, rng, _part(progress, 0.5, 0.5), jobs, strata=len(judged) > 1)
     if attacked:
         judged = tuple(replace(stratum, attacks=found) for stratum, found in zip(judged, attacked, strict=True))
@@ -230,6 +237,12 @@ class _Material:
             {} if holdout is None else dict(stratum_rows(holdout, kept_apart)),
         )
 
+    def of_stratum(self, name: str) -> _Material:
+        """Return the records of one stratum, with the rows they have in the whole tables."""
+        rows, made = self.rows[name], self.made[name]
+        originals, avatars = self.originals.rows(rows), self.avatars.rows(made)
+        return _Material(self.columns, originals, avatars, None, {name: rows}, {name: made}, {})
+
     def scene(self, place: str | None, rng: np.random.Generator) -> Scene:
         """Return the scene of the attacks on a stratum, or on the whole table.
 
@@ -253,17 +266,12 @@ def _part(progress: Progress | None, begun: float, width: float) -> Progress:
     return told
 
 
-def _metrics_of_strata(
-    material: _Material, origin: Origin | None, rng: np.random.Generator, progress: Progress
-) -> tuple[StratumAssessment, ...]:
-    judged = []
-    for position, (name, made) in enumerate(material.made.items(), start=1):
-        rows = material.rows[name]
-        originals, avatars = material.originals.rows(rows), material.avatars.rows(made)
-        metrics = all_metrics(material.columns, originals, avatars, _within(origin, rows, made), rng)
-        judged.append(StratumAssessment(name, len(rows), len(made), metrics))
-        progress(position / len(material.made), name)
-    return tuple(judged)
+def _measured(stratum: _Material, name: str, origin: Origin | None, rng: np.random.Generator) -> StratumAssessment:
+    """Measure the metrics of one stratum."""
+    rows, made = stratum.rows[name], stratum.made[name]
+    own = _within(origin, rows, made)
+    metrics = all_metrics(stratum.columns, stratum.originals, stratum.avatars, own, rng)
+    return StratumAssessment(name, len(rows), len(made), metrics)
 
 
 def _rehearsed(
@@ -297,15 +305,15 @@ def _attacked(
     return list(_side_by_side(tasks, jobs, "attacked", progress))
 
 
-def _side_by_side(
-    tasks: Sequence[tuple[Callable[..., _Result], tuple[Any, ...]]], jobs: int, doing: str, progress: Progress
-) -> Iterator[_Result]:
+def _side_by_side(tasks: Sequence[_Task], jobs: int, doing: str, progress: Progress) -> Iterator[Any]:
     """Yield the results of tasks in their order, from as many processes."""
     from joblib import Parallel, delayed, parallel_config
 
     # Sums differ in the last digit with another number of threads: one, as in the build.
     with parallel_config(backend="loky", inner_max_num_threads=1):
-        work = Parallel(n_jobs=jobs, return_as="generator")(delayed(task)(*given) for task, given in tasks)
+        work = Parallel(n_jobs=min(jobs, len(tasks)), return_as="generator")(
+            delayed(task)(*given) for task, given in tasks
+        )
         for done, result in enumerate(work, start=1):
             progress(done / len(tasks), f"{doing} ({done} of {len(tasks)})")
             yield result
