@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from projection.estimates import ESTIMATORS
 from reference_db.avatar.episodes import anonymise_episodes
 from reference_db.episodes import Episodes
+from reference_db.small_cells import SMALL_CELL
 from reference_db.vocabulary import SourceKind, Treatment
 from validation.endpoints import survival_at_end
 from validation.material import Material, thinned
@@ -36,7 +37,7 @@ from validation.rivals import (
     population_curve,
     times_to,
 )
-from validation.scores import calibration_groups, net_benefit, quantile_crps, risk_scores
+from validation.scores import HORIZON, calibration_groups, can_be_scored, net_benefit, quantile_crps, risk_scores
 
 Floats = NDArray[np.float64]
 
@@ -44,6 +45,8 @@ HELD_OUT = 0.2
 
 SMALLEST_ARM = 30
 """Patients whom an arm keeps in the reference database, so that their avatars can hide each other."""
+
+LABELS = {"worsening_24w": "confirmed worsening", "relapse": "relapse"}
 
 THRESHOLDS: Floats = np.arange(0.05, 0.55, 0.05)
 
@@ -94,7 +97,7 @@ def prognosis(material: Material, *, jobs: int = 1, progress: Callable[[float, s
     }
     found = outcomes(test, horizon=60)
     edss = _edss_scores(engines, test)
-    risks, calibration, decisions = _risk_tables(engines, found)
+    risks, calibration, decisions, not_scored = _risk_tables(engines, found)
     own = {str(row["endpoint"]): row for row in risks if row["engine"] == PRODUCT}
     benefit = _benefit(projected[PRODUCT], test, found)
     return Section(
@@ -116,6 +119,7 @@ def prognosis(material: Material, *, jobs: int = 1, progress: Callable[[float, s
             "CRPS from five quantiles; of an engine that gives a single value, its absolute error. Risks: weighted "
             "for censoring; skill over the population's curve.",
             "Mean absolute errors hardly separate engines whose treatment contrasts differ twofold: see Truth.",
+            *not_scored,
         ),
         rests_on=("structure", "univariate", "multivariate", "efficacy"),
     )
@@ -146,14 +150,19 @@ def _under_own(
 
 def _edss_scores(engines: Mapping[str, Prediction], test: Episodes) -> tuple[Record, ...]:
     records = Records()
-    with_edss = {name: engine for name, engine in engines.items() if engine.edss}
     for month in EDSS_AT:
+        # An engine that answers for nobody, as in a small database, must not take everybody from the others.
+        with_edss = {
+            name: engine for name, engine in engines.items() if engine.edss and not np.isnan(engine.edss[month]).all()
+        }
         outcome = test.edss[:, MONTHS.index(month)]
         known = ~np.isnan(outcome)
         for engine in with_edss.values():
             known &= ~np.isnan(engine.edss[month])
             if engine.has_band(month):
                 known &= ~np.isnan(engine.quantiles[month]).any(axis=0)
+        if known.sum() < SMALL_CELL:
+            continue
         for name, engine in with_edss.items():
             error = engine.edss[month][known] - outcome[known]
             banded = engine.has_band(month)
@@ -174,16 +183,31 @@ def _edss_scores(engines: Mapping[str, Prediction], test: Episodes) -> tuple[Rec
 
 def _risk_tables(
     engines: Mapping[str, Prediction], found: Outcomes
-) -> tuple[tuple[Record, ...], tuple[Record, ...], tuple[Record, ...]]:
-    """Return scores, calibration by tenths, and decision curves of every engine that gives risks."""
-    scores, calibration, decisions = Records(), Records(), Records()
+) -> tuple[tuple[Record, ...], tuple[Record, ...], tuple[Record, ...], tuple[str, ...]]:
+    """Return scores, calibration by tenths, decision curves of every engine that gives risks; and remarks."""
+    scores, calibration, decisions, remarks = Records(), Records(), Records(), []
     for endpoint in RISKS:
-        with_risks = {name: engine for name, engine in engines.items() if endpoint in engine.risks}
+        answered = {
+            name: ~np.isnan(engine.risks[endpoint]).any(axis=1)
+            for name, engine in engines.items()
+            if endpoint in engine.risks
+        }
+        with_risks = {name: engines[name] for name, rows in answered.items() if rows.any()}
+        silent = [name for name, rows in answered.items() if not rows.any()]
+        if silent:
+            remarks.append(f"{LABELS[endpoint].capitalize()}: no risk up to 24 months from {'; '.join(silent)}.")
         times = times_to(found, endpoint)
         known = times.months > 0
-        for engine in with_risks.values():
-            known &= ~np.isnan(engine.risks[endpoint]).any(axis=1)
+        for name in with_risks:
+            known &= answered[name]
         times = times.rows(known)
+        if not can_be_scored(times):
+            events = int((times.event & (times.months <= HORIZON)).sum())
+            remarks.append(
+                f"{LABELS[endpoint].capitalize()}: not scored; {len(times.months):,} held-out patients for whom "
+                f"every engine answers, with {events:,} events by 24 months, are too few."
+            )
+            continue
         everyone_alike = population_curve(times)
         for name, engine in with_risks.items():
             risk = engine.risks[endpoint][known]
@@ -195,7 +219,7 @@ def _risk_tables(
         everyone = np.ones(len(times.months))
         for threshold, benefit in zip(THRESHOLDS, net_benefit(times, everyone, THRESHOLDS), strict=True):
             decisions.add(engine="treat all", endpoint=endpoint, threshold=threshold, net_benefit=benefit)
-    return scores.done(), calibration.done(), decisions.done()
+    return scores.done(), calibration.done(), decisions.done(), tuple(remarks)
 
 
 def _benefit(found: Projected, test: Episodes, observed: Outcomes) -> tuple[Record, ...]:
@@ -278,56 +302,55 @@ def _checks(edss: tuple[Record, ...], risks: tuple[Record, ...]) -> list[Check]:
                     misses=(Miss("EDSS"),),
                 )
             )
-    for row in risks:
-        if row["engine"] == PRODUCT:
-            label = "relapse" if row["endpoint"] == "relapse" else "confirmed worsening"
-            skill, slope = row["skill"], row["slope"]
-            checks.append(
-                check(
-                    f"skill_{row['endpoint']}",
-                    f"Brier skill over the population's curve, {label}",
-                    float(skill) if isinstance(skill, int | float) else None,
-                    lowest=0.0,
-                    meaning="Below 0 the projection tells less than the population's curve.",
-                    misses=(Miss("relapse" if row["endpoint"] == "relapse" else "worsening"),),
-                )
-            )
-            checks.append(
-                check(
-                    f"slope_{row['endpoint']}",
-                    f"Calibration slope, {label}",
-                    float(slope) if isinstance(slope, int | float) else None,
-                    meaning="1 is right; below 1 the risks are too extreme.",
-                )
-            )
-            checks.append(
-                check(
-                    f"auc_{row['endpoint']}",
-                    f"Area under the curve at 24 months, {label}",
-                    float(row["auc"] or 0.0),
-                    meaning="Published models: see the table; on other data.",
-                )
-            )
-            checks.append(
-                check(
-                    f"concordance_{row['endpoint']}",
-                    f"C-index over 24 months, {label}",
-                    float(row["concordance"] or 0.0),
-                    meaning="Published models: see the table; on other data.",
-                )
-            )
-            rivals = {
-                str(other["engine"]): float(other["brier"] or 1.0)
-                for other in risks
-                if other["endpoint"] == row["endpoint"] and str(other["engine"]) not in (PRODUCT, ORIGINALS)
-            }
+    for endpoint in RISKS:
+        label = LABELS[endpoint]
+        of = {str(row["engine"]): row for row in risks if row["endpoint"] == endpoint}
+        row = of.get(PRODUCT, {})
+        checks += [
+            check(
+                f"skill_{endpoint}",
+                f"Brier skill over the population's curve, {label}",
+                _number(row, "skill"),
+                lowest=0.0,
+                meaning="Below 0 the projection tells less than the population's curve.",
+                misses=(Miss("relapse" if endpoint == "relapse" else "worsening"),),
+            ),
+            check(
+                f"slope_{endpoint}",
+                f"Calibration slope, {label}",
+                _number(row, "slope"),
+                meaning="1 is right; below 1 the risks are too extreme.",
+            ),
+            check(
+                f"auc_{endpoint}",
+                f"Area under the curve at 24 months, {label}",
+                _number(row, "auc"),
+                meaning="Published models: see the table; on other data.",
+            ),
+            check(
+                f"concordance_{endpoint}",
+                f"C-index over 24 months, {label}",
+                _number(row, "concordance"),
+                meaning="Published models: see the table; on other data.",
+            ),
+        ]
+        rivals = {
+            name: _number(other, "brier") or 1.0 for name, other in of.items() if name not in (PRODUCT, ORIGINALS)
+        }
+        own = _number(row, "brier")
+        if own is not None and rivals:
             best = min(rivals, key=rivals.__getitem__)
             checks.append(
                 check(
-                    f"brier_over_best_{row['endpoint']}",
+                    f"brier_over_best_{endpoint}",
                     f"Brier score over that of the best other engine, {label}",
-                    float(row["brier"] or 0.0) / rivals[best],
+                    own / rivals[best],
                     meaning=f"The best other engine is: {best}.",
                 )
             )
     return checks
+
+
+def _number(row: Record, name: str) -> float | None:
+    value = row.get(name)
+    return float(value) if isinstance(value, int | float) else None

@@ -325,10 +325,13 @@ def _augmented(
     from joblib import delayed
 
     patients = patients_of_interest(material.original.table.iloc[wanted])
+    # Projected with all others before, unless the validation was resumed.
+    known = material.projected.get("originals")
+    from_originals = project(Task("originals", material.original, patients)) if known is None else known.rows(wanted)
     # The largest first, so that the processes end together.
     tasks = {
         f"augmented-{times}": delayed(_augmented_errors)(
-            material.original, material.parameters, patients, of_release, times, own
+            material.original, material.parameters, patients, from_originals, of_release, times, own
         )
         for times, own in zip(AUGMENTATIONS[::-1], rng.spawn(len(AUGMENTATIONS)), strict=True)
     }
@@ -357,6 +360,7 @@ def _augmented_errors(
     original: Episodes,
     parameters: Mapping[str, Any],
     patients: list[PatientOfInterest],
+    from_originals: Projected,
     of_release: Mapping[str, Record],
     times: int,
     rng: np.random.Generator,
@@ -373,8 +377,10 @@ def _augmented_errors(
     database = Episodes(made, original.sources)
     found = project(Task(f"1-{times}", database, patients, k=times * DEFAULT_K, synthetic=True))
     records = Records()
-    for outcome, values in difference(project(Task("originals", original, patients)), found).items():
+    for outcome, values in difference(from_originals, found).items():
         mae, rmse, n = mean_errors(values)
+        if outcome not in of_release or n < SMALL_CELL:
+            continue
         floor_mae, floor_rmse = (float(of_release[outcome][name] or 0.0) for name in ("floor_mae", "floor_rmse"))
         records.add(
             augmentation=times,
@@ -391,8 +397,13 @@ def _augmented_errors(
 
 def _checks(overall: tuple[Record, ...], augmented: tuple[Record, ...]) -> list[Check]:
     checks = []
-    for row in overall:
-        outcome = str(row["outcome"])
+    by_outcome = {str(row["outcome"]): row for row in overall}
+    for outcome, label in OUTCOMES.items():
+        row = by_outcome.get(outcome)
+        if row is None:
+            meaning = f"Fewer than {SMALL_CELL} projections reach month 24 in both databases."
+            checks.append(check(f"ratio_{outcome}", f"Error over noise floor, {label}", None, meaning=meaning))
+            continue
         ratio = row["ratio"]
         checks.append(
             check(
@@ -425,7 +436,7 @@ def _checks(overall: tuple[Record, ...], augmented: tuple[Record, ...]) -> list[
         )
     for outcome in OUTCOMES:
         of_outcome = {row["augmentation"]: float(row["mae"] or 0.0) for row in augmented if row["outcome"] == outcome}
-        if of_outcome:
+        if of_outcome.keys() >= {1, max(AUGMENTATIONS)}:
             checks.append(
                 check(
                     f"augmentation_{outcome}",

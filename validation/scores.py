@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from validation.endpoints import survival_at_end
+from validation.endpoints import FEWEST_EVENTS, survival_at_end
 from validation.outcomes import TimeToEvent
 
 Floats = NDArray[np.float64]
@@ -121,6 +121,13 @@ def risk_scores(times: TimeToEvent, risk: Floats, population: Floats) -> RiskSco
     )
 
 
+def can_be_scored(times: TimeToEvent) -> bool:
+    """Tell whether there is enough to score risks on: events, and patients who are seen to the last month."""
+    events = int((times.event & (times.months <= HORIZON)).sum())
+    until = _observed_until(times)
+    return events >= FEWEST_EVENTS and bool((until > HORIZON).any()) and float(until.min()) < RISK_MONTHS[0]
+
+
 def survival_record(times: TimeToEvent) -> NDArray[np.void]:
     """Return events and times as scikit-survival takes them.
 
@@ -140,7 +147,7 @@ def calibration_slope(times: TimeToEvent, risk: Floats) -> float:
     """Return the coefficient of log(-log(1 - risk)) in a Cox regression on the events; NaN with too few events."""
     from lifelines import CoxPHFitter
 
-    if times.event.sum() < 10:
+    if times.event.sum() < FEWEST_EVENTS:
         return float("nan")
     bounded = np.clip(risk, 1e-3, 1.0 - 1e-3)
     data = pd.DataFrame({"months": times.months, "event": times.event, "x": np.log(-np.log1p(-bounded))})

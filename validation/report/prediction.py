@@ -19,6 +19,8 @@ def errors(section: Section) -> Figures:
     """Draw the error over its noise floor by class, phenotype and source, and the effect of augmentation."""
     shown = ("all", "class", "phenotype", "source", "age", "EDSS", "patients of reference")
     rows = [row for row in section.tables["errors"] if row["by"] in shown]
+    if not rows:
+        return []
     groups = list(dict.fromkeys((str(row["by"]), str(row["group"])) for row in rows))
     figure, (axis,) = canvas(height=0.2 * len(groups) + 1.0, width=7.5)
     for outcome, colour in zip(_LABELS, COLOURS, strict=False):
@@ -41,8 +43,9 @@ def errors(section: Section) -> Figures:
     ]
     augmentation = section.tables["augmentation"]
     if augmentation:
-        figure, axes = canvas(len(_LABELS), height=2.6)
-        for axis, (outcome, label) in zip(axes, _LABELS.items(), strict=True):
+        told = [outcome for outcome in _LABELS if outcome in words(augmentation, "outcome")]
+        figure, axes = canvas(len(told), height=2.6)
+        for axis, outcome in zip(axes, told, strict=True):
             chosen = [row for row in augmentation if row["outcome"] == outcome]
             at = numbers(chosen, "augmentation")
             for name, colour in (("mae", SYNTHETIC), ("rmse", ORIGINAL)):
@@ -52,7 +55,7 @@ def errors(section: Section) -> Figures:
                 )
             highest = max(max(numbers(chosen, name)) for name in ("rmse", "floor_rmse"))
             axis.set_ylim(0, 1.15 * highest)
-            axis.set_title(label, fontsize=8)
+            axis.set_title(_LABELS[outcome], fontsize=8)
             axis.set_xticks(at)
             axis.set_xlabel("avatars per original", fontsize=8)
             axis.set_ylabel("EDSS points" if outcome == "edss" else "probability", fontsize=8)

@@ -21,8 +21,8 @@ def prognoses(section: Section) -> Figures:
             _scores(section),
             "Scores on held-out patients by engine; the engine that a release serves in orange, the same engine on "
             "the originals in blue. CRPS of the EDSS, lower is better; Brier skill over the population's curve, "
-            f"higher is better. Patients: {max(numbers(section.tables['edss'], 'n')):,.0f} with an EDSS, "
-            f"{max(numbers(section.tables['risks'], 'n')):,.0f} followed for events.",
+            f"higher is better. Patients: {max(numbers(section.tables['edss'], 'n'), default=0):,.0f} with an EDSS, "
+            f"{max(numbers(section.tables['risks'], 'n'), default=0):,.0f} followed for events.",
         ),
         (
             _calibration(section.tables["calibration"]),
