@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from projection.endpoints import GRID, endpoints_of
+from projection.endpoints import GRID, NEDA3, NEDA3_PARTS, endpoints_of
 from projection.estimates import RIDGE
+from projection.probabilities import raised_to_parts
 from projection.survival import code, kaplan_meier, pseudo_values, shifted
 from projection.within_sources import REGRESSED
 from reference_db.episodes import Episodes
@@ -143,4 +144,4 @@ def _probabilities(sums: GroupSums, mean: Floats, direction: Floats) -> Floats:
     value = np.einsum("cesx,cesxt->cet", weight.reshape(shape), pseudo_values(curve))
     survival = np.minimum.accumulate(shifted(curve.survival, 1.0 - value - curve.survival), axis=2)
     shown = np.minimum.accumulate(curve.at_risk, axis=2) >= SMALL_CELL
-    return np.where(shown, 1.0 - survival, np.nan)
+    return raised_to_parts(np.where(shown, 1.0 - survival, np.nan), NEDA3, NEDA3_PARTS)

@@ -30,6 +30,12 @@ ENDPOINTS: tuple[str, ...] = (
 )
 """Names of the endpoints, the keys of `ClassProjection.probabilities`, in the order in which they are shown."""
 
+NEDA3 = ENDPOINTS.index("loss_of_neda3")
+"""Position of the composite endpoint."""
+
+NEDA3_PARTS: tuple[int, ...] = tuple(ENDPOINTS.index(name) for name in ("worsening_24w", "relapse", "new_lesions"))
+"""Positions of the endpoints of which it is the first."""
+
 GRID: Floats = np.array(EDSS_MONTHS, dtype=np.float64)
 """Months of the grid."""
 

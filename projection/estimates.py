@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from projection.activity import Rates, relapse_rates
-from projection.endpoints import ENDPOINTS, GRID, Endpoints
+from projection.endpoints import ENDPOINTS, GRID, NEDA3, NEDA3_PARTS, Endpoints
 from projection.heterogeneity import NONE
 from projection.local_regression import LocalRegression
 from projection.outcome_model import fit_outcome_model
-from projection.probabilities import Probabilities, probabilities
+from projection.probabilities import Probabilities, at_least_parts, probabilities
 from projection.standardised import Standardised, source_weights
 from projection.survival import code, tally
 from projection.trajectories import Courses, edss_courses, standardised_courses
@@ -153,7 +153,24 @@ class Outcomes:
             See `ESTIMATORS`.
         restricted_to : int, optional
             Step of the grid up to which the error of restricted mean times is wanted.
+
+        Returns
+        -------
+        Estimates
+            NEDA-3 is lost at least as often as each of its parts happens (`probabilities.at_least_parts`).
         """
+        found = self._estimated(own, pois, rows, weights, estimator, restricted_to)
+        return replace(found, probabilities=at_least_parts(found.probabilities, NEDA3, NEDA3_PARTS))
+
+    def _estimated(
+        self,
+        own: Floats,
+        pois: Floats,
+        rows: Indices,
+        weights: Floats,
+        estimator: str,
+        restricted_to: int | None,
+    ) -> Estimates:
         if estimator == "corrected":
             return self._standardised(own, pois, rows, weights, restricted_to)
         regression = self.regression(pois, rows, weights, RIDGE if estimator == "local" else np.inf)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,6 +140,8 @@ def probabilities(
         # Corrections at neighbouring steps may differ by a hair; nobody who had the event gets rid of it.
         survival = np.minimum.accumulate(moved, axis=2)
     lower, upper = log_log_interval(survival, error, numbers)
+    if corrected or not plain:
+        upper = np.maximum(upper, _upper_of_none(numbers, months))
     lower[:, :, 0], upper[:, :, 0] = 0.0, 0.0
     # Once too few were at risk, what comes after rests on them too.
     shown = np.minimum.accumulate(numbers, axis=2) >= SMALL_CELL
@@ -146,6 +149,75 @@ def probabilities(
         np.where(shown, array, np.nan) for array in (1.0 - survival, lower, upper, error, numbers)
     )
     return Probabilities(value, lower, upper, error, numbers, restricted_error, repeated, restricted_repeated)
+
+
+def _upper_of_none(number: Floats, months: Floats) -> Floats:
+    """Return the upper 95 % limit of a probability when nobody had the event: the exact one for a constant rate.
+
+    A correction that makes a probability small makes its error small too; yet no estimate is more certain than if
+    nobody had had the event among those who were observed, on average, until then.
+    """
+    exposure = (number[..., 1:] * np.diff(months)).cumsum(axis=-1)
+    observed = np.maximum(exposure / months[1:], 1.0)
+    limit: Floats = np.concatenate([np.zeros_like(number[..., :1]), 1.0 - 0.025 ** (1.0 / observed)], axis=-1)
+    return limit
+
+
+def at_least_parts(found: Probabilities, composite: int, parts: Sequence[int]) -> Probabilities:
+    """Keep a composite endpoint at least as probable as each of its parts.
+
+    A composite is observed in those in whom all of its parts are, which are fewer patients, and others. Estimated
+    apart it can come out below a part, which no group of patients can show. Where it does, the part is the better
+    estimate: whoever had the part had the composite (the lower Frechet bound of the probability of a union).
+
+    Parameters
+    ----------
+    found : Probabilities
+    composite : int
+        Position of the composite among the endpoints.
+    parts : sequence of int
+        Positions of its parts. A part counts on after the last step at which it may be shown: probabilities of having
+        had an event do not fall.
+
+    Returns
+    -------
+    Probabilities
+        The composite's value and limits are nowhere below those of a part; where a part that may be shown takes its
+        place, so do that part's errors. Its numbers stay those in whom all parts are observed, and it is NaN where it
+        was. Errors of restricted means stay as they are.
+    """
+    value, lower, upper = (
+        raised_to_parts(array, composite, parts) for array in (found.value, found.lower, found.upper)
+    )
+    which = [composite, *parts]
+    values = np.nan_to_num(found.value[:, which], nan=-1.0)
+    binding = values.argmax(axis=1)[:, None]
+
+    def of_binding(array: Floats) -> Floats:
+        taken = array.copy()
+        taken[:, composite] = np.take_along_axis(array[:, which], binding, axis=1)[:, 0]
+        return np.where(np.isnan(found.value), array, taken)
+
+    error, repeated = of_binding(found.error), of_binding(found.repeated)
+    return replace(found, value=value, lower=lower, upper=upper, error=error, repeated=repeated)
+
+
+def raised_to_parts(probability: Floats, composite: int, parts: Sequence[int]) -> Floats:
+    """Return probabilities, or their limits, with those of a composite at least those of its parts.
+
+    Parameters
+    ----------
+    probability : ndarray, shape (groups, endpoints, grid)
+        NaN where it may not be shown; a composite that may not be shown stays so.
+    composite, parts
+        As `at_least_parts` takes them.
+    """
+    raised = probability.copy()
+    known = np.fmax.accumulate(np.fmax.reduce(probability[:, list(parts)], axis=1), axis=1)
+    raised[:, composite] = np.where(
+        np.isnan(probability[:, composite]), np.nan, np.fmax(probability[:, composite], known)
+    )
+    return raised
 
 
 def _summed(weights: Floats, contribution: Floats) -> Floats:

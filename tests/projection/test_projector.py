@@ -39,6 +39,25 @@ def projector(small_release):
     return Projector(small_release)
 
 
+@pytest.mark.parametrize("estimator", ["corrected", "local", "plain"])
+def test_no_probability_contradicts_another_or_is_too_certain(projector, estimator):
+    """NEDA-3 is lost at least as often as each of its parts happens, though its patients are fewer and others."""
+    for answer in projector.project_many([POI, LEAST], estimator=estimator):
+        for part in answer.classes:
+            lost = part.probabilities["loss_of_neda3"]
+            for name in ("worsening_24w", "relapse", "new_lesions"):
+                curve = part.probabilities[name]
+                assert not (lost.value < curve.value).any()
+                assert not (lost.lower < curve.lower).any()
+                assert not (lost.upper < curve.upper).any()
+            for curve in part.probabilities.values():
+                # Nobody is that certain that nothing happens: the limit of no event in all patients of reference.
+                assert not (curve.upper[1:] < 1.0 - 0.025 ** (1.0 / part.n)).any() or estimator == "plain"
+            seen = ~np.isnan(lost.value)
+            assert (np.diff(lost.value[seen]) >= 0).all()
+            assert ((lost.lower <= lost.value) & (lost.value <= lost.upper))[seen].all()
+
+
 def curves_of(part):
     return [part.edss.expected, *part.probabilities.values()]
 
