@@ -125,10 +125,11 @@ def _errors_of_all(
         f"resample {n + 1}": _resample(material.original, rng) for n in range(2 if material.quick else RESAMPLES)
     }
     some_patients = [patients[at] for at in sampled]
+    # The two databases last: what their projectors learned is at hand for the next section.
     tasks = {
+        **{name: Task(name, database, some_patients) for name, database in resamples.items()},
         "originals": Task("originals", material.original, patients),
         "synthetic": Task("synthetic", material.synthetic, patients, synthetic=True),
-        **{name: Task(name, database, some_patients) for name, database in resamples.items()},
     }
     share = 1.0 if material.quick else PROJECTING
     told = None if progress is None else (lambda done, doing: progress(share * done, doing))

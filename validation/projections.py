@@ -219,25 +219,82 @@ def project_all(
     return {name: Projected.joined(found) for name, found in parts.items()}
 
 
+MEASURES: tuple[str, ...] = ("edss", *RISKS, *(f"hazard_{name}" for name in RISKS))
+"""What classes are compared by: differences in EDSS and in risks at 24 months, and logarithms of hazard ratios."""
+
+FEW = 150
+"""Patients of interest per task of comparisons, which are answered one by one."""
+
+
+def contrast_all(task: Task, *, jobs: int, progress: Callable[[float, str], None] | None = None) -> Floats:
+    """Compare every class with untreated as `Projector.contrast` answers, for the patients of a task.
+
+    Parameters
+    ----------
+    task : Task
+    jobs : int
+        Processes.
+    progress : callable, optional
+        Told the share done and what is under way.
+
+    Returns
+    -------
+    ndarray, shape (3, patients, classes, measures)
+        Each of `MEASURES` with the ends of its interval; NaN where refused, and of the untreated.
+    """
+    from joblib import Parallel, delayed
+
+    key = fingerprint(task.database)
+    asked = [replace(task, patients=task.patients[at : at + FEW]) for at in range(0, len(task.patients), FEW)]
+    parts = []
+    running = Parallel(n_jobs=jobs, return_as="generator")(delayed(_contrast_from)(part, key) for part in asked)
+    for part in running:
+        parts.append(part)
+        if progress is not None:
+            progress(len(parts) / len(asked), f"comparing classes from {task.label}")
+    answers: Floats = np.concatenate(parts, axis=1)
+    return answers
+
+
 def fingerprint(episodes: Episodes) -> str:
     """Return a digest of episodes."""
     return hashlib.sha256(pd.util.hash_pandas_object(episodes.table, index=False).to_numpy().tobytes()).hexdigest()
 
 
 _LAST: dict[str, Projector] = {}
-"""The projector of the last chunk of this process, by the fingerprint of its database.
+"""The projectors that this process used last, by the fingerprint of their database.
 
 What a projector learns when it is made takes as long as some hundred projections, and a process gets chunk after
-chunk of the same database.
+chunk of the same database, from one section after another: two are kept, of the originals and of the synthetic.
 """
 
 
-def _project_from(task: Task, key: str) -> Projected:
+def _projector(task: Task, key: str) -> Projector:
     kept = f"{key} {task.synthetic}"
     if kept not in _LAST:
-        _LAST.clear()
+        if len(_LAST) > 1:
+            del _LAST[next(iter(_LAST))]
         _LAST[kept] = Projector(Database(task.label, task.database, task.files), synthetic=task.synthetic)
-    return _answered(_LAST[kept], task)
+    return _LAST[kept]
+
+
+def _project_from(task: Task, key: str) -> Projected:
+    return _answered(_projector(task, key), task)
+
+
+def _contrast_from(task: Task, key: str) -> Floats:
+    projector = _projector(task, key)
+    found = np.full((3, len(task.patients), len(CLASSES), len(MEASURES)), np.nan, dtype=np.float32)
+    for i, patient in enumerate(task.patients):
+        for part in projector.contrast(patient, k=task.k, estimator=task.estimator).contrasts:
+            ratios = {f"hazard_{name}": ratio for name, ratio in part.hazard_ratios.items()}
+            answers = {"edss": part.edss, **part.risks, **ratios}
+            for at, name in enumerate(MEASURES):
+                answer = answers.get(name)
+                if answer is not None:
+                    ends = np.array([answer.value, answer.lower, answer.upper])
+                    found[:, i, CLASSES.index(part.treatment), at] = np.log(ends) if name in ratios else ends
+    return found
 
 
 def _answered(projector: Projector, task: Task) -> Projected:

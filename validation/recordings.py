@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from projection.endpoints import HORIZON, endpoints_of
 from reference_db.episodes import Episodes
 from reference_db.harmonise import episodes as harmonised
 from reference_db.sources.simulated import simulate
 from reference_db.vocabulary import Treatment
-from validation.outcomes import HORIZON, worsening
 
 Floats = NDArray[np.float64]
 
-WEEKS = 24
+ENDPOINT = "worsening_24w"
 
 
 def recorded_worsening(
@@ -42,7 +42,8 @@ def recorded_worsening(
     Returns
     -------
     ndarray, shape (patients, classes), or None
-        1 with the event, else 0. None where the simulation is not that of the originals any more.
+        1 with the event, as the projection defines it, 0 without, NaN where no visit could have confirmed one. None
+        where the simulation is not that of the originals any more.
     """
     simulated = simulate(seed=int(simulation["seed"]), scale=float(simulation["scale"]))
     if not np.array_equal(simulated.tables.patients["age"].to_numpy(), original.table["age"].to_numpy()):
@@ -53,6 +54,8 @@ def recorded_worsening(
         recorded = harmonised(simulated.recorded_under(treatment, own), simulated.sources)
         if len(recorded) != len(original):
             return None
-        event = worsening(Episodes(recorded, sources), weeks=WEEKS, horizon=HORIZON).event
-        found[:, at] = event.astype(np.float64)
+        months, event = endpoints_of(Episodes(recorded, sources)).months(ENDPOINT)
+        seen = event & (months <= HORIZON)
+        # Whoever has no visit late enough to confirm one at the horizon is not known to be free of it.
+        found[:, at] = np.where(seen, 1.0, np.where(months >= HORIZON, 0.0, np.nan))
     return found

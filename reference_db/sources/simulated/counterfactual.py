@@ -2,7 +2,7 @@
 
 Some outcomes have no closed expectation: confirmed worsening is what raters noted at the visits of a schedule, with
 their errors, confirmed or not at later visits. Its truth is had by letting every source record all its patients under
-each class, nobody leaving, with a year of visits after the horizon in which what begins before it can be confirmed.
+each class, nobody leaving, with three years of visits after the horizon in which what begins before it is confirmed.
 One recording is one draw per patient: it is the mean over patients that tells the truth.
 """
 
@@ -28,8 +28,9 @@ from reference_db.vocabulary import Treatment
 
 Ints = NDArray[np.int64]
 
-FOLLOWED_MONTHS = 38
-"""Months of the source: visits around month 36, the last that is looked at, are all in."""
+FOLLOWED_MONTHS = 62
+"""Months of the source: visits around month 60, the last of the grid, are all in. Registries see many patients once a
+year or less: with a year beyond the horizon a tenth of what began before it was never confirmed."""
 
 
 def extended(visits: tuple[int, ...], until: int) -> tuple[int, ...]:

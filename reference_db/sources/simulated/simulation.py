@@ -59,7 +59,7 @@ class SimulatedSources:
         return pd.concat([truth() for truth in self.truths], ignore_index=True)
 
     def recorded_under(self, treatment: Treatment, rng: np.random.Generator) -> LongTables:
-        """Return what the sources would have recorded, had all their patients stayed on one class for three years.
+        """Return what the sources would have recorded, had all their patients stayed on one class for five years.
 
         Parameters
         ----------

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from reference_db.harmonise import episodes
-from reference_db.schema import check_long_tables
+from reference_db.schema import LongTables, check_long_tables
 from reference_db.sources.simulated import SimulatedSources, simulate
 from reference_db.vocabulary import Treatment
 
@@ -81,3 +82,37 @@ def test_potential_outcomes_hold_every_class_for_every_patient(full: SimulatedSo
     mean = truth.groupby("treatment")["relapse_risk_24"].mean()
     assert mean.idxmax() == Treatment.UNTREATED.value
     assert truth["relapse_risk_24"].between(0.0, 1.0).all()
+
+
+def test_what_sources_would_have_recorded_is_of_the_same_patients_on_one_class_for_five_years() -> None:
+    simulated = simulate(seed=1, scale=0.01, candidates=1)
+    patients, unit = simulated.tables.patients, {one.name: one.days_per_month for one in simulated.sources}
+
+    def under(treatment: Treatment, seed: int) -> LongTables:
+        return simulated.recorded_under(treatment, np.random.default_rng(seed))
+
+    untreated, again, lucky, treated = (
+        under(*asked)
+        for asked in (
+            (Treatment.UNTREATED, 0),
+            (Treatment.UNTREATED, 0),
+            (Treatment.UNTREATED, 1),
+            (Treatment.NATALIZUMAB, 0),
+        )
+    )
+    shared = [name for name in treated.patients.columns if name != "last_day"]
+    pd.testing.assert_frame_equal(treated.patients[shared], patients[shared])
+    # Nobody leaves: one treatment from the first day to the last, beyond month 60 of every source.
+    assert set(treated.treatments["treatment"]) == {Treatment.NATALIZUMAB.value}
+    assert (treated.treatments["start_day"] == 0).all()
+    assert (treated.patients["last_day"] > 60 * patients["source"].map(unit)).all()
+    last_visit = treated.visits.groupby("patient_id")["day"].max().reindex(patients["patient_id"]).to_numpy()
+    assert (last_visit > 48 * patients["source"].map(unit)).mean() > 0.95
+    # What is known at the start stays; luck afterwards is another with another state of the generator only.
+    tables = (simulated.tables.visits, untreated.visits)
+    begun = [visits[visits["day"] == 0].set_index("patient_id")["edss"] for visits in tables]
+    pd.testing.assert_series_equal(begun[1].sort_index(), begun[0].reindex(begun[1].index).sort_index())
+    pd.testing.assert_frame_equal(untreated.relapses, again.relapses)
+    assert not untreated.visits["edss"].equals(lucky.visits["edss"])
+    # The class that they are recorded under is the one that acts.
+    assert len(treated.relapses) < 0.6 * len(untreated.relapses)
