@@ -432,7 +432,8 @@ def _checks(overall: tuple[Record, ...], augmented: tuple[Record, ...]) -> list[
                 f"mae_{outcome}",
                 f"Mean absolute error, {OUTCOMES[outcome]}",
                 float(row["mae"] or 0.0),
-                meaning="EDSS points, or probability.",
+                meaning=f"In {'EDSS points' if outcome == 'edss' else 'probability, 0 to 1'}; over {row['n']:,} "
+                "projections (patient and class).",
             )
         )
     for outcome in OUTCOMES:

@@ -32,6 +32,44 @@ OPEN_TABLES = (
 )
 """Section and table of those that are shown unfolded: the others are long, or drawn."""
 
+TITLES: Mapping[tuple[str, str], str] = {
+    ("structure", "missingness"): "Missing cells by column and arm, as shares from 0 to 1",
+    ("structure", "arms"): "Rows by arm",
+    ("univariate", "by_source"): "Every variable by source, original against synthetic, in the units of the variable",
+    ("univariate", "by_arm"): "Every variable by arm",
+    ("univariate", "quantiles"): "Quantiles of every variable, in its unit",
+    ("univariate", "levels"): "Share of each level of the categories, 0 to 1",
+    ("multivariate", "pairs"): "Rank correlation of every pair of variables",
+    ("multivariate", "variables"): "Association that every variable keeps; 1 is all of it",
+    ("discrimination", "areas"): "Cross-validated area under the curve; .5 is a coin's",
+    ("efficacy", "endpoints"): "Every endpoint of every trial, with 95 % intervals",
+    ("repetition", "shares"): "Share of repeated data sets, 0 to 1, that replicate every endpoint of a trial",
+    ("projection_error", "errors"): "Errors by group; EDSS in points over months 3 to 24, others in probability; n: "
+    "projections (patient and class)",
+    ("projection_error", "augmentation"): "Errors by avatars per original; EDSS in points, others in probability; n: "
+    "projections (patient and class)",
+    ("distributed", "errors"): "Errors of each way of computing; EDSS in points, others in probability",
+    ("truth", "outcomes"): "Projections against the truth; EDSS in points, others in probability; n: projections "
+    "(patient and class); coverage: share of 95 % intervals that hold the truth; half width: of these, on average",
+    ("truth", "contrasts"): "Comparisons with untreated against the truth; EDSS in points, worsening and relapse in "
+    "probability, hazard ratios as logarithms; n: patients of interest",
+    (
+        "truth",
+        "indication",
+    ): "Difference from untreated of registry patients who take a class: true, naive, projected",
+    ("truth", "yardsticks"): "How wrong the yardstick itself is, in the unit of each outcome; deducted from errors",
+    (
+        "prognosis",
+        "edss",
+    ): "EDSS of held-out patients, in points; n: patients; coverage 80: share within the 10-90 % band",
+    ("prognosis", "risks"): "Risks of held-out patients by 24 months; n: patients; events: of them by 24 months",
+    ("prognosis", "calibration"): "Predicted and observed risk at 24 months, by tenths of the predicted risk",
+    ("prognosis", "decision_curves"): "Net benefit per patient by the risk above which one acts",
+    ("prognosis", "benefit"): "Projected and observed reduction of the relapse risk at a year, by thirds",
+    ("prognosis", "published"): "Published models beside this release: on other data, an order of magnitude only",
+}
+"""What tables hold, with units, where the name of the table does not say it."""
+
 MOST_ROWS = 60
 """Rows of a table that the page shows; the others stand in ``validation.json``."""
 
@@ -120,7 +158,9 @@ def _section(section: Section) -> str:
         f"<figure>{drawing}<figcaption>{escape(caption)}</figcaption></figure>" for drawing, caption in drawings
     )
     tables = "".join(
-        _table(name, rows, shown=(section.name, name) in OPEN_TABLES)
+        _table(
+            TITLES.get((section.name, name), name.replace("_", " ")), rows, shown=(section.name, name) in OPEN_TABLES
+        )
         for name, rows in section.tables.items()
         if rows and name != "factor_map"
     )
@@ -149,7 +189,7 @@ def _named(one: Check) -> str:
     return f" <strong>Missed by: {escape(one.named_misses)}.</strong>" if one.misses else ""
 
 
-def _table(name: str, rows: tuple[Record, ...], *, shown: bool) -> str:
+def _table(title: str, rows: tuple[Record, ...], *, shown: bool) -> str:
     columns = list(rows[0])
     head = "".join(f"<th>{escape(column.replace('_', ' '))}</th>" for column in columns)
     body = "".join(
@@ -158,7 +198,7 @@ def _table(name: str, rows: tuple[Record, ...], *, shown: bool) -> str:
     )
     more = f" ({len(rows):,} rows, the first {MOST_ROWS}; all in validation.json)" if len(rows) > MOST_ROWS else ""
     return (
-        f"<details{' open' if shown else ''}><summary>{escape(name.replace('_', ' '))}{more}</summary>"
+        f"<details{' open' if shown else ''}><summary>{escape(title)}{more}</summary>"
         "<div class='wide'><table><thead>"
         f"<tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>"
     )

@@ -24,17 +24,20 @@ def prognoses(section: Section) -> Figures:
             f"higher is better. Patients: {max(numbers(section.tables['edss'], 'n'), default=0):,.0f} with an EDSS, "
             f"{max(numbers(section.tables['risks'], 'n'), default=0):,.0f} followed for events.",
         ),
-        (
-            _calibration(section.tables["calibration"]),
-            "Calibration at 24 months: tenths of the predicted risk against what was observed (Kaplan-Meier), with "
-            "95 % intervals for the engine that a release serves.",
-        ),
-        (
-            _decisions(section.tables["decision_curves"]),
-            "Decision curves: net benefit per patient of acting above a risk, against treating all and treating none "
-            "(the line at 0).",
-        ),
     ]
+    if section.tables["risks"]:
+        figures += [
+            (
+                _calibration(section.tables["calibration"]),
+                "Calibration at 24 months: tenths of the predicted risk against what was observed (Kaplan-Meier), "
+                "with 95 % intervals for the engine that a release serves.",
+            ),
+            (
+                _decisions(section.tables["decision_curves"]),
+                "Decision curves: net benefit per patient of acting above a risk, against treating all and treating "
+                "none (the line at 0).",
+            ),
+        ]
     if section.tables["benefit"]:
         figures.append(
             (
@@ -46,6 +49,12 @@ def prognoses(section: Section) -> Figures:
     return figures
 
 
+def _scored(rows: tuple[Record, ...]) -> dict[str, str]:
+    """Return the endpoints that were scored, with their labels."""
+    known = words(rows, "endpoint")
+    return {endpoint: label for endpoint, label in _ENDPOINTS.items() if endpoint in known}
+
+
 def _scores(section: Section) -> str:
     edss, risks = section.tables["edss"], section.tables["risks"]
     panels = [
@@ -53,9 +62,9 @@ def _scores(section: Section) -> str:
         for month in dict.fromkeys(row["month"] for row in edss)
     ] + [
         (f"Brier skill, {label}", [row for row in risks if row["endpoint"] == endpoint], "skill")
-        for endpoint, label in _ENDPOINTS.items()
+        for endpoint, label in _scored(risks).items()
     ]
-    figure, axes = canvas(2, 2, height=5.6, width=10)
+    figure, axes = canvas(2, -(-len(panels) // 2) or 1, height=2.8 * (-(-len(panels) // 2) or 1), width=10)
     for axis, (title, rows, name) in zip(axes, panels, strict=False):
         # The best at the top.
         ordered = sorted(rows, key=lambda row: float(row[name] or 0.0), reverse=name == "crps")
@@ -68,12 +77,15 @@ def _scores(section: Section) -> str:
         axis.set_title(title, fontsize=8)
         if name == "skill":
             axis.axvline(0.0, color=NEUTRAL, lw=0.8)
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
     return svg(figure, "Scores of every engine on held-out patients")
 
 
 def _calibration(rows: tuple[Record, ...]) -> str:
-    figure, axes = canvas(2, height=3.6)
-    for axis, (endpoint, label) in zip(axes, _ENDPOINTS.items(), strict=True):
+    scored = _scored(rows)
+    figure, axes = canvas(len(scored), height=3.6)
+    for axis, (endpoint, label) in zip(axes, scored.items(), strict=True):
         of_endpoint = [row for row in rows if row["endpoint"] == endpoint and row["engine"] in DRAWN]
         top = 1.05 * max([*numbers(of_endpoint, "predicted"), *numbers(of_endpoint, "observed")], default=1.0)
         axis.plot([0, top], [0, top], color=NEUTRAL, lw=0.8)
@@ -93,8 +105,9 @@ def _calibration(rows: tuple[Record, ...]) -> str:
 
 
 def _decisions(rows: tuple[Record, ...]) -> str:
-    figure, axes = canvas(2, height=3.2)
-    for axis, (endpoint, label) in zip(axes, _ENDPOINTS.items(), strict=True):
+    scored = _scored(rows)
+    figure, axes = canvas(len(scored), height=3.2)
+    for axis, (endpoint, label) in zip(axes, scored.items(), strict=True):
         of_endpoint = [row for row in rows if row["endpoint"] == endpoint]
         for engine, colour in {**DRAWN, "treat all": COLOURS[4]}.items():
             chosen = [row for row in of_endpoint if row["engine"] == engine]
