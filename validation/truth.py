@@ -39,6 +39,7 @@ from validation.recordings import recorded_worsening
 from validation.result import Check, Miss, Record, Records, Section, check
 
 Floats = NDArray[np.float64]
+Told = Callable[[float, str], None]
 
 COVERAGE = (0.93, 0.97)
 """Share of nominal 95 % intervals that hold the truth, when they are honest."""
@@ -78,6 +79,9 @@ def _error_of_mean(halves: Floats) -> float:
     return float(np.sqrt(np.nanmean((halves[0] - halves[1]) ** 2) / 4.0))
 
 
+PROJECTING = 0.7
+"""Share of the time that goes without comparisons."""
+
 CONTRASTED = 1500
 """Patients of whom classes are compared, which a release does one patient at a time."""
 
@@ -96,9 +100,7 @@ OUTCOMES = {
 }
 
 
-def truth(
-    material: Material, *, jobs: int = 1, progress: Callable[[float, str], None] | None = None
-) -> Section | None:
+def truth(material: Material, *, jobs: int = 1, progress: Told | None = None) -> Section | None:
     """Compare projections with the potential outcomes; None when the originals have none."""
     from joblib import Parallel, delayed
 
@@ -116,7 +118,7 @@ def truth(
     # What the projection error has projected already, of every patient, is at hand unless the validation was resumed.
     known = {name: found.rows(chosen) for name, found in material.projected.items()}
     missing = {name: task for name, task in tasks.items() if name not in known}
-    made = known | project_all(missing, jobs=jobs, progress=progress)
+    made = known | project_all(missing, jobs=jobs, progress=_part(progress, 0.0, PROJECTING))
     projected = {name: made[name] for name in tasks}
     potential = _potential(material.potential_outcomes, len(table))
     own = table["edss_0"].to_numpy(dtype=np.float64)
@@ -145,7 +147,7 @@ def truth(
     accuracy = records.done()
     some = np.arange(0, len(chosen), max(len(chosen) // CONTRASTED, 1))
     asked = replace(tasks["synthetic"], patients=[patients[at] for at in some])
-    answered = contrast_all(asked, jobs=jobs, progress=progress).astype(np.float64)
+    answered = contrast_all(asked, jobs=jobs, progress=_part(progress, PROJECTING, 1.0)).astype(np.float64)
     differences = contrasts_beside(answered, {name: found.halves[:, some] for name, found in yardsticks.items()})
     return Section(
         name="truth",
@@ -173,6 +175,11 @@ def truth(
         ),
         rests_on=("structure", "univariate", "multivariate", "efficacy"),
     )
+
+
+def _part(progress: Told | None, begin: float, end: float) -> Told | None:
+    """Return a function that tells the share done of one part of the section."""
+    return None if progress is None else lambda done, doing: progress(begin + (end - begin) * done, doing)
 
 
 def _potential(truth_table: pd.DataFrame, patients: int) -> dict[str, Floats]:
