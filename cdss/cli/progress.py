@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Timer
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -26,18 +26,18 @@ def late_progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
     timing = (TimeElapsedColumn(), TimeRemainingColumn())
     bar = Progress(*columns, *timing, console=Console(stderr=True), transient=True)
     task = bar.add_task(title, total=1.0)
-    begun = time.monotonic()
-    shown = False
+    # By the clock, not with the first report: a first step can take minutes.
+    patience = Timer(PATIENCE_SECONDS, bar.start)
+    patience.daemon = True
+    patience.start()
 
     def report(share: float, step: str) -> None:
-        nonlocal shown
         bar.update(task, completed=share, description=f"{title}: {step}")
-        if not shown and time.monotonic() - begun > PATIENCE_SECONDS:
-            bar.start()
-            shown = True
 
     try:
         yield report
     finally:
-        if shown:
+        patience.cancel()
+        patience.join()
+        if bar.live.is_started:
             bar.stop()

@@ -39,7 +39,8 @@ def tune_command(
 ) -> None:
     """Search neighbours, axes and weights: privacy against utility, and the settings that nothing beats.
 
-    A search that was stopped goes on where it was. Writes trials.csv, front.png and choice.yaml, which
+    A search that was stopped goes on where it was. Neighbours that a stratum does not have are reported as
+    impossible, and the others are tried. Writes trials.csv, front.png and choice.yaml, which
     `cdss build --config` takes, into the folder.
     """
     if table is None:
@@ -65,6 +66,9 @@ def tune_command(
         )
     _write(trials, out)
     _print(trials)
+    if all(trial.impossible for trial in trials):
+        typer.echo("no setting can be tried: try fewer neighbours, or merge small strata")
+        raise typer.Exit(1)
     if chosen(trials) is None:
         typer.echo("every setting misses a target: try more neighbours")
         raise typer.Exit(1)
@@ -86,6 +90,7 @@ def _write(trials: list[Trial], out: Path) -> None:
     as_frame(trials).to_csv(out / "trials.csv", index=False)
     picture(trials).savefig(out / "front.png", dpi=150)
     best = chosen(trials)
+    (out / "choice.yaml").unlink(missing_ok=True)
     if best is not None:
         choice: dict[str, object] = {"k": best.setting.k, "ncp": best.setting.ncp}
         if best.setting.weights:
@@ -108,7 +113,7 @@ def _print(trials: list[Trial]) -> None:
         "spread",
     ):
         table.add_column(heading)
-    for trial in sorted(trials, key=lambda trial: trial.membership):
+    for trial in sorted((trial for trial in trials if not trial.impossible), key=lambda trial: trial.membership):
         mark = " (chosen)" if trial is best else " (front)" if trial in front else ""
         table.add_row(
             f"{trial.setting}{mark}",
@@ -122,3 +127,6 @@ def _print(trials: list[Trial]) -> None:
             style="bold" if mark else "",
         )
     Console(width=max(Console().width, _WIDTH)).print(table)
+    for trial in trials:
+        if trial.impossible:
+            typer.echo(f"{trial.setting} is impossible: {trial.impossible}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from reference_db.avatar.avatarize import make_avatars
 from reference_db.avatar.columns import read_columns
 from reference_db.avatar.episodes import STRATA, anonymise_episodes
 from reference_db.avatar.strata import stratum_rows
+from reference_db.avatar.stratum import SMALLEST_STRATUM
 from reference_db.avatar.utility import utility
 from reference_db.errors import InvalidInput
 
@@ -62,6 +64,8 @@ class Trial:
         Targets that are missed, over all strata.
     hellinger, correlation_difference, spread_ratio : float
         As `utility.Utility` has them.
+    impossible : str
+        Why the setting cannot be tried, all figures being NaN; empty where it was.
     """
 
     setting: Setting
@@ -72,6 +76,13 @@ class Trial:
     hellinger: float
     correlation_difference: float
     spread_ratio: float
+    impossible: str = ""
+
+    @classmethod
+    def without_figures(cls, setting: Setting, reason: str) -> Trial:
+        """Return the point of a setting that cannot be tried."""
+        nan = math.nan
+        return cls(setting, nan, nan, nan, 0, nan, nan, nan, reason)
 
     @property
     def loss(self) -> float:
@@ -102,6 +113,8 @@ def tune(
 ) -> list[Trial]:
     """Try settings, and return the trials in the order of the settings.
 
+    A setting whose neighbours some stratum does not have is a trial without figures that says so.
+
     Parameters
     ----------
     table : DataFrame
@@ -119,12 +132,14 @@ def tune(
         Trials at the same time. They run through joblib: in a block ``with joblib.parallel_config("dask")`` a Dask
         cluster takes them.
     progress : callable, optional
-        Called with the share done and the setting.
+        Called at the beginning and after each trial, with the share done and what was done.
 
     Raises
     ------
     InvalidInput
         If there is no setting.
+    InvalidTable
+        If a column cannot be anonymised.
     """
     from joblib import Parallel, delayed
 
@@ -132,19 +147,23 @@ def tune(
         raise InvalidInput.of("settings", "there is nothing to try", "at least one k and one ncp")
     kept_apart = tuple(STRATA) if are_episodes else tuple(strata)
     key = _key(table, seed, kept_apart)
+    read_columns(table)
     done = {trial.setting: trial for trial in _read(results, key)}
+    done |= {trial.setting: trial for trial in _impossible(table, settings, kept_apart, are_episodes)}
     pending = [setting for setting in settings if setting not in done]
     runs = Parallel(n_jobs=jobs, return_as="generator_unordered")(
         delayed(_trial)(table, setting, seed, kept_apart, are_episodes) for setting in pending
     )
     results.parent.mkdir(parents=True, exist_ok=True)
+    if progress is not None:
+        progress(1 - len(pending) / len(settings), f"{len(pending)} of {len(settings)} settings to try")
     for trial in runs:
         done[trial.setting] = trial
         with results.open("a", encoding="utf-8") as file:
             # Starting a line ends the one that a killed search may have left cut short.
             file.write("\n" + json.dumps({"key": key, **asdict(trial)}))
         if progress is not None:
-            progress(sum(setting in done for setting in settings) / len(settings), str(trial.setting))
+            progress(sum(setting in done for setting in settings) / len(settings), f"tried {trial.setting}")
     return [done[setting] for setting in settings]
 
 
@@ -153,7 +172,9 @@ def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
 
     Ordered from the most private to the most faithful.
     """
-    allowed = sorted((t for t in trials if not t.missed), key=lambda trial: (trial.membership, trial.loss))
+    allowed = sorted(
+        (t for t in trials if not t.missed and not t.impossible), key=lambda trial: (trial.membership, trial.loss)
+    )
     front: list[Trial] = []
     for trial in allowed:
         if not front or trial.loss < front[-1].loss:
@@ -179,7 +200,7 @@ def picture(trials: Sequence[Trial]) -> Figure:
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for missed, colour, label in ((False, "tab:blue", "meets every target"), (True, "tab:red", "misses a target")):
-        shown = [trial for trial in trials if bool(trial.missed) is missed]
+        shown = [trial for trial in trials if bool(trial.missed) is missed and not trial.impossible]
         axes.scatter([t.membership for t in shown], [t.loss for t in shown], c=colour, s=18, label=label)
     axes.plot([t.membership for t in front], [t.loss for t in front], c="black", lw=1, label="Pareto front")
     for trial in front:
@@ -210,6 +231,19 @@ def as_frame(trials: Sequence[Trial]) -> pd.DataFrame:
     )
 
 
+def _impossible(
+    table: pd.DataFrame, settings: Sequence[Setting], strata: tuple[str, ...], are_episodes: bool
+) -> Iterator[Trial]:
+    """Yield a point without figures for each setting with more neighbours than its smallest stratum has."""
+    tried, name = min((round(TRIED_SHARE * len(rows)), name) for name, rows in stratum_rows(table, strata))
+    for setting in settings:
+        least = max(SMALLEST_STRATUM if are_episodes else 0, setting.k + 1)
+        if tried < least:
+            where = f"stratum {name}" if strata else "the table"
+            reason = f"{least} records are wanted, and {tried} of {where} are tried"
+            yield Trial.without_figures(setting, reason)
+
+
 def _trial(table: pd.DataFrame, setting: Setting, seed: int, strata: tuple[str, ...], are_episodes: bool) -> Trial:
     from reference_db.privacy.attacks import Scene
     from reference_db.privacy.attacks.membership import Proximity, by_distance
@@ -237,7 +271,8 @@ def _trial(table: pd.DataFrame, setting: Setting, seed: int, strata: tuple[str, 
         setting,
         membership=attack.success.value,
         missed=sum(metric.verdict is Verdict.FAILED for metric in metrics),
-        **lowest,
+        hidden_rate=lowest["hidden_rate"],
+        local_cloaking=lowest["local_cloaking"],
         **asdict(kept),
     )
 

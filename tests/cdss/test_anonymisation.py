@@ -150,7 +150,7 @@ def test_tune_writes_table_picture_and_choice(cdss: Run, table: pd.DataFrame, tm
         "tune",
         tmp_path / "in.csv",
         "--k",
-        "10,25",
+        "10,25,4000",
         "--ncp",
         "3",
         "--weights",
@@ -160,9 +160,11 @@ def test_tune_writes_table_picture_and_choice(cdss: Run, table: pd.DataFrame, tm
     )
     code, out, _ = cdss(*arguments)
     trials = pd.read_csv(tmp_path / "out" / "trials.csv")
-    assert trials["k"].tolist() == [10, 10, 25, 25]
+    assert trials["k"].tolist() == [10, 10, 25, 25, 4000, 4000]
+    assert trials["impossible"].notna().tolist() == [False] * 4 + [True] * 2
+    assert "k=4000 ncp=3 is impossible" in out
     assert (tmp_path / "out" / "front.png").exists()
-    assert code == (0 if (trials["missed"] == 0).any() else 1)
+    assert code == (0 if (trials["missed"][:4] == 0).any() else 1)
     assert (tmp_path / "out" / "choice.yaml").exists() == (code == 0)
     assert "k=25 ncp=3 a=2" in out
     assert cdss("tune", tmp_path / "in.csv", "--k", "many")[0] == 2

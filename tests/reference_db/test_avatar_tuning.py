@@ -64,12 +64,13 @@ def test_a_search_goes_on_where_it_was_and_again_gives_the_same(table: pd.DataFr
         file.write('\n{"key": "cut sho')
     (tmp_path / "fresh").mkdir()
     found = search(settings)
-    assert len(told) == 5
+    assert told[0] == "5 of 8 settings to try"
+    assert len(told) == 6
     assert [one.setting for one in found] == list(settings)
     assert search(settings) == found
-    assert told == []
+    assert told == ["0 of 8 settings to try"]
     search(settings[:1], seed=2)
-    assert len(told) == 1
+    assert told[1:] == [f"tried {settings[0]}"]
     fresh = tune(table, settings, results=tmp_path / "fresh" / "trials.jsonl", seed=1, strata=["arm"])
     assert fresh == found
 
@@ -80,6 +81,22 @@ def test_table_and_picture_show_every_trial(table: pd.DataFrame, tmp_path: Path)
     assert frame["on_front"].tolist() == [True, True, False]
     picture(trials).savefig(tmp_path / "front.png")
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_neighbours_that_a_stratum_does_not_have_are_a_point_without_figures(
+    table: pd.DataFrame, tmp_path: Path
+) -> None:
+    # 84 of 120 are tried in each stratum, so 83 is the most.
+    found = tune(table, settings_of([84, 83], [2]), results=tmp_path / "trials.jsonl", seed=1, strata=["arm"])
+    assert [bool(one.impossible) for one in found] == [True, False]
+    assert "84 of stratum x" in found[0].impossible
+    assert found[0] not in pareto_front(found)
+    assert as_frame(found)["impossible"].tolist() == [found[0].impossible, ""]
+    picture(found).savefig(tmp_path / "front.png")
+    # Episodes are also refused where a stratum hides nobody at all, whatever the neighbours.
+    few = table.rename(columns={"arm": "source", "stage": "arm"}).groupby("source").head(50)
+    every = tune(few, settings_of([5], [2]), results=tmp_path / "few.jsonl", seed=1, are_episodes=True)
+    assert every[0].impossible
 
 
 def test_nothing_to_try_is_refused(table: pd.DataFrame, tmp_path: Path) -> None:
