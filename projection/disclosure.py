@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from projection.projector import DEFAULT_ESTIMATOR, Projector, Question
 from projection.result import ClassProjection, Contrast, Contrasts, Curve, EdssCourse, Estimate, Projection
@@ -32,6 +32,7 @@ from reference_db.small_cells import (
     rounded,
     rounded_counts,
     rounded_shares,
+    without_deviation,
 )
 from reference_db.vocabulary import SourceKind, Treatment
 from selection.criteria import CALIPERS, SAME, Criteria
@@ -42,6 +43,9 @@ from selection.selector import FEWEST, ClassSelection, Matches, ReferenceRelease
 Floats = NDArray[np.float64]
 
 EDSS_RANGE = (0.0, 10.0)
+
+PLENTY = 1.5
+"""Times as many eligible patients as are asked for, from which on their number does not show in how many are used."""
 
 FEWEST_FOUND = FEWEST + LEFT_OUT
 """Patients of a class that must be found so that, without those left out, enough of them are described."""
@@ -63,6 +67,7 @@ class DisclosedProjector(Projector):
         self._cells = CellKeys.of(release.version, len(release.episodes))
         self._eligible_keys: dict[tuple[object, ...], np.uint64] = {}
         table = release.episodes.table
+        self._sources_of_rows = table["source"].to_numpy().astype(str)
         self._categories = {name: table[name].to_numpy().astype(str) for name in (*SAME, "source_kind")}
         self._numbers = {
             name: table[edss_column(0) if name == "edss" else name].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -115,18 +120,19 @@ class DisclosedProjector(Projector):
         )
         keys = {part.treatment.value: self._cells.key(part.rows) for part in selected.classes}
         against = keys[exact.reference]
+        used = {part.treatment.value: self._used_in(part, selected) for part in selected.classes}
         said = {part.treatment.value: self._refused(part, selected) for part in selected.classes}
         return replace(
             exact,
-            n=_count(exact.n, against),
+            n=used[exact.reference],
             contrasts=tuple(
                 replace(
                     each,
-                    n=_count(each.n, keys[each.treatment]),
+                    n=used[each.treatment],
                     refusal=said[exact.reference] or said[each.treatment],
                 )
                 if each.refusal is not None
-                else self._contrast(each, keys[each.treatment], against)
+                else self._contrast(each, keys[each.treatment], against, used[each.treatment])
                 for each in exact.contrasts
             ),
         )
@@ -143,17 +149,17 @@ class DisclosedProjector(Projector):
         """Describe the patients of reference behind an answer; arguments, counts and shares as `project`."""
         selected = self.select(poi, k=k, weights=weights, classes=classes, criteria=criteria)
         exact = explain(self.selector, selected)
-        parts = zip(exact.classes, selected.classes, strict=True)
+        parts = zip(exact.classes, selected.classes, self.selector.rows_within(selected), strict=True)
         return replace(
             exact,
-            classes=tuple(self._explained(part, chosen, selected) for part, chosen in parts),
+            classes=tuple(self._explained(part, chosen, within, selected) for part, chosen, within in parts),
             balance={name: rounded(values, FINE_STEP) for name, values in exact.balance.items()},
         )
 
     def _matches(self, poi: PatientOfInterest, question: Question) -> Matches:
         """Find some more patients of each class than are asked for, and leave as many out."""
         found = question.match_patients([poi], more=LEFT_OUT)
-        rows = np.where(self._cells.left_out(found.rows), -1, found.rows)
+        rows = np.where(self._cells.left_out(found.rows, wanted=question.k), -1, found.rows)
         order = np.argsort(rows < 0, axis=-1, kind="stable")[..., : question.k]
         rows, distance = (np.take_along_axis(values, order, axis=-1) for values in (rows, found.distance))
         return replace(
@@ -195,24 +201,27 @@ class DisclosedProjector(Projector):
         keys = np.array([self._cells.key(chosen.rows) for chosen in selected.classes], dtype=np.uint64)
         counts, count_keys = [], []
         sources = [_shown_sources(part.sources) for part in parts]
-        for part, chosen, key, of_class in zip(parts, selected.classes, keys.tolist(), sources, strict=True):
-            of_rate = 0 if part.annualised_relapse_rate is None else part.annualised_relapse_rate.n
-            counts += [len(chosen.rows), chosen.n_eligible, of_rate, *of_class.values()]
-            eligible = self._eligible_key(selected, chosen.treatment)
-            count_keys += [key, eligible, self._cells.derived(key, "relapse rate")]
-            count_keys += [self._cells.derived(key, f"source {name}") for name in of_class]
+        for chosen, of_class in zip(selected.classes, sources, strict=True):
+            counts += [chosen.n_eligible, *of_class.values()]
+            count_keys.append(self._eligible_key(selected, chosen.treatment))
+            count_keys += [self._source_key(name, of_class, chosen.rows) for name in of_class]
         figures = iter(np.nan_to_num(rounded_counts(counts, count_keys)).astype(np.intp).tolist())
-        curves, quantiles = iter(self._curves(parts, keys)), iter(_quantiles(parts))
-        rates = self._rates([part.annualised_relapse_rate for part in parts], keys)
+        counted = [(next(figures), {name: next(figures) for name in of_class}) for of_class in sources]
+        used = [
+            self._used(chosen, key, n_eligible, selected.k)
+            for chosen, key, (n_eligible, _) in zip(selected.classes, keys, counted, strict=True)
+        ]
+        scale = np.array([n / max(len(chosen.rows), 1) for n, chosen in zip(used, selected.classes, strict=True)])
+        curves, quantiles = iter(self._curves(parts, keys, scale)), iter(_quantiles(parts))
+        rates = self._rates([part.annualised_relapse_rate for part in parts], keys, scale)
         shown = []
-        for part, chosen, of_class, limits in zip(parts, selected.classes, sources, rates, strict=True):
-            n, n_eligible, n_of_rate = (next(figures) for _ in range(3))
-            shown_sources = {name: next(figures) for name in of_class}
-            n = min(n, n_eligible)
+        for part, chosen, n, (n_eligible, shown_sources), rate in zip(
+            parts, selected.classes, used, counted, rates, strict=True
+        ):
             if part.refusal is not None:
-                n, n_eligible = _too_few(n), _eligible(chosen, n_eligible)
-                reason = self._refusal(chosen, selected, n, n_eligible)
-                shown.append(replace(part, n=n, n_eligible=n_eligible, refusal=reason))
+                too_few, eligible = _too_few(n), _eligible(chosen, n_eligible)
+                reason = self._refusal(chosen, selected, too_few, eligible)
+                shown.append(replace(part, n=too_few, n_eligible=eligible, refusal=reason))
                 continue
             shown.append(
                 replace(
@@ -221,30 +230,55 @@ class DisclosedProjector(Projector):
                     n_eligible=n_eligible,
                     edss=None if part.edss is None else EdssCourse(next(curves), *next(quantiles)),
                     probabilities={name: next(curves) for name in part.probabilities},
-                    annualised_relapse_rate=None if limits is None else Estimate(*limits, n_of_rate),
-                    sources=shown_sources,
+                    annualised_relapse_rate=rate,
+                    sources={name: count for name, count in shown_sources.items() if count},
                 )
             )
         return tuple(shown)
 
-    def _curves(self, parts: Sequence[ClassProjection], keys: NDArray[np.uint64]) -> list[Curve]:
-        """Return the curves of all classes as they may be given out, in order: the EDSS first, then probabilities."""
+    def _used(self, chosen: ClassSelection, key: np.uint64, n_eligible: int, k: int) -> int:
+        """Return from how many patients a class is described, as it may be given out.
+
+        Where a class has plenty that is what was asked for, and no secret. Elsewhere it tells how many there are.
+        """
+        asked = _count(k, without_deviation(key))
+        if len(chosen.rows) >= k and n_eligible >= PLENTY * k:
+            return min(asked, n_eligible)
+        return min(_count(len(chosen.rows), key), asked, n_eligible)
+
+    def _used_in(self, chosen: ClassSelection, selected: Selection) -> int:
+        n_eligible = _count(chosen.n_eligible, self._eligible_key(selected, chosen.treatment))
+        return self._used(chosen, self._cells.key(chosen.rows), n_eligible, selected.k)
+
+    def _source_key(self, name: str, shown: Mapping[str, int], rows: NDArray[np.intp]) -> np.uint64:
+        """Return the cell key of the patients of a source, or of all those that are not shown by name."""
+        source = self._sources_of_rows[rows]
+        return self._cells.key(rows[~np.isin(source, list(shown)) if name == OTHER else source == name])
+
+    def _curves(self, parts: Sequence[ClassProjection], keys: NDArray[np.uint64], scale: Floats) -> list[Curve]:
+        """Return the curves of all classes as they may be given out, in order: the EDSS first, then probabilities.
+
+        Numbers of patients are shares of the number from which a class is said to be described: `scale` turns one
+        into the other.
+        """
         exact: list[Curve] = []
         of_share: list[bool] = []
-        first = []
-        for part, key in zip(parts, keys, strict=True):
+        first, scales = [], []
+        for part, key, of_class in zip(parts, keys, scale.tolist(), strict=True):
             if part.edss is not None:
                 exact.append(part.edss.expected)
             exact += part.probabilities.values()
             names = [*(["course"] if part.edss is not None else []), *part.probabilities]
             of_share += [name != "course" for name in names]
+            scales += [of_class] * len(names)
             first.append(self._cells.derived_from([key], names)[0])
         if not exact:
             return []
         key = np.concatenate(first)
         n = np.array([curve.n for curve in exact])
-        steps = np.arange(n.shape[1], dtype=np.uint64)
-        counts = np.nan_to_num(rounded_counts(n, key[:, None] + steps))
+        steps = np.arange(n.shape[1], dtype=np.uint64) << np.uint64(16)
+        told = rounded_counts(n * np.array(scales)[:, None], without_deviation(key[:, None] + steps))
+        counts = np.where(is_shown(n), np.nan_to_num(told, nan=SMALL_CELL), 0.0)
         values = np.array([(curve.value, curve.lower, curve.upper) for curve in exact])
         shares = np.array(of_share)
         shown = np.empty_like(values)
@@ -261,24 +295,30 @@ class DisclosedProjector(Projector):
         ]
 
     def _rates(
-        self, exact: Sequence[Estimate | None], keys: NDArray[np.uint64]
-    ) -> list[tuple[float, float, float] | None]:
+        self, exact: Sequence[Estimate | None], keys: NDArray[np.uint64], scale: Floats
+    ) -> list[Estimate | None]:
         """Return relapse rates and their limits as they may be given out; None on too few patients."""
         limits = np.array([(np.nan,) * 3 if rate is None else (rate.value, rate.lower, rate.upper) for rate in exact])
         moved = np.maximum(deviated(limits, self._cells.derived_from(keys, ["rate"]), RATE_DEVIATION), 0.0)
+        count_keys = without_deviation(self._cells.derived_from(keys, ["relapse rate"])[:, 0])
         return [
-            None if rate is None or not bool(is_shown(rate.n)) else (value, lower, upper)
-            for rate, (value, lower, upper) in zip(exact, moved.tolist(), strict=True)
+            None
+            if rate is None or not bool(is_shown(rate.n))
+            else Estimate(value, lower, upper, max(_count(rate.n * factor, key), SMALL_CELL))
+            for rate, (value, lower, upper), factor, key in zip(
+                exact, moved.tolist(), scale.tolist(), count_keys, strict=True
+            )
         ]
 
-    def _explained(self, part: ClassExplanation, chosen: ClassSelection, selected: Selection) -> ClassExplanation:
-        key = self._cells.key(chosen.rows)
+    def _explained(
+        self, part: ClassExplanation, chosen: ClassSelection, rows_within: NDArray[np.intp], selected: Selection
+    ) -> ClassExplanation:
         n_eligible = _count(chosen.n_eligible, self._eligible_key(selected, chosen.treatment))
         used = len(chosen.rows)
-        n = min(_count(used, key), n_eligible)
+        n = self._used_in(chosen, selected)
         if part.refusal is not None:
             n, n_eligible = _too_few(n), _eligible(chosen, n_eligible)
-        within = _count(part.n_within_caliper, self._cells.derived(key, "within the caliper"))
+        within = _count(len(rows_within), self._cells.key(rows_within))
         trials = None if part.from_trials is None else float(rounded_shares(part.from_trials, used))
         return replace(
             part,
@@ -289,7 +329,7 @@ class DisclosedProjector(Projector):
             distance=tuple(rounded(part.distance, FINE_STEP).tolist()),
             features=tuple(_compared(feature, used) for feature in part.features),
             from_trials=trials,
-            sources=self._sources(part.sources, key),
+            sources=self._sources(part.sources, chosen.rows),
         )
 
     def _refusal(self, chosen: ClassSelection, selected: Selection, n: int, n_eligible: int) -> str | None:
@@ -307,7 +347,7 @@ class DisclosedProjector(Projector):
         n = _too_few(_count(len(chosen.rows), self._cells.key(chosen.rows)))
         return self._refusal(chosen, selected, min(n, n_eligible), n_eligible)
 
-    def _contrast(self, exact: Contrast, key: np.uint64, against: np.uint64) -> Contrast:
+    def _contrast(self, exact: Contrast, key: np.uint64, against: np.uint64, n: int) -> Contrast:
         both = self._cells.derived(key, f"against {int(against)}")
 
         def each(estimates: Mapping[str, Estimate], what: str, step: float) -> dict[str, Estimate]:
@@ -323,7 +363,7 @@ class DisclosedProjector(Projector):
             edss = self._estimate(edss, moved, both, "edss")
         return replace(
             exact,
-            n=_count(exact.n, key),
+            n=n,
             edss=edss,
             risks=each(exact.risks, "risk", SHARE_STEP),
             event_free_months=each(exact.event_free_months, "months", POINT_STEP),
@@ -335,13 +375,13 @@ class DisclosedProjector(Projector):
         if not bool(is_shown(exact.n)):
             return None
         value, lower, upper = shown.tolist()
-        return Estimate(value, lower, upper, _count(exact.n, self._cells.derived(key, label)))
+        n = _count(exact.n, self._cells.derived(key, label))
+        return Estimate(value, lower, upper, max(n, SMALL_CELL))
 
-    def _sources(self, exact: Mapping[str, int], key: np.uint64) -> dict[str, int]:
-        return {
-            name: _count(count, self._cells.derived(key, f"source {name}"))
-            for name, count in _shown_sources(exact).items()
-        }
+    def _sources(self, exact: Mapping[str, int], rows: NDArray[np.intp]) -> dict[str, int]:
+        shown = _shown_sources(exact)
+        told = {name: _count(count, self._source_key(name, shown, rows)) for name, count in shown.items()}
+        return {name: count for name, count in told.items() if count}
 
 
 def _shown_sources(exact: Mapping[str, int]) -> dict[str, int]:
@@ -395,6 +435,6 @@ def _eligible(chosen: ClassSelection, n_eligible: int) -> int:
     return n_eligible if chosen.n_eligible >= FEWEST_FOUND else min(n_eligible, FEWEST_FOUND - ROUNDING)
 
 
-def _count(exact: int, key: np.uint64) -> int:
+def _count(exact: float, key: ArrayLike) -> int:
     shown = float(rounded_counts(exact, key))
     return 0 if np.isnan(shown) else int(shown)

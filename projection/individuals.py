@@ -16,7 +16,16 @@ from projection.result import Curve
 from projection.survival import Z95
 from reference_db.episodes import Episodes
 from reference_db.schema import EDSS_MONTHS, EDSS_SCALE, MRI_MONTHS, RELAPSE_MONTHS
-from reference_db.small_cells import FINE_STEP, SMALL_CELL, CellKeys, is_shown, rounded, rounded_counts
+from reference_db.small_cells import (
+    FINE_STEP,
+    SMALL_CELL,
+    CellKeys,
+    deviations,
+    is_shown,
+    rounded,
+    rounded_counts,
+    without_deviation,
+)
 from selection.selector import Selection
 
 Floats = NDArray[np.float64]
@@ -157,6 +166,9 @@ def _mean_counts(counts: Floats, key: np.uint64) -> Curve:
     half = np.exp(Z95 * relative)
     upper = np.where(positive, mean * half, -np.log(0.025) / some)
     value, low, high = (np.where(shown, rounded(part, FINE_STEP), np.nan) for part in (mean, mean / half, upper))
-    each = key + np.arange(len(n), dtype=np.uint64)
+    each = key + (np.arange(len(n), dtype=np.uint64) << np.uint64(16))
     months = np.asarray(MRI_MONTHS, dtype=np.float64)
-    return Curve(months, value, low, high, np.nan_to_num(rounded_counts(n, each)))
+    # Those who were scanned are a share of a group whose number is moved: the same share of the moved number.
+    told = rounded_counts(n * (1.0 + deviations(key) / len(counts)), without_deviation(each))
+    numbers = np.where(shown, np.nan_to_num(told, nan=SMALL_CELL), 0.0)
+    return Curve(months, value, low, high, numbers)

@@ -1,10 +1,14 @@
 """The small-cell rule: what may be shown about a group of patients, by whatever door.
 
 1. A figure that rests on fewer than `SMALL_CELL` patients is withheld.
-2. A count that is given out is rounded to a multiple of `ROUNDING`, up or down at random with the right mean. What
-   decides is a *cell key*, the sum of the keys of the patients counted: the same patients always give the same
-   figure, so asking again teaches nothing, and two groups that differ by one patient are rounded independently, so
-   the difference of two answers, or the place where an answer jumps while a filter is moved, does not tell the count.
+2. A count that is given out is moved by the *deviations* of the patients counted, each of them -1, 0 or +1 and
+   always the same (standard deviation of the whole: .8 times the root of the count), and withheld too where that
+   makes it small. However many groups somebody asks for that differ by the same few patients, the mean of the
+   differences is the number of these patients with their deviations, never their number alone. Then it is rounded
+   to a multiple of `ROUNDING`, up or down at random with the right mean. What decides is a *cell key*, the sum of
+   the keys of the patients counted: the same patients always give the same figure, so asking again teaches nothing,
+   and two groups that differ by one patient are rounded independently, so the place where an answer jumps while a
+   filter is moved does not tell the count.
 3. Shares are rounded to `SHARE_STEP`, so that one patient's event cannot be read off a curve.
 4. Means are given out with a small deviation, which the cell key decides like the rounding of a count: an exact mean
    on a scale of steps tells over how many patients it is, and two exact means of groups that differ by one patient
@@ -16,9 +20,9 @@
    interval, a quantile, a ratio of hazards. Figures are given to the precision at which they are read.
 
 Cell keys: Fraser and Wooton, "A proposed method for confidentialising tabular output to protect against
-differencing", UNECE work session on statistical data confidentiality, 2005. Random rounding does not stop somebody
-who averages hundreds of different overlapping questions; limits of rate and the audit trail are there for that, and
-what is counted are synthetic patients.
+differencing", UNECE work session on statistical data confidentiality, 2005. Rounding alone does not stop somebody who
+averages tens of different overlapping questions; the deviations, which do not average out, stop it for counts. Means
+can be averaged still: limits of rate and the audit trail are there for that, and the patients are synthetic.
 """
 
 from __future__ import annotations
@@ -58,7 +62,13 @@ FINE_STEP = 0.01
 OTHER = "other"
 """Name under which small groups of a breakdown are merged."""
 
+HIDDEN_START = 3
+"""By how much a moved count must exceed the threshold: where a widened filter is first answered is no count then."""
+
 Keys = NDArray[np.uint64]
+
+_DEVIATION = np.uint64(0xFFFF)
+"""Part of a key that holds the deviation, as a signed number of 16 bits: sums of keys hold the sums of deviations."""
 
 
 def is_shown(counts: ArrayLike) -> NDArray[np.bool_]:
@@ -78,7 +88,7 @@ def is_shown(counts: ArrayLike) -> NDArray[np.bool_]:
 
 
 def rounded_counts(counts: ArrayLike, keys: ArrayLike) -> NDArray[np.float64]:
-    """Return counts as they may be given out: NaN when small, otherwise a multiple of `ROUNDING`.
+    """Return counts as they may be given out: moved, NaN when small, otherwise a multiple of `ROUNDING`.
 
     Parameters
     ----------
@@ -89,17 +99,36 @@ def rounded_counts(counts: ArrayLike, keys: ArrayLike) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float
-        Same shape; less than `ROUNDING` away from the count, and equal to it in the mean over keys.
+        Same shape; less than `ROUNDING` from the count with its deviation, which it equals in the mean over keys.
 
     Examples
     --------
-    >>> rounded_counts([9, 10, 12, 12], np.arange(4, dtype=np.uint64))
-    array([nan, 10., 10., 15.])
+    >>> rounded_counts([9, 12, 14, 14], np.arange(4, dtype=np.uint64) << np.uint64(16))
+    array([nan, nan, 15., 15.])
     """
     exact = np.asarray(counts, dtype=np.float64)
-    lower = np.floor(exact / ROUNDING) * ROUNDING
-    up = _uniform(np.asarray(keys, dtype=np.uint64)) * ROUNDING < exact - lower
-    return np.where(is_shown(exact), np.maximum(lower + ROUNDING * up, SMALL_CELL), np.nan)
+    moved = exact + deviations(keys)
+    lower = np.floor(moved / ROUNDING) * ROUNDING
+    up = _uniform(np.asarray(keys, dtype=np.uint64)) * ROUNDING < moved - lower
+    shown = is_shown(exact) & (moved >= SMALL_CELL + HIDDEN_START)
+    return np.where(shown, np.maximum(lower + ROUNDING * up, SMALL_CELL), np.nan)
+
+
+def deviations(keys: ArrayLike) -> NDArray[np.float64]:
+    """Return by how much the counts of groups are moved: the sum of what their patients' keys hold.
+
+    Parameters
+    ----------
+    keys : array_like of uint64
+        Cell keys, from `CellKeys`.
+    """
+    signed = np.asarray(keys, dtype=np.uint64).astype(np.uint16).view(np.int16)
+    return np.asarray(signed, dtype=np.float64)
+
+
+def without_deviation(keys: ArrayLike) -> Keys:
+    """Return cell keys that round and do not move, for what is no exact count any more."""
+    return np.asarray(keys, dtype=np.uint64) & ~_DEVIATION
 
 
 def rounded_shares(shares: ArrayLike, counts: ArrayLike) -> NDArray[np.float64]:
@@ -189,7 +218,9 @@ class CellKeys:
             Rows of its episode table.
         """
         seed = int.from_bytes(hashlib.sha256(f"cell keys of {version}".encode()).digest()[:8])
-        keys = np.random.default_rng(seed).integers(0, 2**64, size=patients, dtype=np.uint64)
+        rng = np.random.default_rng(seed)
+        keys = rng.integers(0, 2**64, size=patients, dtype=np.uint64) & ~_DEVIATION
+        keys |= rng.integers(-1, 2, size=patients, dtype=np.int16).view(np.uint16)
         keys.flags.writeable = False
         return cls(keys)
 
@@ -202,13 +233,16 @@ class CellKeys:
         chosen = self.of_rows[np.asarray(rows)]
         return float(rounded_counts(len(chosen), chosen.sum(dtype=np.uint64)))
 
-    def left_out(self, rows: ArrayLike) -> NDArray[np.bool_]:
+    def left_out(self, rows: ArrayLike, *, wanted: int = 0) -> NDArray[np.bool_]:
         """Tell which patients of several groups are left out of what is said about them: `LEFT_OUT` of each.
 
         Parameters
         ----------
         rows : array_like of int, shape (..., patients)
             One group along the last axis, in any order; -1 where a group has no more patients.
+        wanted : int
+            How many were asked for. The same group is thinned otherwise for another number: answers do not stay the
+            same where there are no more patients, which would tell how many there are.
 
         Returns
         -------
@@ -220,7 +254,7 @@ class CellKeys:
         if rows.shape[-1] <= LEFT_OUT:
             return member
         keys = np.where(member, self.of_rows[rows], np.uint64(0))
-        group = keys.sum(axis=-1, keepdims=True, dtype=np.uint64)
+        group = keys.sum(axis=-1, keepdims=True, dtype=np.uint64) + np.uint64(wanted << 16)
         drawn = np.where(member, _uniform(keys ^ (group * np.uint64(0x9E3779B97F4A7C15))), np.inf)
         first = np.argpartition(drawn, LEFT_OUT - 1, axis=-1)[..., :LEFT_OUT]
         out = np.zeros(rows.shape, dtype=np.bool_)
@@ -241,7 +275,7 @@ class CellKeys:
 @cache
 def _offset(label: str) -> int:
     """Return how far the keys of parts with this label are from those of their groups; `_uniform` mixes the sum."""
-    return int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())
+    return int.from_bytes(hashlib.blake2b(label.encode(), digest_size=6).digest()) << 16
 
 
 def _uniform(keys: Keys) -> NDArray[np.float64]:

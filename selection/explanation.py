@@ -121,9 +121,9 @@ def explain(selector: Selector, selection: Selection) -> Explanation:
     Standardised differences: Austin, Stat Med 2009, doi 10.1002/sim.3697.
     """
     poi = columns_of_patients([selection.poi])[0]
-    within = selector.count_within(selection)
+    within = selector.rows_within(selection)
     classes = tuple(
-        _class(selector, part, poi, int(number)) for part, number in zip(selection.classes, within, strict=True)
+        _class(selector, part, poi, len(rows)) for part, rows in zip(selection.classes, within, strict=True)
     )
     used = [part for part in selection.classes if part.refusal is None]
     return Explanation(

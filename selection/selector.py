@@ -229,21 +229,21 @@ class Selector:
             self.columns[rows], shared, own, k=k, weights=weights, classes=classes, criteria=criteria
         )
 
-    def count_within(self, selection: Selection) -> Indices:
-        """Count, per class of a selection, the patients within its caliper on the distance, used or not."""
+    def rows_within(self, selection: Selection) -> list[Indices]:
+        """Return, per class of a selection, the patients within its caliper on the distance, used or not."""
         columns = self.scaling.apply(columns_of_patients([selection.poi]))
         per_column = column_weights(selection.weights, columns)
         questions, constants = question(columns, per_column)
         shared = shared_by(selection.poi, selection.criteria)
-        counts = np.zeros(len(selection.classes), dtype=np.intp)
+        found = [np.empty(0, dtype=np.intp) for _ in selection.classes]
         for position, part in enumerate(selection.classes):
             index = self._indices[part.treatment]
             eligible = self._eligibility.among(part.treatment, index.rows, shared, selection.criteria)
             if per_column.any():
                 restricted = self._eligibility.within_calipers(columns[0], index.rows, eligible, selection.criteria)
                 within = constants[0] - index.stored @ questions[0] <= selection.criteria.largest_distance**2
-                counts[position] = int((within if restricted is None else within & restricted).sum())
-        return counts
+                found[position] = index.rows[within if restricted is None else within & restricted]
+        return found
 
     def _matches(
         self,

@@ -176,7 +176,7 @@ def test_any_change_in_the_tables_of_a_cohort(cohort: Path, data: st.DataObject)
     (cohort / "mapping.yaml").write_text(MAPPING)
     originals = {path: path.read_bytes() for path in cohort.glob("*.csv")}
     try:
-        for path in data.draw(st.lists(st.sampled_from(sorted(originals)), min_size=1, max_size=3)):
+        for path in data.draw(st.lists(st.sampled_from(sorted(originals)), min_size=1, max_size=3, unique=True)):
             table = spoiled(data, pd.read_csv(path, dtype=str, keep_default_na=False))
             path.write_bytes(table.to_csv(index=False).encode("utf-8", "replace"))
         read_or_refused(lambda: read_tabular(cohort))

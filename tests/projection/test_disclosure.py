@@ -6,14 +6,12 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from projection import Projector
 from projection.disclosure import DisclosedProjector
 from projection.result import Curve, Projection
-from reference_db.small_cells import LEFT_OUT, MEAN_DEVIATION, ROUNDING, SHARE_STEP, SMALL_CELL
-from reference_db.vocabulary import SourceKind, Treatment
+from reference_db.small_cells import LEFT_OUT, MEAN_DEVIATION, POINT_STEP, ROUNDING, SHARE_STEP, SMALL_CELL
+from reference_db.vocabulary import SourceKind
 from selection import Criteria, PatientOfInterest
 from selection.explanation import explain
 from tests.episodes import MemoryRelease, random_episodes
@@ -60,22 +58,24 @@ def test_every_count_is_rounded_or_withheld_and_every_share_in_whole_per_cent(di
             np.testing.assert_allclose(percent, np.round(percent), atol=1e-9)
 
 
-def test_what_is_given_out_is_close_to_what_was_computed(exact: Projector, disclosed: DisclosedProjector) -> None:
-    """A few patients left out move no figure beyond what its own interval says."""
-    pairs = zip(exact.project(POI, k=60).classes, disclosed.project(POI, k=60).classes, strict=True)
+def test_what_is_given_out_is_what_was_computed_of_the_patients_left_in(disclosed: DisclosedProjector) -> None:
+    """To the step or deviation of the rule; how far counts are moved, five times its standard deviation bounds."""
+    thinned = Projector.project(disclosed, POI, k=60)
+    pairs = zip(thinned.classes, disclosed.project(POI, k=60).classes, strict=True)
     for true, shown in pairs:
-        assert abs(true.n_eligible - shown.n_eligible) < ROUNDING
+        for count, told in ((true.n_eligible, shown.n_eligible), (true.n, shown.n)):
+            assert abs(count - told) < ROUNDING + 5 * np.sqrt(count * 2 / 3)
+        assert shown.n <= 60
         if true.edss is not None and shown.edss is not None:
-            seen = (shown.edss.expected.n > 0) & (true.edss.expected.n >= SMALL_CELL)
+            seen = shown.edss.expected.n > 0
             moved = shown.edss.expected.value[seen] - true.edss.expected.value[seen]
-            half = (true.edss.expected.upper - true.edss.expected.lower)[seen] / 2
-            assert (np.abs(moved) <= half + MEAN_DEVIATION).all()
+            assert np.abs(moved).max() <= MEAN_DEVIATION
             assert (moved[shown.edss.expected.months[seen] == 0] == 0).all()
+            assert np.abs(shown.edss.p25[seen] - true.edss.p25[seen]).max() <= POINT_STEP / 2 + 1e-9
         for name, curve in shown.probabilities.items():
-            truly = true.probabilities[name]
-            seen = (curve.n > 0) & ~np.isnan(truly.value)
-            assert (curve.value[seen] >= truly.lower[seen] - SHARE_STEP).all()
-            assert (curve.value[seen] <= truly.upper[seen] + SHARE_STEP).all()
+            seen = curve.n > 0
+            gap = np.abs(true.probabilities[name].value[seen] - curve.value[seen])
+            assert np.nanmax(gap, initial=0) <= SHARE_STEP / 2 + 1e-9
 
 
 def test_two_means_do_not_tell_what_the_patient_between_them_is_like(
@@ -138,24 +138,15 @@ def test_contrasts_are_rounded_too(disclosed: DisclosedProjector) -> None:
             assert risk.value * 100 == pytest.approx(round(risk.value * 100), abs=1e-9)
 
 
-@given(start=st.floats(2, 8), width=st.floats(0.05, 1.5), treatment=st.sampled_from(list(Treatment)))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_few_patients_between_two_calipers_cannot_be_counted(
-    disclosed: DisclosedProjector, start: float, width: float, treatment: Treatment
+def test_that_a_class_has_no_more_patients_does_not_show_in_answers_that_stay_the_same(
+    disclosed: DisclosedProjector,
 ) -> None:
-    """The difference of two answers leaves several sizes possible for what lies between them, zero aside."""
-    answers = []
-    for caliper in (start, start + width):
-        (part,) = disclosed.project(POI, classes=[treatment], criteria=Criteria(calipers={"age": caliper})).classes
-        assert part.n_eligible % ROUNDING == 0
-        assert part.n_eligible == 0 or part.n_eligible >= SMALL_CELL
-        answers.append(part.n_eligible)
-    inner, outer = answers
-    if inner and outer != inner:
-        least = max(0, (outer - ROUNDING + 1) - (inner + ROUNDING - 1))
-        most = (outer + ROUNDING - 1) - (inner - ROUNDING + 1)
-        # The least is left when the outer one happens to be rounded down and the inner one up.
-        assert most - least >= ROUNDING - 2
+    """Whoever asks for more and more patients would see from where on nothing changes how many there are."""
+    criteria = Criteria(calipers={"age": 10.0})
+    answers = [disclosed.project(POI, k=k, classes=["natalizumab"], criteria=criteria).classes[0] for k in (400, 401)]
+    courses = [part.edss.expected.value for part in answers if part.edss is not None]
+    assert len(courses) == 2
+    assert not np.array_equal(courses[0], courses[1], equal_nan=True)
 
 
 def test_a_refusal_does_not_tell_an_exact_count(disclosed: DisclosedProjector) -> None:

@@ -54,7 +54,8 @@ def test_squares_with_too_few_patients_are_left_out() -> None:
     assert set(shown % ROUNDING) == {0.0}
     for (row, column), said in np.ndenumerate(count):
         inside = (np.abs(PLANE.points - (x[column], y[row])) <= CELL / 2).all(axis=1).sum()
-        assert abs(inside - said) < ROUNDING + 1 if np.isfinite(said) else inside < SMALL_CELL + 1
+        moved = 5 * np.sqrt(max(inside, 1) * 2 / 3)
+        assert abs(inside - said) < ROUNDING + 1 + moved if np.isfinite(said) else inside < SMALL_CELL + 1 + moved
 
 
 @pytest.mark.parametrize("number", [0, SMALL_CELL - 1])
