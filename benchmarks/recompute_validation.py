@@ -391,14 +391,19 @@ def _truth_figures(tables: dict) -> dict[str, float | None]:
 def _prognosis_figures(tables: dict) -> dict[str, float | None]:
     expected: dict[str, float | None] = {}
     product = ("synthetic, corrected", "originals, corrected")
-    for month, rows in pd.DataFrame(tables["edss"]).groupby("month"):
+    # Of a small release there may be nothing to score.
+    edss, risks = (
+        pd.DataFrame(tables[name], columns=None if tables[name] else ["month", "endpoint"])
+        for name in ("edss", "risks")
+    )
+    for month, rows in edss.groupby("month"):
         crps = rows.set_index("engine")["crps"]
         expected |= {
             f"crps_{month}": crps[product[0]] / crps["last EDSS carried forward"],
             f"crps_over_best_{month}": crps[product[0]] / crps.drop(list(product)).min(),
             f"coverage_{month}": rows.set_index("engine")["coverage_80"][product[0]],
         }
-    for endpoint, rows in pd.DataFrame(tables["risks"]).groupby("endpoint"):
+    for endpoint, rows in risks.groupby("endpoint"):
         engines = rows.set_index("engine")
         for name, column in (("skill", "skill"), ("slope", "slope"), ("auc", "auc"), ("concordance", "concordance")):
             expected[f"{name}_{endpoint}"] = engines[column][product[0]]

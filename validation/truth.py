@@ -389,7 +389,8 @@ def _checks(accuracy: tuple[Record, ...], contrasts: tuple[Record, ...]) -> list
                     f"rmse_{outcome}_{str(row['database']).replace(', ', '_')}",
                     f"Error of projections from {row['database']}, {label} (root mean square)",
                     float(row["rmse"] or 0.0),
-                    meaning="Against the mean truth of patients with the same features.",
+                    meaning=f"In {'EDSS points' if outcome == 'edss' else 'probability, 0 to 1'}, against the mean "
+                    f"truth of patients with the same features; {row['n']:,} projections (patient and class).",
                 )
             )
     for measure, label in MEASURED.items():
@@ -414,7 +415,8 @@ def _checks(accuracy: tuple[Record, ...], contrasts: tuple[Record, ...]) -> list
                     f"rmse_contrast_{measure}",
                     f"Error against untreated, {label} (root mean square)",
                     float(np.sqrt((squared * weight).sum() / weight.sum())),
-                    meaning="The precision in estimating effects that vary between patients.",
+                    meaning="The precision in estimating effects that vary between patients, in the unit of the "
+                    f"difference; {int(weight.sum()):,} comparisons (patient and class).",
                 )
             )
     return checks

@@ -134,7 +134,7 @@ def _coverage(section: Section) -> str:
             )
         axis.set_yticks([-i for i in range(len(classes))], classes, fontsize=7)
         axis.set_title(_OUTCOMES.get(outcome, outcome), fontsize=8)
-        axis.set_xlabel("share of 95 % intervals that hold the truth", fontsize=8)
+        axis.set_xlabel("share that hold the truth", fontsize=8)
         axis.set_xlim(lowest, 1.01)
     for axis in axes[len(outcomes) :]:
         axis.set_axis_off()
