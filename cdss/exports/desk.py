@@ -21,7 +21,7 @@ from cdss.exports.states import By, State, transition
 from cdss.persistence import Database
 from cdss.security.roles import Caller, Permission
 from cdss.settings import Settings
-from reference_db.errors import FieldProblem, InvalidInput, ReleaseCorrupted, ReleaseError
+from reference_db.errors import FieldProblem, InvalidInput, ReleaseError
 from reference_db.release import open_release
 from reference_db.release.export import (
     EarlierExport,
@@ -318,9 +318,7 @@ class ExportDesk:
     def _verify_data(self, filed: ExportRequest) -> None:
         folder = self._folder / filed.identifier
         if not folder.is_dir() or data_digest(folder) != filed.sha256:
-            raise ReleaseCorrupted(
-                f"the data of export {filed.identifier} are not those that were checked: cancel it"
-            )
+            raise NotAllowed(f"the data of export {filed.identifier} are not those that were checked: cancel it")
 
     def _remove_data(self, identifier: str) -> None:
         folder = self._folder / identifier

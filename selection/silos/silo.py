@@ -1,7 +1,9 @@
 """One silo: patients who stay where they are, and the sums they may be part of.
 
 A class of which a silo has fewer patients of reference than the threshold is answered as if there were none, and so
-is an outcome that is known of fewer: a sum over few patients says too much about each.
+is an outcome that is known of fewer: a sum over few patients says too much about each. Within a class that is
+answered, tables of events by step hold small numbers, and neither counts nor sums are moved: who asks a silo must
+be trusted not to take differences, or the silo must hold synthetic patients.
 """
 
 from __future__ import annotations
@@ -97,12 +99,16 @@ class Silo:
         return np.where(within >= self._threshold, within, 0.0)
 
     def known_sums(self, question: Question, radius: Floats) -> tuple[Floats, Floats]:
-        """Return count and sum of the known differences within the radius of each class, (classes, features)."""
+        """Return count and sum of the known differences within the radius of each class, (classes, features).
+
+        None of a feature that is known in too few patients.
+        """
         count = np.zeros((self._classes, len(self._regressed)))
         total = np.zeros_like(count)
         differences = self._standardised[:, self._regressed] - question.columns[self._regressed]
         for position, rows in enumerate(self._members(question, radius)):
             known = ~np.isnan(differences[rows])
+            known &= known.sum(axis=0) >= self._threshold
             count[position] = known.sum(axis=0)
             total[position] = np.where(known, differences[rows], 0.0).sum(axis=0)
         return count, total

@@ -87,7 +87,9 @@ def test_sums_give_what_the_projector_of_the_service_gives(originals: Episodes, 
 
 def test_a_silo_keeps_sums_over_few_patients_to_itself(originals: Episodes) -> None:
     poi = POIS[0]
-    hub = _silos(originals, 10)
+    table = originals.table
+    rarely_known = table["gd_lesions"].where(np.arange(len(table)) % 12 == 0)
+    hub = _silos(Episodes(table.assign(gd_lesions=rarely_known), originals.sources), 10)
     question = DistributedProjector(hub, WEIGHTS).question(poi)
     radius = np.full(len(Treatment), 0.6)
     for silo in hub.silos:
@@ -95,6 +97,9 @@ def test_a_silo_keeps_sums_over_few_patients_to_itself(originals: Episodes) -> N
         assert ((counts == 0) | (counts >= 10)).all()
         sums = silo.sums(question, radius, np.zeros((len(Treatment), len(silo._regressed))))
         assert ((sums.number == 0) | (sums.number >= 10)).all()
+        known, total = silo.known_sums(question, radius)
+        assert ((known == 0) | (known >= 10)).all()
+        assert not total[known == 0].any()
         assert ((sums.outcome_number == 0) | (sums.outcome_number >= 10)).all()
         assert not sums.first[sums.number == 0].any()
         assert not sums.code_number[sums.number == 0].any()

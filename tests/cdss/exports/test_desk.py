@@ -20,7 +20,7 @@ from cdss.persistence import Database
 from cdss.security.roles import NOBODY, Caller, Role
 from cdss.settings import Settings
 from reference_db.episodes import Episodes
-from reference_db.errors import InvalidInput, ReleaseCorrupted, ReleaseQuarantined
+from reference_db.errors import InvalidInput, ReleaseQuarantined
 from reference_db.release import ReleaseContent, freeze, list_releases, open_release
 from reference_db.release.export import (
     SHAPES,
@@ -174,7 +174,7 @@ def test_data_exchanged_after_the_checks_are_not_delivered(desk: ExportDesk, hom
     data = home / "exports" / filed.identifier / "episodes.parquet"
     data.chmod(0o600)
     data.write_bytes(b"other data")
-    with pytest.raises(ReleaseCorrupted):
+    with pytest.raises(NotAllowed, match="not those that were checked"):
         desk.decide(MANAGER, filed.identifier, "approve")
     assert desk.find(filed.identifier).state == State.CHECKED
 
