@@ -137,6 +137,7 @@ def anonymise_episodes(
     check_weights(columns, weights)
     encoded = columns.encode(episodes)
     constraints = episode_constraints(episodes)
+    extremes = _extremes(encoded.numbers)
     parts: list[EncodedTable] = []
     origins: list[NDArray[np.intp]] = []
     parameters: dict[str, dict[str, Any]] = {}
@@ -153,6 +154,7 @@ def anonymise_episodes(
                 ncp=chosen_ncp,
                 weights=weights,
                 constraints=constraints,
+                extremes=extremes,
                 method=method,
                 rng=rng,
             )
@@ -190,6 +192,7 @@ def _avatars(
     ncp: int,
     weights: Mapping[str, float] | None,
     constraints: Sequence[Constraint],
+    extremes: tuple[Floats, Floats],
     method: Method,
     rng: np.random.Generator,
 ) -> tuple[EncodedTable, int]:
@@ -218,13 +221,26 @@ def _avatars(
         return calibrated(tables, statistics, rng, foremost=COLUMNS)
 
     def as_episodes(mixed: EncodedTable, main: NDArray[np.intp]) -> EncodedTable:
-        numbers = from_changes(mixed.numbers, columns)
+        # A baseline and a change from two donors can add up to what no patient has.
+        numbers = np.clip(from_changes(mixed.numbers, columns), *extremes)
         numbers[:, follow_up] = originals.numbers[main, follow_up]
         return mended(EncodedTable(numbers, mixed.codes), columns, constraints, rng)
 
     if k is not None:
         return make(k), k
     return fewest_neighbours(make, originals, columns, around, method=method)
+
+
+def _extremes(numbers: Floats) -> tuple[Floats, Floats]:
+    """Return the lowest and the highest value of each column over all strata; infinite where nothing is known.
+
+    Those of a stratum would tell of few patients.
+    """
+    known = ~np.isnan(numbers)
+    low = np.where(known, numbers, np.inf).min(axis=0)
+    high = np.where(known, numbers, -np.inf).max(axis=0)
+    none = ~known.any(axis=0)
+    return np.where(none, -np.inf, low), np.where(none, np.inf, high)
 
 
 def _known_together(columns: Columns) -> tuple[Together, ...]:

@@ -89,6 +89,17 @@ def test_phenotypes_and_what_goes_with_lesion_load_are_kept(
     assert going_together(anonymous.table) == pytest.approx(going_together(originals), abs=0.06)
 
 
+def test_no_value_leaves_the_range_of_the_originals(originals: pd.DataFrame) -> None:
+    """A mild sample: a high baseline of one donor and a rise of another would exceed its highest EDSS."""
+    mild = originals[(originals["source"] == "AFFIRM") & (originals["edss_0"] <= 2.5)]
+    columns = mild.select_dtypes("number").columns
+    for seed in range(3):
+        made = anonymise_episodes(mild, rng=np.random.default_rng(seed), k=20).table
+        for name in columns:
+            known = mild[name].dropna()
+            assert made[name].dropna().between(known.min(), known.max()).all(), name
+
+
 def test_row_numbers_carry_no_link(originals: pd.DataFrame, anonymous: AnonymisedEpisodes) -> None:
     assert sorted(anonymous.origin) == list(range(len(originals)))
     assert abs(np.corrcoef(anonymous.origin, np.arange(len(originals)))[0, 1]) < 0.1
