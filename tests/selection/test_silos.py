@@ -86,7 +86,7 @@ def test_sums_give_what_the_projector_of_the_service_gives(originals: Episodes, 
 
 
 def test_a_silo_keeps_sums_over_few_patients_to_itself(originals: Episodes) -> None:
-    poi = POIS[0]
+    poi = POIS[0].model_copy(update={"gd_lesions": 1})
     table = originals.table
     rarely_known = table["gd_lesions"].where(np.arange(len(table)) % 12 == 0)
     hub = _silos(Episodes(table.assign(gd_lesions=rarely_known), originals.sources), 10)
