@@ -67,7 +67,6 @@ class DisclosedProjector(Projector):
         self._cells = CellKeys.of(release.version, len(release.episodes))
         self._eligible_keys: dict[tuple[object, ...], np.uint64] = {}
         table = release.episodes.table
-        self._sources_of_rows = table["source"].to_numpy().astype(str)
         self._categories = {name: table[name].to_numpy().astype(str) for name in (*SAME, "source_kind")}
         self._numbers = {
             name: table[edss_column(0) if name == "edss" else name].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -199,29 +198,24 @@ class DisclosedProjector(Projector):
     def _classes(self, parts: Sequence[ClassProjection], selected: Selection) -> tuple[ClassProjection, ...]:
         """Round every figure of all classes: figures of one kind in one pass."""
         keys = np.array([self._cells.key(chosen.rows) for chosen in selected.classes], dtype=np.uint64)
-        counts, count_keys = [], []
-        sources = [_shown_sources(part.sources) for part in parts]
-        for chosen, of_class in zip(selected.classes, sources, strict=True):
-            counts += [chosen.n_eligible, *of_class.values()]
-            count_keys.append(self._eligible_key(selected, chosen.treatment))
-            count_keys += [self._source_key(name, of_class, chosen.rows) for name in of_class]
-        figures = iter(np.nan_to_num(rounded_counts(counts, count_keys)).astype(np.intp).tolist())
-        counted = [(next(figures), {name: next(figures) for name in of_class}) for of_class in sources]
+        eligible_keys = [self._eligible_key(selected, chosen.treatment) for chosen in selected.classes]
+        told = rounded_counts([chosen.n_eligible for chosen in selected.classes], eligible_keys)
+        eligible = np.nan_to_num(told).astype(np.intp).tolist()
         used = [
             self._used(chosen, key, n_eligible, selected.k)
-            for chosen, key, (n_eligible, _) in zip(selected.classes, keys, counted, strict=True)
+            for chosen, key, n_eligible in zip(selected.classes, keys, eligible, strict=True)
         ]
         scale = np.array([n / max(len(chosen.rows), 1) for n, chosen in zip(used, selected.classes, strict=True)])
         curves, quantiles = iter(self._curves(parts, keys, scale)), iter(_quantiles(parts))
         rates = self._rates([part.annualised_relapse_rate for part in parts], keys, scale)
         shown = []
-        for part, chosen, n, (n_eligible, shown_sources), rate in zip(
-            parts, selected.classes, used, counted, rates, strict=True
+        for part, chosen, n, n_eligible, rate, key, share in zip(
+            parts, selected.classes, used, eligible, rates, keys, scale.tolist(), strict=True
         ):
             if part.refusal is not None:
-                too_few, eligible = _too_few(n), _eligible(chosen, n_eligible)
-                reason = self._refusal(chosen, selected, too_few, eligible)
-                shown.append(replace(part, n=too_few, n_eligible=eligible, refusal=reason))
+                too_few, few = _too_few(n), _eligible(chosen, n_eligible)
+                reason = self._refusal(chosen, selected, too_few, few)
+                shown.append(replace(part, n=too_few, n_eligible=few, refusal=reason))
                 continue
             shown.append(
                 replace(
@@ -231,7 +225,7 @@ class DisclosedProjector(Projector):
                     edss=None if part.edss is None else EdssCourse(next(curves), *next(quantiles)),
                     probabilities={name: next(curves) for name in part.probabilities},
                     annualised_relapse_rate=rate,
-                    sources={name: count for name, count in shown_sources.items() if count},
+                    sources=self._sources(part.sources, key, share),
                 )
             )
         return tuple(shown)
@@ -249,11 +243,6 @@ class DisclosedProjector(Projector):
     def _used_in(self, chosen: ClassSelection, selected: Selection) -> int:
         n_eligible = _count(chosen.n_eligible, self._eligible_key(selected, chosen.treatment))
         return self._used(chosen, self._cells.key(chosen.rows), n_eligible, selected.k)
-
-    def _source_key(self, name: str, shown: Mapping[str, int], rows: NDArray[np.intp]) -> np.uint64:
-        """Return the cell key of the patients of a source, or of all those that are not shown by name."""
-        source = self._sources_of_rows[rows]
-        return self._cells.key(rows[~np.isin(source, list(shown)) if name == OTHER else source == name])
 
     def _curves(self, parts: Sequence[ClassProjection], keys: NDArray[np.uint64], scale: Floats) -> list[Curve]:
         """Return the curves of all classes as they may be given out, in order: the EDSS first, then probabilities.
@@ -329,7 +318,7 @@ class DisclosedProjector(Projector):
             distance=tuple(rounded(part.distance, FINE_STEP).tolist()),
             features=tuple(_compared(feature, used) for feature in part.features),
             from_trials=trials,
-            sources=self._sources(part.sources, chosen.rows),
+            sources=self._sources(part.sources, self._cells.key(chosen.rows), n / max(used, 1)),
         )
 
     def _refusal(self, chosen: ClassSelection, selected: Selection, n: int, n_eligible: int) -> str | None:
@@ -378,10 +367,12 @@ class DisclosedProjector(Projector):
         n = _count(exact.n, self._cells.derived(key, label))
         return Estimate(value, lower, upper, max(n, SMALL_CELL))
 
-    def _sources(self, exact: Mapping[str, int], rows: NDArray[np.intp]) -> dict[str, int]:
-        shown = _shown_sources(exact)
-        told = {name: _count(count, self._source_key(name, shown, rows)) for name, count in shown.items()}
-        return {name: count for name, count in told.items() if count}
+    def _sources(self, exact: Mapping[str, int], key: np.uint64, scale: float) -> dict[str, int]:
+        """Return how many come from each source: shares of the number from which a class is said to be described."""
+        return {
+            name: max(_count(n * scale, without_deviation(self._cells.derived(key, f"source {name}"))), SMALL_CELL)
+            for name, n in _shown_sources(exact).items()
+        }
 
 
 def _shown_sources(exact: Mapping[str, int]) -> dict[str, int]:
