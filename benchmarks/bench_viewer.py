@@ -3,7 +3,7 @@
 Run with ``.venv/bin/python benchmarks/bench_viewer.py`` for the figures in one process. With the address of a
 running viewer, such as ``http://127.0.0.1:8000/viewer/``, a field is changed in a real Chromium, and the time is
 taken from the click until the browser has painted curves and table; times on a busy machine say little, so the load
-is printed too.
+is printed too, and the processor time of the page's main thread, which other work hardly moves.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
@@ -24,6 +25,9 @@ from reference_db.vocabulary import Treatment
 from viewer.figures.course import course_figure
 from viewer.figures.style import LIGHT, Figure
 from viewer.text import Language, catalogue
+
+if TYPE_CHECKING:
+    from playwright.sync_api import CDPSession
 
 REPEATS = 30
 MONTHS = np.array([0.0, 3, 6, 9, 12, 15, 18, 21, 24])
@@ -65,6 +69,20 @@ CHANGE = """async (sex) => {
 """Changes a field; returns milliseconds until painted, until the last answer came, and how many were asked for."""
 
 
+PARTS = {
+    "TaskDuration": "processor time of the page",
+    "ScriptDuration": "of that, scripts",
+    "LayoutDuration": "of that, layout",
+    "RecalcStyleDuration": "of that, styles",
+}
+"""Counters of Chromium, in seconds."""
+
+
+def _processor_time(tools: CDPSession) -> dict[str, float]:
+    found = {one["name"]: float(one["value"]) for one in tools.send("Performance.getMetrics")["metrics"]}
+    return {name: found[name] for name in PARTS}
+
+
 def in_a_browser(address: str, changes: int = 40) -> None:
     """Print how long a changed field takes until it is seen."""
     from playwright.sync_api import sync_playwright
@@ -78,16 +96,24 @@ def in_a_browser(address: str, changes: int = 40) -> None:
         page.goto(address)
         page.wait_for_selector("#figure-worsening .scatterlayer .trace", timeout=30_000)
         page.wait_for_timeout(1000)
+        tools = page.context.new_cdp_session(page)
+        tools.send("Performance.enable", {"timeDomain": "threadTicks"})
+        before = dict.fromkeys(PARTS, 0.0)
         for change in range(changes + 5):
+            if change == 5:
+                before = _processor_time(tools)
             measured = page.evaluate(CHANGE, "male" if change % 2 == 0 else "female")
             taken += [measured] if change >= 5 else []  # the first warm the browser up
             page.wait_for_timeout(200)
+        after = _processor_time(tools)
         browser.close()
     painted, answered = (sorted(one[column] for one in taken) for column in (0, 1))
     print(f"a changed field, {changes} times; load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     for name, times in (("answered", answered), ("painted", painted)):
         tail = times[int(0.9 * len(times))]
         print(f"{name:40s} median {statistics.median(times):5.0f} ms, 90 % {tail:5.0f} ms, best {times[0]:5.0f} ms")
+    for name, what in PARTS.items():
+        print(f"{what:40s} {1000 * (after[name] - before[name]) / changes:12.1f} ms per change")
     print(f"{'requests per change':40s} {statistics.median(one[2] for one in taken):5.0f}, side by side")
 
 

@@ -176,7 +176,7 @@ def _chart(page: FPDF, shown: Sequence[ClassProjection], past: Sequence[tuple[fl
         with _pen(page, treatment):
             page.polyline([at(*point) for point in points])
     # At the right, the interval of each class at the last month.
-    page.set_xy(MARGIN + WIDTH - CHART_RIGHT, top - 2)
+    page.set_xy(MARGIN + WIDTH - CHART_RIGHT, top - 4.5)
     page.cell(CHART_RIGHT, 4, _latin(text("figure.at_end", months=MONTH)), align="R")
     for position, (treatment, end) in enumerate(ends):
         x = MARGIN + WIDTH - CHART_RIGHT + 5 + 3.1 * position

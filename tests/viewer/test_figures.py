@@ -256,7 +256,10 @@ def test_bands_are_left_out_among_many_and_bars_say_it(make_projection: Make) ->
     many = course_figure(make_projection(), shown=ALL, past=PAST, text=EN, theme=LIGHT)
     few = course_figure(make_projection(), shown=ALL[:4], past=PAST, text=EN, theme=LIGHT)
     assert sum("fill" in trace for trace in many["data"]) == 0
-    assert len(many["data"][-1]["x"]) == len(ALL)
+    whiskers = [one for one in many["layout"]["shapes"] if one["x0"] == one["x1"] and one["x0"] > 24]
+    assert len(whiskers) == len(ALL)
+    # One trace has the marks of every curve, and the values of the whiskers.
+    assert len(many["data"][-1]["x"]) == len(ALL) * (2 + 1)
     bars = [shape for shape in many["layout"]["shapes"] if shape["x0"] > 24]
     assert [(bar["y0"], bar["y1"]) for bar in bars[:1]] == [(pytest.approx(2.21), pytest.approx(2.79))]
     assert len(bars) == len(ALL)

@@ -211,10 +211,11 @@ def test_refusals_are_said_once_per_reason_in_the_readers_language(
     make_projection: Callable[..., Projection],
 ) -> None:
     projection = make_projection(refused=frozenset({Treatment.CLADRIBINE, Treatment.NATALIZUMAB}))
-    said = words_of(consultation.refusals(projection, FR))
-    assert "Natalizumab, Cladribine" in said
-    assert said.count("remplissent les critères") == 1
-    assert words_of(consultation.refusals(make_projection(), FR)) == FR("refusal.none")
+    ((names, reason),) = consultation.refusals(projection, FR)["reasons"]
+    assert names == "Natalizumab, Cladribine"
+    assert "remplissent les critères" in reason
+    nothing = consultation.refusals(make_projection(), FR)
+    assert (nothing["line"], nothing["reasons"]) == (FR("refusal.none"), [])
 
 
 def test_the_patient_reads_both_framings_on_one_denominator(make_projection: Callable[..., Projection]) -> None:
@@ -242,6 +243,24 @@ def test_the_sheet_carries_release_weights_and_caveats(
 
 def test_the_evidence_page_stands_without_a_frozen_release(projector: DisclosedProjector) -> None:
     assert words_of(about.layout(Answers(projector), EN))
+
+
+def test_the_evidence_page_tells_calibration_from_discrimination_and_leaves_out_what_is_not_known() -> None:
+    figures = {
+        "concordance_relapse": {"value": 0.6299},
+        "slope_relapse": {"value": 0.6578},
+        "slope_worsening_24w": {"value": None},
+        "coverage_24": {"value": 0.8649},
+    }
+    told = " ".join(words_of(part) for part in about.foresight({"sections": {"prognosis": {"figures": figures}}}, EN))
+    for words in (
+        "C-index, relapse within 24 months 0.63",
+        "Calibration slope, relapse 0.66",
+        "24 months; 80% is right 86%",
+    ):
+        assert words in told
+    assert "Calibration slope, confirmed worsening" not in told
+    assert words_of(about.foresight({}, EN)[0]) == EN("about.foresight.none")
 
 
 def test_an_added_page_has_an_address_and_callbacks_of_its_own(projector: DisclosedProjector) -> None:

@@ -56,6 +56,34 @@
     }
   }, true);
 
+  const make = (tag, words, name) => {
+    const node = document.createElement(tag);
+    if (words) { node.textContent = words; }
+    if (name) { node.className = name; }
+    return node;
+  };
+
+  /* Which treatments are not shown, and why: drawn anew only when something else is said; what was unfolded stays so. */
+  const refused = (said) => {
+    const place = document.getElementById("refusals");
+    const now = JSON.stringify(said);
+    if (!place || place.dataset.said === now) { return; }
+    place.dataset.said = now;
+    if (!said) { place.replaceChildren(); return; }
+    if (!said.reasons.length) { place.replaceChildren(make("p", said.line, "hint")); return; }
+    const whole = make("details");
+    const before = place.querySelector("details");
+    whole.open = before !== null && before.open;
+    const list = make("ul");
+    said.reasons.forEach(([names, reason]) => {
+      const one = make("li");
+      one.append(make("strong", names), `: ${reason}`);
+      list.append(one);
+    });
+    whole.append(make("summary", said.line), list, make("p", said.mend, "hint"));
+    place.replaceChildren(whole);
+  };
+
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.viewer = window.dash_clientside.viewer || {};
   Object.assign(window.dash_clientside.viewer, {
@@ -125,6 +153,7 @@
       };
       Object.entries(data.words).forEach(([id, words]) => change(id, "textContent", words));
       Object.entries(data.classes).forEach(([id, name]) => change(id, "className", name));
+      refused(data.refusals);
       Object.entries(data.errors).forEach(([id, error]) => {
         const field = document.getElementById(id);
         if (field && (complaints.get(field) || null) !== error) {
@@ -138,12 +167,6 @@
     table: function (data, element) {
       const place = document.getElementById(element);
       if (!place || !data) { return none(); }
-      const make = (tag, words, name) => {
-        const node = document.createElement(tag);
-        if (words) { node.textContent = words; }
-        if (name) { node.className = name; }
-        return node;
-      };
       const swatch = (treatment) => {
         const chip = document.querySelector(`.legend-chips input[value="${treatment}"] ~ label .swatches`);
         return chip ? chip.cloneNode(true) : make("span");
@@ -229,15 +252,18 @@
     if (field && button) { field.setAttribute("aria-label", button.textContent); }
   }, true);
 
-  /* A pasted number keeps its decimals whichever mark it was written with: 2.5 must not become 25 on a French page. */
-  document.addEventListener("paste", function (event) {
+  /* A number that arrives whole (pasted, dictated, filled in) keeps its decimals whichever mark it was written with: 2.5
+     must not become 25 on a French page. */
+  const whole = (event, words) => {
     const field = event.target;
     if (!(field instanceof HTMLInputElement) || !/^poi-/.test(field.id) || field.type !== "text") { return; }
-    const pasted = (event.clipboardData ? event.clipboardData.getData("text") : "").trim();
-    if (!/^-?\d+[.,]\d+$/.test(pasted)) { return; }
+    const number = (words || "").trim();
+    const mark = document.documentElement.lang === "fr" ? "," : ".";
+    if (!/^-?\d+[.,]\d+$/.test(number) || number.includes(mark)) { return; }
     event.preventDefault();
     event.stopImmediatePropagation();
-    const mark = document.documentElement.lang === "fr" ? "," : ".";
-    document.execCommand("insertText", false, pasted.replace(/[.,]/, mark));
-  }, true);
+    document.execCommand("insertText", false, number.replace(/[.,]/, mark));
+  };
+  document.addEventListener("paste", (event) => whole(event, event.clipboardData && event.clipboardData.getData("text")), true);
+  document.addEventListener("beforeinput", (event) => whole(event, event.data), true);
 })();

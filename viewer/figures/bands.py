@@ -13,6 +13,9 @@ from viewer.figures.style import translucent
 
 Array = NDArray[np.float64]
 
+MARKED = frozenset({6, 18, 36, 48})
+"""Months at which a curve has its mark, enough to tell curves apart; for the last one it stands at the whisker."""
+
 WHISKER_GAP, WHISKER_STEP = 0.06, 0.028
 """Where the intervals at the last month stand beside the curves, as shares of the months drawn."""
 
@@ -65,42 +68,70 @@ class Whisker:
     symbol: str
 
 
-def draw_whiskers(whiskers: Sequence[Whisker], layout: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the trace of all values, silent under the pointer, and add their intervals to the layout as shapes.
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The mark of a class on its curve, at month `at`."""
 
-    A trace for each would take the browser as long to draw as the curves themselves.
+    at: float
+    value: float
+    colour: str
+    symbol: str
+
+
+def marks_on(months: Sequence[float], values: Sequence[float], colour: str, symbol: str) -> list[Mark]:
+    """Return the marks of a curve.
+
+    >>> [one.at for one in marks_on([0, 3, 6, 12, 18], [0, 1, 2, 3, 4], "#000000", "circle")]
+    [6, 18]
     """
-    if not whiskers:
-        return []
-    layout["shapes"] = [
-        *layout.get("shapes", ()),
-        *[
-            {
-                "type": "line",
-                "x0": one.at,
-                "x1": one.at,
-                "y0": one.lower,
-                "y1": one.upper,
-                "line": {"color": one.colour, "width": 1.6},
-            }
-            for one in whiskers
-        ],
+    return [
+        Mark(month, value, colour, symbol) for month, value in zip(months, values, strict=True) if month in MARKED
     ]
+
+
+def mark_trace(marks: Sequence[Mark | Whisker], axes: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """Return one trace of all marks of one area, silent under the pointer; none where there are none.
+
+    A trace of marks for each curve, and a mark for each of its points, would take the browser as long to draw as the
+    curves themselves.
+    """
+    if not marks:
+        return []
     return [
         {
             "type": "scatter",
             "mode": "markers",
-            "x": [one.at for one in whiskers],
-            "y": [one.value for one in whiskers],
+            "x": [one.at for one in marks],
+            "y": [one.value for one in marks],
             "marker": {
-                "symbol": [one.symbol for one in whiskers],
-                "size": 7,
-                "color": [one.colour for one in whiskers],
+                "symbol": [one.symbol for one in marks],
+                "size": [6 if isinstance(one, Mark) else 7 for one in marks],
+                "color": [one.colour for one in marks],
             },
             "hoverinfo": "skip",
             "cliponaxis": False,
+            **(axes or {}),
         }
     ]
+
+
+def draw_whiskers(whiskers: Sequence[Whisker], layout: dict[str, Any]) -> None:
+    """Add the intervals of whiskers to the layout as shapes; `mark_trace` draws their values."""
+    if whiskers:
+        layout["shapes"] = [
+            *layout.get("shapes", ()),
+            *[
+                {
+                    "type": "line",
+                    "x0": one.at,
+                    "x1": one.at,
+                    "y0": one.lower,
+                    "y1": one.upper,
+                    "line": {"color": one.colour, "width": 1.6},
+                }
+                for one in whiskers
+            ],
+        ]
 
 
 def finite(*series: Array) -> tuple[list[float], ...]:

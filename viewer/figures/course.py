@@ -11,7 +11,19 @@ import numpy as np
 
 from projection.individuals import SingleCourses
 from projection.result import ClassProjection, EdssCourse, Projection
-from viewer.figures.bands import Whisker, band, banded, draw_whiskers, finite, hover_mode, opacity, whisker_place
+from viewer.figures.bands import (
+    Mark,
+    Whisker,
+    band,
+    banded,
+    draw_whiskers,
+    finite,
+    hover_mode,
+    mark_trace,
+    marks_on,
+    opacity,
+    whisker_place,
+)
 from viewer.figures.panels import Panels
 from viewer.figures.singles import single_traces
 from viewer.figures.style import ClassStyle, Figure, Theme, layout, style_of
@@ -78,6 +90,7 @@ def course_figure(
     first = min([0.0, *(months for months, _ in past), *relapses])
     traces: list[dict[str, Any]] = []
     whiskers: list[Whisker] = []
+    marks: list[Mark] = []
     top, bottom = _past_range(past)
     abreast = 1 if apart else len(drawn)
     individuals = spread is Spread.INDIVIDUAL
@@ -92,7 +105,13 @@ def course_figure(
             low, high = _range_of_singles(courses[one.treatment], until)
             bottom, top = min(bottom, low), max(top, high)
         traces += _class_traces(one, one.edss, style, axes, text, theme, until, individuals, density)
-        if not apart:
+        expected = one.edss.expected
+        months, values = finite(expected.months[expected.months <= until], expected.value[expected.months <= until])
+        of_class = marks_on(months, values, style.colour(theme), style.symbol)
+        if apart:
+            traces += mark_trace(of_class, axes)
+        else:
+            marks += of_class
             whiskers += _whisker(
                 one.edss, style, theme, whisker_place(position, until, first=first), until, individuals
             )
@@ -117,7 +136,8 @@ def course_figure(
         today=text("figure.today") if first < 0 else None,
         end=text("figure.at_end", months=until) if drawn else None,
     )
-    traces += draw_whiskers(whiskers, base)
+    traces += mark_trace([*marks, *whiskers])
+    draw_whiskers(whiskers, base)
     base["hovermode"] = hover_mode(abreast)
     return {"data": traces, "layout": base}
 
@@ -177,7 +197,7 @@ def _class_traces(
     )
     line = {
         "type": "scatter",
-        "mode": "lines+markers",
+        "mode": "lines",
         "name": text(f"treatment.{one.treatment}"),
         "x": x,
         "y": y,
@@ -189,7 +209,6 @@ def _class_traces(
             f"%{{y:.1f}} %{{customdata[0]}} n\u202f=\u202f%{{customdata[1]}}{text('figure.month_hover')}"
         ),
         "line": {"color": colour, "width": 2.2, "dash": style.dash},
-        "marker": {"symbol": style.symbol, "size": 6, "color": colour},
         **axes,
     }
     return [*shapes, line]

@@ -9,7 +9,19 @@ from typing import Any
 import numpy as np
 
 from projection.result import Curve, Projection
-from viewer.figures.bands import Whisker, band, banded, draw_whiskers, finite, hover_mode, opacity, whisker_place
+from viewer.figures.bands import (
+    Mark,
+    Whisker,
+    band,
+    banded,
+    draw_whiskers,
+    finite,
+    hover_mode,
+    mark_trace,
+    marks_on,
+    opacity,
+    whisker_place,
+)
 from viewer.figures.panels import Panels
 from viewer.figures.style import Figure, Theme, layout, style_of
 from viewer.text import Text
@@ -56,12 +68,20 @@ def events_figure(
     panels = Panels(base, [text(f"treatment.{one.treatment}") for one in drawn] if apart else None, theme)
     traces: list[dict[str, Any]] = []
     whiskers: list[Whisker] = []
+    marks: list[Mark] = []
     highest, abreast = 0.0, 1 if apart else len(drawn)
     for position, one in enumerate(drawn):
         curve = _until(one.probabilities[outcome], until)
         density = opacity(abreast) if banded(abreast) else 0.0
         traces += _traces(one.treatment, curve, panels.axes(position), text, theme, free=free, density=density)
-        if not apart:
+        style, (months, shares) = style_of(one.treatment), finite(curve.months, curve.value)
+        of_class = marks_on(
+            months, [100 * (1 - share if free else share) for share in shares], style.colour(theme), style.symbol
+        )
+        if apart:
+            traces += mark_trace(of_class, panels.axes(position))
+        else:
+            marks += of_class
             whiskers += _whisker(one.treatment, curve, theme, until, position, free=free)
         highest = max(highest, _reach(curve, banded=density > 0))
     end = 100 * next(step for step in STEPS if highest <= step or math.isclose(step, 1.0))
@@ -79,7 +99,8 @@ def events_figure(
         },
         end=text("figure.at_end", months=until) if drawn else None,
     )
-    traces += draw_whiskers(whiskers, base)
+    traces += mark_trace([*marks, *whiskers])
+    draw_whiskers(whiskers, base)
     base["margin"] = {**base["margin"], "l": 58}
     base["hovermode"] = hover_mode(abreast)
     return {"data": traces, "layout": base}
@@ -118,13 +139,12 @@ def _traces(
     if free:
         value, lower, upper = 1 - value, 1 - upper, 1 - lower
     x, y, low, high, n = finite(curve.months, value, lower, upper, curve.n)
-    marked = [month % 6 == 0 and month > 0 for month in x]
     behind = [band(curve.months, 100 * lower, 100 * upper, colour, opacity=density, steps=True, axes=axes)]
     return [
         *(behind if density else []),
         {
             "type": "scatter",
-            "mode": "lines+markers",
+            "mode": "lines",
             "name": text(f"treatment.{treatment}"),
             "x": x,
             "y": [100 * share for share in y],
@@ -136,7 +156,6 @@ def _traces(
                 f"%{{customdata[0]}} %{{customdata[1]}} n\u202f=\u202f%{{customdata[2]}}{text('figure.month_hover')}"
             ),
             "line": {"color": colour, "width": 2.2, "dash": style.dash, "shape": "hv"},
-            "marker": {"symbol": style.symbol, "size": [6 if mark else 0 for mark in marked], "color": colour},
             **axes,
         },
     ]

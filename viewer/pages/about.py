@@ -13,6 +13,18 @@ from viewer.answers import Answers
 from viewer.components.accessible import aria
 from viewer.text import NOT_SHOWN, Language, Text, catalogue
 
+NOT = ("causal", "device", "individual", "stage")
+METHOD = ("similar", "begin", "change", "two", "home")
+OVERSIGHT = ("records", "audit", "cells", "roles")
+FORESIGHT = (
+    "concordance_relapse",
+    "slope_relapse",
+    "concordance_worsening_24w",
+    "slope_worsening_24w",
+    "coverage_24",
+)
+"""Figures of a validation that say how well outcomes are foreseen, as `validation` names them."""
+
 
 def layout(answers: Answers, text: Text) -> Component:
     """Return the page; everything on it is read from the release that answers."""
@@ -26,13 +38,14 @@ def layout(answers: Answers, text: Text) -> Component:
             "what",
             [
                 html.P(text("about.what.words")),
-                html.Ul([html.Li(text(f"about.not.{name}")) for name in ("causal", "device", "individual")]),
+                html.Ul([html.Li(text(f"about.not.{name}")) for name in NOT]),
             ],
             text,
         ),
         _section("sources", [html.P(text("about.sources.words")), _sources(manifest, counts, text)], text),
         *_calibration(manifest, known.get("calibration") or {}, text),
-        _section("method", [html.P(text(f"about.method.{part}")) for part in ("similar", "change", "two")], text),
+        _section("method", [html.P(text(f"about.method.{part}")) for part in METHOD], text),
+        _section("oversight", [html.Ul([html.Li(text(f"about.oversight.{part}")) for part in OVERSIGHT])], text),
     ]
     right = [
         _section(
@@ -62,6 +75,7 @@ def layout(answers: Answers, text: Text) -> Component:
             text,
         ),
         _section("utility", _validated(manifest.utility, known.get("validation") or {}, text), text),
+        _section("foresight", foresight(known.get("validation") or {}, text), text),
     ]
     return html.Div([html.Div(left), html.Div(right)], className="about")
 
@@ -174,6 +188,21 @@ def _validated(at_release: Mapping[str, Any], since: Mapping[str, Any], text: Te
         if summary.get("sections"):
             parts += [html.P(text(f"about.utility.{name}")), _verdicts(summary["sections"], text)]
     return parts or [html.P(text("about.utility.none"))]
+
+
+def foresight(validation: Mapping[str, Any], text: Text) -> list[Component]:
+    """Return discrimination, calibration and coverage of the last validation; what it could not tell is left out."""
+    figures = validation.get("sections", {}).get("prognosis", {}).get("figures", {})
+    rows = []
+    for name in FORESIGHT:
+        value = figures.get(name, {}).get("value")
+        if value is not None:
+            shown = text.percent(value) if name.startswith("coverage") else text.number(value, 2)
+            rows.append([text(f"about.foresight.{name}"), shown])
+    if not rows:
+        return [html.P(text("about.foresight.none"))]
+    heads = [text(f"about.foresight.{head}") for head in ("measure", "value")]
+    return [html.P(text("about.foresight.words")), _table(heads, rows)]
 
 
 def _verdicts(sections: Mapping[str, Mapping[str, Any]], text: Text) -> Component:

@@ -155,17 +155,14 @@ def _wire_summary(app: dash.Dash, answers: Answers) -> None:
 
     @app.callback(
         Output("summary", "data"),
-        Output("refusals", "children"),
         Input("session", "data"),
         State("language", "data"),
     )
-    def summarise(data: dict[str, Any] | None, language: str) -> tuple[dict[str, Any], list[Component] | None]:
+    def summarise(data: dict[str, Any] | None, language: str) -> dict[str, Any]:
         if data is None:
             raise dash.exceptions.PreventUpdate
         session, text = Session.of_json(data), catalogue(Language(language))
-        answer = answers.of(session)
-        said = summary(answer, session, text)
-        return said, None if answer.projection is None else refusals(answer.projection, text)
+        return summary(answers.of(session), session, text)
 
 
 def summary(answer: Answer, session: Session, text: Text) -> dict[str, Any]:
@@ -174,7 +171,8 @@ def summary(answer: Answer, session: Session, text: Text) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``words`` and ``classes`` (of style) by element; ``errors`` by field that says its own, None where right.
+        ``words`` and ``classes`` (of style) by element; ``errors`` by field that says its own, None where right;
+        ``refusals`` as `refusals` gives them, None where there is no answer.
     """
     numbers, choices, history = patient_entry.complaints(session.form, answer.problems, text)
     if answer.projection is None:
@@ -192,7 +190,8 @@ def summary(answer: Answer, session: Session, text: Text) -> dict[str, Any]:
         "example-note": example_note(session.form, text),
     }
     errors = {field_id(field.name): said for field, said in zip(patient_entry.NUMBERS, numbers, strict=True)}
-    return {"words": words, "classes": {"results": look}, "errors": errors}
+    refused = None if answer.projection is None else refusals(answer.projection, text)
+    return {"words": words, "classes": {"results": look}, "errors": errors, "refusals": refused}
 
 
 def class_counts(projection: Projection, text: Text) -> list[str]:
@@ -210,24 +209,25 @@ def class_counts(projection: Projection, text: Text) -> list[str]:
     return words
 
 
-def refusals(projection: Projection, text: Text) -> list[Component]:
+def refusals(projection: Projection, text: Text) -> dict[str, Any]:
     """Return the line that says which classes are not shown, with the reasons, each once, to unfold.
 
-    It is always there, so that nothing below moves when a class comes or goes.
+    It is always there, so that nothing below moves when a class comes or goes. The script draws it: new components on
+    every change would have the whole page looked through anew.
+
+    Returns
+    -------
+    dict
+        ``line``; ``reasons``, pairs of the classes and what they are refused for; ``mend``, what can be done.
     """
     reasons: dict[str, list[str]] = {}
     for one in projection.classes:
         if one.refusal is not None:
             reasons.setdefault(refusal_in_words(one, text), []).append(text(f"treatment.{one.treatment}"))
-    if not reasons:
-        return [html.P(text("refusal.none"), className="hint")]
     number = sum(len(names) for names in reasons.values())
-    return [
-        html.Details(
-            [
-                html.Summary(text("refusal.some" if number > 1 else "refusal.one", n=number)),
-                html.Ul([html.Li([html.Strong(", ".join(each)), ": ", reason]) for reason, each in reasons.items()]),
-                html.P(text("refusal.mend"), className="hint"),
-            ]
-        )
-    ]
+    line = text("refusal.some" if number > 1 else "refusal.one", n=number) if number else text("refusal.none")
+    return {
+        "line": line,
+        "reasons": [[", ".join(names), reason] for reason, names in reasons.items()],
+        "mend": text("refusal.mend"),
+    }

@@ -10,7 +10,7 @@ import dash_mantine_components as dmc
 from dash import ClientsideFunction, Input, Output, State, html
 from dash.development.base_component import Component
 
-from projection.result import ClassProjection, Projection
+from projection.result import ClassProjection, Estimate, Projection
 from reference_db.vocabulary import Treatment
 from viewer.answers import Answers
 from viewer.components.accessible import aria
@@ -159,13 +159,25 @@ def register(app: dash.Dash, answers: Answers) -> None:
 def arrays(
     projection: Projection, outcome: str, *, session: Session, text: Text, theme: Theme, certainty: bool
 ) -> list[Component]:
-    """Return a card per class shown: no treatment first, to compare the others with, then the fixed order."""
+    """Return a card per class shown: no treatment first, to compare the others with, then the fixed order.
+
+    Classes with too few people to say anything share one card at the end, so that the pictures stand side by side.
+    """
     ordered = sorted(projection.classes, key=lambda one: one.treatment != Treatment.UNTREATED.value)
-    return [
-        _card(one, outcome, text=text, theme=theme, certainty=certainty)
-        for one in ordered
-        if one.treatment in session.shown
-    ]
+    cards, lacking = [], []
+    for one in ordered:
+        if one.treatment not in session.shown:
+            continue
+        share = _share(one, outcome)
+        if share is None:
+            lacking.append(plain_name(one.treatment, text))
+        else:
+            cards.append(_card(one, share, outcome, text=text, theme=theme, certainty=certainty))
+    if lacking:
+        names = html.Ul([html.Li(name) for name in lacking])
+        words = html.H3(text("patient.too_few"))
+        cards.append(html.Section([words, names], className="card array-card lacking"))
+    return cards
 
 
 def plain_name(treatment: str, text: Text) -> str:
@@ -178,12 +190,17 @@ def hundred(share: float) -> int:
     return int(share * 100 + 0.5)
 
 
-def _card(one: ClassProjection, outcome: str, *, text: Text, theme: Theme, certainty: bool) -> Component:
-    title = html.H3(plain_name(one.treatment, text))
+def _share(one: ClassProjection, outcome: str) -> Estimate | None:
+    """Return the share who had an event by the month that is shown; None where there are too few to say."""
     curve = one.probabilities.get(outcome)
     share = at_month(curve, MONTH) if curve is not None else None
-    if share is None or not math.isfinite(share.value):
-        return html.Section([title, html.P(text("patient.too_few"), className="hint")], className="card array-card")
+    return share if share is not None and math.isfinite(share.value) else None
+
+
+def _card(
+    one: ClassProjection, share: Estimate, outcome: str, *, text: Text, theme: Theme, certainty: bool
+) -> Component:
+    title = html.H3(plain_name(one.treatment, text))
     event, lower, upper = hundred(share.value), hundred(share.lower), hundred(share.upper)
     happened = text(f"patient.outcome.{outcome}.event", count=event)
     spared = text(f"patient.outcome.{outcome}.spared", count=100 - event)
