@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import html
 import secrets
 import time
 from collections.abc import Mapping
@@ -25,10 +24,12 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
+from cdss.api.language import language_asked
 from cdss.ehr.configuration import SmartIssuer, is_loopback
 from cdss.ehr.doors import Doors, doors
 from cdss.ehr.elements import text
 from cdss.ehr.fhir_server import FhirServer
+from cdss.ehr.launch_refusals import LaunchFailed, Why, refusal_page
 from cdss.ehr.outgoing import outgoing
 from cdss.ehr.patient_record import read_record
 from cdss.ehr.prefetch import DataMissing, gather, launch_templates
@@ -43,25 +44,16 @@ LAUNCH_SECONDS = 600
 VIEWER = "/viewer/"
 
 _AUDIENCE = "ms-cdss launch"
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>The viewer could not be opened</title>
-<style>body{{font:16px/1.6 system-ui,sans-serif;max-width:42rem;margin:4rem auto;padding:0 1rem}}</style>
-<main><h1>The viewer could not be opened</h1><p>{reason}</p>
-<p><a href="/viewer/">Open it without a patient</a></p></main></html>"""
 _log = structlog.get_logger()
 
 DoorsHere = Annotated[Doors, Depends(doors)]
-
-
-class LaunchFailed(Exception):
-    """A launch cannot go on; the message is for the person in front of the screen."""
 
 
 @router.get("/launch")
 async def launch(request: Request, doors: DoorsHere, iss: str = "", launch: str = "") -> Response:
     """Begin an EHR launch: send the browser to the authorisation server of the record."""
     if not launch:
-        return _failed("The launch does not say from where it comes: the launch parameter is missing.")
+        return _failed(request, LaunchFailed(Why.NO_LAUNCH_PARAMETER))
     return await _begin(request, doors, iss, launch)
 
 
@@ -79,7 +71,7 @@ async def callback(request: Request, doors: DoorsHere, code: str = "", state: st
         granted = await _exchange(begun, "" if error else code)
         document = await _patient(begun, granted, doors)
     except LaunchFailed as reason:
-        failed = _failed(str(reason))
+        failed = _failed(request, reason)
         failed.delete_cookie(COOKIE, path="/smart")
         return failed
     opened = RedirectResponse(f"{VIEWER}{doors.handover.fragment(document)}", HTTPStatus.SEE_OTHER)
@@ -92,19 +84,22 @@ async def callback(request: Request, doors: DoorsHere, code: str = "", state: st
     return opened
 
 
-def _failed(reason: str) -> Response:
-    _log.warning("smart_launch_failed")
-    return HTMLResponse(_PAGE.format(reason=html.escape(reason)), HTTPStatus.BAD_REQUEST)
+def _failed(request: Request, failed: LaunchFailed) -> Response:
+    _log.warning("smart_launch_failed", why=failed.why.value)
+    # The record system may ask for a language (SMART `ui_locales` of OpenID Connect); otherwise the browser does.
+    asked = request.query_params.get("ui_locales", "").replace(" ", ",")
+    language = language_asked(asked or request.headers.get("accept-language"))
+    return HTMLResponse(refusal_page(failed, language), HTTPStatus.BAD_REQUEST, {"Vary": "Accept-Language"})
 
 
 async def _begin(request: Request, doors: Doors, iss: str, launch: str) -> Response:
     issuer = doors.configuration.smart_issuer(iss)
     if issuer is None:
-        return _failed("The record system is not on the list of those that may open the viewer.")
+        return _failed(request, LaunchFailed(Why.ISSUER_NOT_LISTED))
     try:
         endpoints = await _endpoints(issuer)
     except LaunchFailed as reason:
-        return _failed(str(reason))
+        return _failed(request, reason)
     verifier, state = secrets.token_urlsafe(64), secrets.token_urlsafe(32)
     redirect_uri = f"{_own_base(request, doors)}/smart/callback"
     asked = {
@@ -160,10 +155,10 @@ async def _endpoints(issuer: SmartIssuer) -> dict[str, str]:
     found = {name: text(document.get(name)) for name in ("authorization_endpoint", "token_endpoint")}
     for address in found.values():
         if urlsplit(address).scheme != "https" and not (urlsplit(address).scheme == "http" and is_loopback(address)):
-            raise LaunchFailed("The record system does not say where it authorises, or not safely.")
+            raise LaunchFailed(Why.ENDPOINTS_NOT_SAFE)
     methods = document.get("code_challenge_methods_supported")
     if not isinstance(methods, list) or "S256" not in methods:
-        raise LaunchFailed("The record system does not support PKCE with S256.")
+        raise LaunchFailed(Why.NO_PKCE)
     return found
 
 
@@ -173,9 +168,9 @@ async def _json(method: str, url: str, form: dict[str, str] | None = None) -> di
             answer = await client.request(method, url, data=form, headers={"Accept": "application/json"})
         document = orjson.loads(answer.content) if answer.status_code == httpx.codes.OK else None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise LaunchFailed("The record system cannot be reached.") from error
+        raise LaunchFailed(Why.NOT_REACHED) from error
     if not isinstance(document, dict):
-        raise LaunchFailed("The record system refused.")
+        raise LaunchFailed(Why.REFUSED)
     return document
 
 
@@ -190,15 +185,15 @@ def _begun(request: Request, doors: Doors, state: str) -> dict[str, str]:
             options={"require": ["exp"]},
         )
     except jwt.PyJWTError as error:
-        raise LaunchFailed("This launch was not begun in this browser, or too long ago: launch again.") from error
+        raise LaunchFailed(Why.NOT_BEGUN_HERE) from error
     if not hmac.compare_digest(begun["state"], hashlib.sha256(state.encode()).hexdigest()):
-        raise LaunchFailed("This answer does not belong to the launch that was begun: launch again.")
+        raise LaunchFailed(Why.OTHER_STATE)
     return begun
 
 
 async def _exchange(begun: dict[str, str], code: str) -> dict[str, Any]:
     if not code:
-        raise LaunchFailed("The authorisation server did not allow the record to be read.")
+        raise LaunchFailed(Why.NOT_AUTHORISED)
     granted = await _json(
         "POST",
         begun["token_endpoint"],
@@ -211,12 +206,12 @@ async def _exchange(begun: dict[str, str], code: str) -> dict[str, Any]:
         },
     )
     if not text(granted.get("access_token")) or text(granted.get("token_type")).lower() != "bearer":
-        raise LaunchFailed("The record system gave no usable token.")
+        raise LaunchFailed(Why.GRANT_UNUSABLE)
     missing = lacking(text(granted.get("scope")))
     if missing:
-        raise LaunchFailed(f"The record system did not grant what is needed: {', '.join(missing)}.")
+        raise LaunchFailed(Why.SCOPES_LACKING, tuple(missing))
     if not text(granted.get("patient")):
-        raise LaunchFailed("The record system did not say which patient is open.")
+        raise LaunchFailed(Why.NO_PATIENT)
     return granted
 
 
@@ -227,10 +222,10 @@ async def _patient(begun: dict[str, str], granted: dict[str, Any], doors: Doors)
     try:
         gathered = await gather({}, patient=patient, templates=launch_templates(), server=server)
     except DataMissing as error:
-        raise LaunchFailed(f"The record could not be read: {', '.join(error.missing)}.") from error
+        raise LaunchFailed(Why.RECORD_NOT_READ, tuple(error.missing)) from error
     reading = await run_in_threadpool(read_record, gathered.resources, today=doors.today())
     if reading.subject != f"Patient/{patient}":
-        raise LaunchFailed("The record system sent another patient.")
+        raise LaunchFailed(Why.OTHER_PATIENT)
     if not reading.has_ms:
-        raise LaunchFailed("The record holds no diagnosis of multiple sclerosis.")
+        raise LaunchFailed(Why.NO_DIAGNOSIS)
     return reading.document

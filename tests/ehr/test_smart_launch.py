@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdss.ehr.configuration import EhrConfiguration
+from cdss.ehr.launch_refusals import LaunchFailed, Why, refusal_page
 from cdss.ehr.smart_launch import challenge
 from cdss.ehr.smart_scopes import NEEDED, asked_scopes, lacking
 from cdss.persistence import Database
@@ -110,9 +111,29 @@ def test_an_issuer_that_is_not_listed_is_refused_without_asking_it(launcher: Lau
         assert server.asked == []
 
 
-def test_a_launch_without_its_parameter_is_refused(launcher: Launcher) -> None:
-    with FhirStub() as server:
-        assert launcher(server).get("/smart/launch", params={"iss": server.base_url}).status_code == 400
+@pytest.mark.parametrize(
+    ("asked", "accept", "language"),
+    [({}, "fr-CH, en;q=0.5", "fr"), ({}, "de, en", "en"), ({"ui_locales": "de fr"}, "en", "fr")],
+)
+def test_a_refused_launch_says_why_in_the_language_of_the_reader_and_to_the_log(
+    launcher: Launcher, asked: dict[str, str], accept: str, language: str
+) -> None:
+    with FhirStub() as server, structlog.testing.capture_logs() as logs:
+        given = {"iss": server.base_url, **asked}
+        refused = launcher(server).get("/smart/launch", params=given, headers={"Accept-Language": accept})
+    assert refused.status_code == 400
+    assert f'lang="{language}"' in refused.text
+    assert ("le paramètre launch manque" in refused.text) == (language == "fr")
+    line = {"event": "smart_launch_failed", "why": "no_launch_parameter", "log_level": "warning"}
+    assert [entry for entry in logs if entry["event"] == line["event"]] == [line]
+
+
+def test_every_refusal_of_a_launch_is_worded_in_both_languages() -> None:
+    for why in Why:
+        english, french = (refusal_page(LaunchFailed(why, ("patient/Patient.r",)), name) for name in ("en", "fr"))
+        assert english != french
+        assert ("patient/Patient.r" in english) == ("patient/Patient.r" in french)
+        assert "{names}" not in english + french
 
 
 @pytest.mark.parametrize(
