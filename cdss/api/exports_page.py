@@ -18,7 +18,7 @@ from cdss.api.session import declare
 from cdss.errors import NotAllowed, NotFound
 from cdss.exports import ExportDesk, ExportRequest
 from cdss.exports import page as html
-from cdss.security.roles import Caller, Permission
+from cdss.security.roles import Caller, Permission, RoleUnfit
 from reference_db.errors import CdssError, InvalidInput, ReleaseError
 from reference_db.release import active_release
 from reference_db.release.export import Purpose
@@ -70,7 +70,8 @@ def _done(
             later.add_task(check_in_background, desk, identifier, request.app.state.metrics)
     except (NotAllowed, NotFound, InvalidInput) as error:
         status = HTTPStatus.FORBIDDEN if isinstance(error, NotAllowed) else HTTPStatus.UNPROCESSABLE_ENTITY
-        return _shown(request, asking, desk, lang=lang, problem=f"{error}.", status=status)
+        said = error.said(lang) if isinstance(error, RoleUnfit) else str(error)
+        return _shown(request, asking, desk, lang=lang, problem=f"{said}.", status=status)
     except ReleaseError:
         problem = "This release may not be used now: its state is told by cdss release list."
         status = HTTPStatus.UNPROCESSABLE_ENTITY

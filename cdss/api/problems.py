@@ -11,7 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from cdss.api.language import language_asked
 from cdss.errors import DatabaseUnavailable, NotAllowed, NotAuthenticated, NotFound
+from cdss.security.roles import RoleUnfit
 from reference_db.errors import CdssError, FieldProblem, InvalidInput, ReleaseError
 
 _log = structlog.get_logger()
@@ -80,6 +82,9 @@ def install(app: FastAPI) -> None:
             return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(map(str, error.problems)), errors=fields)
         if isinstance(error, ReleaseError):
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The reference database is not available: see /readyz.")
+        if isinstance(error, RoleUnfit):
+            said = error.said(language_asked(request.headers.get("accept-language")))
+            return problem(HTTPStatus.FORBIDDEN, f"{said[0].upper()}{said[1:]}.")
         for kind, status in _STATUS.items():
             if isinstance(error, kind):
                 return problem(status, f"{error}.".capitalize())

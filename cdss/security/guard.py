@@ -19,6 +19,7 @@ import structlog
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import Headers, MutableHeaders
 
+from cdss.api.language import language_asked
 from cdss.api.problems import problem
 from cdss.audit import AuditEntry, AuditWriter, Outcome
 from cdss.errors import DatabaseUnavailable, NotAllowed, NotAuthenticated
@@ -26,7 +27,7 @@ from cdss.security.access import Access, Door, access
 from cdss.security.exposure import trusted_hosts
 from cdss.security.headers import add_safe_headers
 from cdss.security.limits import LARGEST_BODY, LARGEST_RECORD, BodyTooLarge, RateLimit, limited
-from cdss.security.roles import NOBODY, Caller
+from cdss.security.roles import NOBODY, Caller, RoleUnfit
 from cdss.security.tokens import SESSION, Provider, Sessions
 from cdss.settings import Settings
 
@@ -126,6 +127,9 @@ class Guard:
         if needs.permission is not None and (self.settings.login_required or caller.identifier):
             try:
                 caller.require(needs.permission)
+            except RoleUnfit as error:
+                language = language_asked(headers.get("accept-language"))
+                return problem(HTTPStatus.FORBIDDEN, f"{error.said(language)}.")
             except NotAllowed as error:
                 return problem(HTTPStatus.FORBIDDEN, f"{error}.")
         return None

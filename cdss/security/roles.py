@@ -43,6 +43,41 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = {
 """Roles that have each permission. A manager does not request and a steward does not decide, so no role has both."""
 
 
+_ROLES_FR = {
+    Role.CLINICIAN: "clinicien",
+    Role.STEWARD: "intendant des données",
+    Role.MANAGER: "responsable",
+    Role.TRIALIST: "investigateur",
+    Role.ADMINISTRATOR: "administrateur",
+}
+_PERMISSIONS_FR = {
+    Permission.CONSULT: "consulter",
+    Permission.EVALUATE: "prendre part à une évaluation",
+    Permission.LEAD_TRIAL: "ouvrir, clore ou analyser un essai",
+    Permission.REQUEST_EXPORT: "demander un export",
+    Permission.SEE_EXPORTS: "voir les demandes d'export",
+    Permission.DECIDE_EXPORT: "approuver ou rejeter un export",
+    Permission.OBSERVE: "observer le service",
+}
+
+
+class RoleUnfit(NotAllowed):
+    """The role of the caller does not have the permission; the message names the roles that have it."""
+
+    def __init__(self, role: Role, permission: Permission) -> None:
+        self._role, self._permission = role, permission
+        super().__init__(self.said("en"))
+
+    def said(self, language: str) -> str:
+        """Return the refusal in ``en`` or ``fr``, without the full stop."""
+        able = PERMISSIONS[self._permission]
+        if language == "fr":
+            needed = ", ".join(sorted(_ROLES_FR[role] for role in able))
+            what = _PERMISSIONS_FR[self._permission]
+            return f"le rôle « {_ROLES_FR[self._role]} » n'autorise pas à {what} (il faut : {needed})"
+        return f"a {self._role} may not {self._permission} (allowed: {', '.join(sorted(able))})"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who is asking.
@@ -77,14 +112,13 @@ class Caller:
         ------
         NotAuthenticated
             If nobody in particular is asking for more than a consultation.
-        NotAllowed
+        RoleUnfit
             If the role does not have it; the message names those that have.
         """
         if permission is not Permission.CONSULT and not self.identifier:
             raise NotAuthenticated(f"say who you are to {permission}: see POST /api/v1/session")
         if not self.may(permission):
-            able = ", ".join(sorted(PERMISSIONS[permission]))
-            raise NotAllowed(f"a {self.role} may not {permission} (allowed: {able})")
+            raise RoleUnfit(self.role, permission)
 
 
 NOBODY = Caller(identifier="", role=Role.CLINICIAN)

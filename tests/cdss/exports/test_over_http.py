@@ -103,6 +103,8 @@ def test_the_page_serves_steward_and_manager_without_a_script(client: TestClient
     refused = client.post("/exports/deliver", data={"export": identifier})
     assert refused.status_code == 403
     assert "a manager may not" in refused.text
+    refused = client.post("/exports/deliver", data={"export": identifier, "lang": "fr"})
+    assert "le rôle « responsable » n&#x27;autorise pas à demander un export" in refused.text
     client.post("/exports/session", data={"name": "alice", "role": "steward"})
     delivered = client.post("/exports/deliver", data={"export": identifier})
     assert delivered.headers["content-type"] == "application/zip"

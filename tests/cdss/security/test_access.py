@@ -112,6 +112,9 @@ def test_a_role_gets_as_far_as_the_table_says(serve: Serve, door: tuple[str, str
         else:
             assert answer.status_code == 403, (role, answer.text)
             assert re.search(rf"a {role} may not", answer.text, re.IGNORECASE)
+            french = {**_bearer(role), "Accept-Language": "fr"}
+            told = client.request(method, path, headers=french, **(sent if method == "POST" else {})).json()["detail"]
+            assert re.fullmatch(r"le rôle « .+ » n'autorise pas à .+ \(il faut : .+\)\.", told, re.IGNORECASE)
 
 
 @pytest.mark.parametrize(
