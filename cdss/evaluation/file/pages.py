@@ -33,6 +33,25 @@ def generated_pages(root: Path) -> Mapping[str, str]:
     return {name: _NOTE + text for name, text in zip(GENERATED, written, strict=True)}
 
 
+_FIGURES = """
+## Figures
+
+This page describes what every release has in common and gives no measured figure: those belong to one release, named
+by the hash of its content, and would be wrong here after the next build. The release that is served shows its own:
+
+| figures | on the viewer's page *About this evidence* | in files |
+|---|---|---|
+| patients, by source and treatment | by source | `card.md` of the release |
+| privacy, metric by metric and attack by attack | yes | `evidence.html` of the release; `manifest.json`, `privacy` |
+| quick validation of the build, missed targets named | until a whole one is there | `manifest.json`, `utility` |
+| whole validation: error, calibration, coverage | after `cdss validate` | `validation/` below `CDSS_HOME` |
+
+`cdss release show VERSION` prints the manifest, `cdss release verify VERSION` compares every file with it. Whoever
+hands this file in for an assessment names the release and encloses its figures.
+"""
+"""Where the figures stand; the same on both cards."""
+
+
 def _algorithm() -> str:
     return ReportWords("en")("algorithm")
 
@@ -195,7 +214,7 @@ def model_card() -> str:
             "reports the error by phenotype, source, age and EDSS, and not by sex",
         ),
     ]
-    return f"# Model card\n\n{_STATUS}" + _table(("", ""), rows)
+    return f"# Model card\n\n{_STATUS}" + _table(("", ""), rows) + _FIGURES
 
 
 def data_set_card() -> str:
@@ -231,5 +250,5 @@ def data_set_card() -> str:
         "in the manifest names.\n\n"
         + _table(("attack", "criterion", "succeeds when", "largest risk"), attacks)
         + f"\nWhatever is given out rests on at least {SMALL_CELL} patients; counts are rounded to multiples of "
-        f"{ROUNDING}.\n"
+        f"{ROUNDING}.\n{_FIGURES}"
     )
