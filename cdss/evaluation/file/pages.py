@@ -249,6 +249,7 @@ def data_set_card() -> str:
         + "\nEach attack is made on the whole table and in every stratum, against a control that the assessment "
         "in the manifest names.\n\n"
         + _table(("attack", "criterion", "succeeds when", "largest risk"), attacks)
-        + f"\nWhatever is given out rests on at least {SMALL_CELL} patients; counts are rounded to multiples of "
+        + f"\nWhatever is given out rests on at least {SMALL_CELL} patients; counts are moved by fixed deviations of "
+        f"the patients counted, then rounded to multiples of "
         f"{ROUNDING}.\n{_FIGURES}"
     )
