@@ -6,11 +6,13 @@ computed from the patients whom the cell key of the group leaves in; then counts
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import SupportsInt
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from projection.projector import DEFAULT_ESTIMATOR, Projector, Question
 from projection.result import ClassProjection, Contrast, Contrasts, Curve, EdssCourse, Estimate, Projection
@@ -30,6 +32,7 @@ from reference_db.small_cells import (
     is_shown,
     merged,
     rounded,
+    rounded_count,
     rounded_counts,
     rounded_shares,
     without_deviation,
@@ -426,6 +429,6 @@ def _eligible(chosen: ClassSelection, n_eligible: int) -> int:
     return n_eligible if chosen.n_eligible >= FEWEST_FOUND else min(n_eligible, FEWEST_FOUND - ROUNDING)
 
 
-def _count(exact: float, key: ArrayLike) -> int:
-    shown = float(rounded_counts(exact, key))
-    return 0 if np.isnan(shown) else int(shown)
+def _count(exact: float, key: SupportsInt) -> int:
+    shown = rounded_count(exact, int(key))
+    return 0 if math.isnan(shown) else int(shown)

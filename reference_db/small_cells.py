@@ -28,6 +28,7 @@ can be averaged still: limits of rate and the audit trail are there for that, an
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -67,6 +68,7 @@ HIDDEN_START = 3
 
 Keys = NDArray[np.uint64]
 
+_ALL = 2**64 - 1
 _DEVIATION = np.uint64(0xFFFF)
 """Part of a key that holds the deviation, as a signed number of 16 bits: sums of keys hold the sums of deviations."""
 
@@ -112,6 +114,20 @@ def rounded_counts(counts: ArrayLike, keys: ArrayLike) -> NDArray[np.float64]:
     up = _uniform(np.asarray(keys, dtype=np.uint64)) * ROUNDING < moved - lower
     shown = is_shown(exact) & (moved >= SMALL_CELL + HIDDEN_START)
     return np.where(shown, np.maximum(lower + ROUNDING * up, SMALL_CELL), np.nan)
+
+
+def rounded_count(count: float, key: int) -> float:
+    """Return a single count as `rounded_counts` gives it out: in plain numbers, which takes a tenth of the time."""
+    deviation = ((key & 0xFFFF) ^ 0x8000) - 0x8000
+    moved = count + deviation
+    if count < SMALL_CELL or moved < SMALL_CELL + HIDDEN_START:
+        return math.nan
+    mixed = (key + 0x9E3779B97F4A7C15) & _ALL
+    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _ALL
+    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _ALL
+    uniform = ((mixed ^ (mixed >> 31)) >> 11) / 2.0**53
+    lower = math.floor(moved / ROUNDING) * ROUNDING
+    return float(max(lower + ROUNDING * (uniform * ROUNDING < moved - lower), SMALL_CELL))
 
 
 def deviations(keys: ArrayLike) -> NDArray[np.float64]:

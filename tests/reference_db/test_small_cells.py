@@ -16,6 +16,7 @@ from reference_db.small_cells import (
     deviations,
     is_shown,
     merged,
+    rounded_count,
     rounded_counts,
     rounded_shares,
     without_deviation,
@@ -35,6 +36,11 @@ def test_small_counts_are_withheld_and_others_rounded(count: int, key: int) -> N
         assert shown % ROUNDING == 0
         assert abs(shown - count) < ROUNDING
         assert shown >= SMALL_CELL
+
+
+@given(count=st.floats(0, 300), key=st.integers(0, 2**64 - 1))
+def test_a_single_count_is_given_out_as_one_of_many(count: float, key: int) -> None:
+    assert rounded_count(count, key) == pytest.approx(rounded_counts(count, np.uint64(key)).item(), nan_ok=True)
 
 
 @pytest.mark.parametrize("count", [13, 17, 57, 1002])
