@@ -16,6 +16,11 @@ from cdss.evaluation.protocol import Arm, Randomisation
 
 Array = NDArray[np.float64]
 
+LARGEST = 8.0
+"""Largest logarithm of a hazard ratio, up or down, that is an estimate. Where all events of the periods that have both
+arms are in one arm the likelihood rises for ever: the fit stops somewhere beyond, with a standard error that means
+nothing (Heinze and Schemper, Biometrics 2001;57:114-119, doi 10.1111/j.0006-341X.2001.00114.x)."""
+
 
 @dataclass(frozen=True)
 class SurvivalCurve:
@@ -73,6 +78,8 @@ def hazard_ratio(design: Design, event: Array) -> Effect:
         except (ConvergenceError, np.linalg.LinAlgError, ValueError):
             return design.effect("hazard ratio", model, notes=("the model could not be fitted",))
     coefficient, standard_error = float(fit.params_["use"]), float(fit.standard_errors_["use"])
+    if not abs(coefficient) <= LARGEST:
+        return design.effect("hazard ratio", model, notes=("what was adjusted for leaves an arm without an event",))
     degrees = math.inf
     if not within:
         degrees = design.degrees_of_freedom(robust=True)
