@@ -16,6 +16,7 @@ from cdss.api.problems import problem
 from cdss.ehr.cards import CardContext, make_card
 from cdss.ehr.configuration import LOOPBACK
 from cdss.ehr.doors import Doors, bare_401, doors
+from cdss.ehr.examples import FEEDBACK, HOOK_CALL
 from cdss.ehr.feedback import parse_feedback
 from cdss.ehr.fhir_server import FhirServer
 from cdss.ehr.hook_request import HOOKS, ORDER_HOOKS, HookRequest, json_object, parse_hook_request
@@ -64,8 +65,16 @@ def discovery() -> JSONResponse:
     return JSONResponse({"services": services})
 
 
+def _body(description: str, example: dict[str, Any]) -> dict[str, Any]:
+    schema = {"type": "object", "description": description}
+    return {
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
+    }
+
+
 @router.post(
     "/cds-services/{service}",
+    openapi_extra=_body("A call of a hook, CDS Hooks 2.0.", HOOK_CALL),
     responses={
         400: {"description": "The call cannot be read; names every element (RFC 9457)."},
         401: {"description": "The client is not trusted; nothing more is said."},
@@ -109,6 +118,7 @@ async def call(
 
 @router.post(
     "/cds-services/{service}/feedback",
+    openapi_extra=_body("What became of cards, CDS Hooks 2.0.", FEEDBACK),
     responses={400: {"description": "The feedback cannot be read (RFC 9457)."}, 401: {"description": "Not trusted."}},
 )
 async def feedback(service: str, request: Request, doors: Annotated[Doors, Depends(doors)]) -> Response:

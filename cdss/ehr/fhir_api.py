@@ -21,6 +21,7 @@ from cdss.ehr.configuration import LOOPBACK
 from cdss.ehr.document import projection_pdf
 from cdss.ehr.doors import Doors, bare_401, doors
 from cdss.ehr.elements import Json, first, objects
+from cdss.ehr.examples import RECORD
 from cdss.ehr.fhir_results import document_reference, outcome_of_error, risk_assessment
 from cdss.ehr.fhir_server import bundled
 from cdss.ehr.hook_request import json_object
@@ -52,7 +53,10 @@ _RECORD = {
     "requestBody": {
         "required": True,
         "content": {
-            _MEDIA_TYPE: {"schema": {"type": "object", "description": "A Bundle of the patient's resources."}}
+            _MEDIA_TYPE: {
+                "schema": {"type": "object", "description": "A Bundle of the patient's resources."},
+                "example": RECORD,
+            }
         },
     }
 }

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 import re
 import time
 import zlib
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import pytest
+from fastapi import FastAPI
 from fhir.resources.R4B import get_fhir_model_class
 
 from cdss.ehr.codes import EDSS_LOINC_PART
@@ -19,7 +21,7 @@ from projection.projector import CAVEATS
 from reference_db.vocabulary import ACTIVE_TREATMENTS, drugs
 from tests.client import TestClient
 from tests.ehr.conftest import PUBLIC_URL
-from tests.ehr.hooks import bundle
+from tests.ehr.hooks import SERVICE, bundle
 from tests.ehr.records import ATC, concept, condition, medication, patient, typical
 from tests.ehr.signing import SigningClient
 
@@ -256,3 +258,21 @@ def test_backend_services_are_discovered(client: TestClient) -> None:
     found = client.get("/fhir/.well-known/smart-configuration").json()
     assert found["token_endpoint"] == TOKEN_URL
     assert found["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
+
+
+def test_every_body_of_the_documented_interface_has_an_example_that_is_answered(
+    sandbox: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = cast("FastAPI", sandbox.app)
+    monkeypatch.setattr(application.state.doors, "today", lambda: datetime.datetime.now(datetime.UTC).date())
+    document = sandbox.get("/openapi.json").json()
+    sent = 0
+    for path, operations in document["paths"].items():
+        body = operations.get("post", {}).get("requestBody")
+        if body is None or not path.startswith(("/fhir/", "/cds-services/")):
+            continue
+        (content,) = body["content"].values()
+        answer = sandbox.post(path.replace("{service}", SERVICE.rsplit("/", 1)[1]), json=content["example"])
+        assert answer.status_code == 200, f"{path}: {answer.text}"
+        sent += 1
+    assert sent == 5

@@ -17,9 +17,9 @@ from cdss.evaluation.protocol import Arm, Randomisation
 Array = NDArray[np.float64]
 
 LARGEST = 8.0
-"""Largest logarithm of a hazard ratio, up or down, that is an estimate. Where all events of the periods that have both
-arms are in one arm the likelihood rises for ever: the fit stops somewhere beyond, with a standard error that means
-nothing (Heinze and Schemper, Biometrics 2001;57:114-119, doi 10.1111/j.0006-341X.2001.00114.x)."""
+"""Largest logarithm of a hazard ratio, up or down, that is an estimate. Where all events of the periods that have
+both arms are in one arm the likelihood rises for ever: the fit stops somewhere beyond, with a standard error that
+means nothing (Heinze and Schemper, Biometrics 2001;57:114-119, doi 10.1111/j.0006-341X.2001.00114.x)."""
 
 
 @dataclass(frozen=True)
