@@ -69,9 +69,9 @@ def avatarize(
         Numbers, booleans, text, categories and dates, with missing values.
     k : int or None
         Neighbours of each record, at least 2 and less than the rows of the smallest stratum. None gives each stratum
-        the first of `CANDIDATE_K` at which every distance metric exceeds its target and membership, rehearsed with
-        held-out records, has an area under the curve of at most .55; a number does not carry over from a small table
-        to a large one.
+        the first of `CANDIDATE_K` at which every metric meets its target, those of distance with room to spare, and
+        membership, rehearsed with held-out records, has an area under the curve of at most .55; a number does not
+        carry over from a small table to a large one.
     ncp : int
         Factor axes in which neighbours are sought, at least 1; all of them when there are fewer.
     rng : Generator
@@ -208,7 +208,7 @@ def _of_stratum(
 
     if k is not None:
         return make(k), k
-    return fewest_neighbours(make, records, columns, around, method=method, membership=membership)
+    return fewest_neighbours(make, records, columns, around, method=method, membership=membership, rng=rng)
 
 
 def _part_of(progress: Progress, name: str, begun: float, width: float) -> Progress:

@@ -84,22 +84,29 @@ def all_metrics(
     avatars: EncodedTable,
     origin: Origin | None,
     rng: np.random.Generator,
+    *,
+    most: int | None = None,
 ) -> tuple[Metric, ...]:
     """Return the distance metrics and the further ones; parameters as in `distance_metrics`, with a generator.
+
+    With `most`, the further ones are those of about this many originals and avatars.
 
     Returns
     -------
     tuple of Metric
         In the order of `TARGETS`, then of `FURTHER_TARGETS`.
     """
-    metrics, geometry = _distance_metrics(columns, originals, avatars, origin, None)
+    metrics, geometry = _distance_metrics(columns, originals, avatars, origin, most)
+    own, theirs = (spaced(np.arange(len(table)), most) for table in (originals, avatars))
+    originals, avatars = originals.rows(own), avatars.rows(theirs)
     nearest = geometry.nearest
     hidden_rate = next(metric.value for metric in metrics if metric.name == "hidden_rate")
     too_near = (nearest[:, 0] < 0.2) & (distance_ratio(nearest) < 0.3)
+    outlier = outlier_protection(geometry.originals[own], geometry.avatars[theirs])
     raw = "values as they are"
     found: dict[str, tuple[float | None, str]] = {
         "closest_rate": (float(100 * (1 - too_near.mean())), metrics[0].space),
-        "outlier_protection": (outlier_protection(geometry.originals, geometry.avatars), metrics[0].space),
+        "outlier_protection": (outlier, metrics[0].space),
         "correlation_protection": (None, raw),
     }
     if hidden_rate is not None:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference_db.avatar import REFERENCE, RELEASE, Method, avatarize, make_avatars
-from reference_db.avatar.columns import read_columns
-from reference_db.avatar.stratum import rehearsed_membership
+from reference_db.avatar.columns import EncodedTable, read_columns
+from reference_db.avatar.stratum import fewest_neighbours, rehearsed_membership
 from reference_db.errors import InvalidInput, InvalidTable
 from reference_db.privacy import assess_privacy
 
@@ -225,3 +225,23 @@ def test_more_neighbours_where_membership_can_be_told() -> None:
     assert all(metric.verdict != "failed" for metric in metrics)
     assert chosen > 20
     assert area(chosen) < 0.58 < area(20)
+
+
+def test_the_automatic_number_of_neighbours_looks_at_what_medians_forget() -> None:
+    """One avatar in eight next to another patient: the metrics of distance pass, the closest rate does not."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(300, 6)), columns=list("abcdef"))
+    columns = read_columns(table)
+    records = columns.encode(table)
+
+    def make(k: int) -> EncodedTable:
+        numbers = rng.normal(size=(300, 6))
+        if k == 20:
+            numbers[:38] = records.numbers[100:138] + 0.001
+        return EncodedTable(numbers, records.codes)
+
+    def chosen(judge: np.random.Generator | None) -> int:
+        return fewest_neighbours(make, records, columns, np.arange(300), method=RELEASE, rng=judge)[1]
+
+    assert chosen(None) == 20
+    assert chosen(np.random.default_rng(1)) == 30

@@ -97,6 +97,7 @@ def test_a_copy_fails_every_metric_it_can(table: pd.DataFrame) -> None:
 
 def test_a_failing_stratum_fails_the_whole(table: pd.DataFrame) -> None:
     table = table.assign(arm=np.repeat(["x", "y"], [300, 100]))
+    # With 20 neighbours the hidden rate of 300 such records is 93.5 on average (40 seeds, SD 1.4): too near to 90.
     synthetic = avatarize(table, k=60, ncp=5, rng=np.random.default_rng(1), strata="arm")
     synthetic.iloc[300:] = table.iloc[300:]
     assessment = assess_privacy(table, synthetic, strata="arm", rng=np.random.default_rng(2))
