@@ -95,15 +95,14 @@ PASTE = """(field, text) => {
 
 
 def test_a_pasted_number_keeps_its_decimals(page: Page) -> None:
-    for language, shown in (("en", "3.5"), ("fr", "3,5")):
+    for language, pasted, shown in (("en", "3,5", "3.5"), ("fr", "3.5", "3,5")):
         page.locator(f"#language-choice input[value='{language}'] + label").click()
         page.wait_for_function("language => document.documentElement.lang === language", arg=language)
         box = page.locator("#poi-edss")
-        for pasted in ("3.5", "3,5"):
-            box.fill("2")
-            box.press("Control+a")
-            box.evaluate(PASTE, pasted)
-            expect(box).to_have_value(shown)
+        box.fill("2")
+        box.press("Control+a")
+        box.evaluate(PASTE, pasted)
+        expect(box).to_have_value(shown)
 
 
 def test_a_link_for_another_device_is_sealed_and_opens_once(page: Page, browser: Browser) -> None:

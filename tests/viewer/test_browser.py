@@ -159,8 +159,9 @@ def test_a_study_hears_what_was_looked_at_and_nothing_of_the_patient(served: Ser
     expect(page.locator("#patient-show")).to_be_visible()
     for element, typed, whole in (("considered", "Nata", "Natalizumab"), ("decided", "Anti", "Anti-CD20")):
         page.locator(f"#study-{element}").fill(typed)
-        expect(page.locator("#study [role='option']").filter(visible=True)).to_have_text([whole])
-        page.keyboard.press("Enter")
+        option = page.locator("#study [role='option']").filter(visible=True)
+        expect(option).to_have_text([whole])
+        option.click()
         chosen = page.locator("#study .mantine-Pill-label, #study input[value='Anti-CD20']")
         expect(chosen.last).to_be_visible()
     expect(page.locator("#study-decided")).to_have_value("Anti-CD20")

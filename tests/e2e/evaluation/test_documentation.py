@@ -42,15 +42,15 @@ def test_the_whole_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
                 arguments[arguments.index("--sizes") + 1] = "100"
             done = run_cdss(home, *arguments)
             assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
-            if arguments[1] == "protocol":  # fewer consultations show the same
-                smaller = Path("protocol.yaml").read_text(encoding="utf-8").replace("_size: 400", "_size: 120")
+            if arguments[1] == "protocol":  # fewer show the same; of 120 the avatars fail at times
+                smaller = Path("protocol.yaml").read_text(encoding="utf-8").replace("_size: 400", "_size: 240")
                 Path("protocol.yaml").write_text(smaller, encoding="utf-8")
             if arguments[1] == "request":
                 identifier = done.stdout.split()[1].strip(":")
     finally:
         stop_server(server)
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Randomised: 120" in report
+    assert "Randomised: 240" in report
     assert (tmp_path / "power.png").stat().st_size > 5_000
     assert {path.name for path in Path(done.stdout.strip()).iterdir()} == {
         *("dm.csv", "ds.csv", "qs.csv", "ce.csv"),
