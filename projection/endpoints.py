@@ -128,8 +128,9 @@ def _step_of(months: Floats) -> Steps:
 
 
 def _last_step(seen: NDArray[np.bool_]) -> Steps:
-    last: Steps = (seen.shape[1] - 1 - seen[:, ::-1].argmax(axis=1)).astype(np.int8)
-    return last
+    """Return the last step at which something was seen, 0 when nothing ever was."""
+    last = seen.shape[1] - 1 - seen[:, ::-1].argmax(axis=1)
+    return np.where(seen.any(axis=1), last, 0).astype(np.int8)
 
 
 def _last_confirmable(edss: Floats, days: Floats, weeks: int) -> Steps:

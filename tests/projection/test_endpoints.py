@@ -87,6 +87,13 @@ def test_an_event_after_the_end_of_its_observation_does_not_count():
     assert events["loss_of_neda3"] == (6.0, False)
 
 
+@pytest.mark.parametrize("last", [0, 3])
+def test_who_is_never_seen_again_is_not_known_to_be_free_of_worsening(last):
+    events, _ = one_patient(steady(last))
+    confirmed = ("worsening_24w", "worsening_12w", "pira", "raw", "improvement")
+    assert {name: events[name] for name in confirmed} == dict.fromkeys(confirmed, (0.0, False))
+
+
 def test_counts_of_many_patients_agree_with_the_table(small_release):
     episodes = small_release.episodes
     found = endpoints_of(episodes)

@@ -105,16 +105,33 @@ def test_nothing_stands_after_dropout() -> None:
     assert pd.isna(row["relapses_9"])
 
 
-def test_a_switch_ends_the_episode() -> None:
-    drugs = [(Treatment.TERIFLUNOMIDE.value, 0, 400), (Treatment.ANTI_CD20.value, 400, None)]
-    made = tables(
-        source="R", last_day=2000, visits=[(0, 2.0), (365, 2.5), (730, 4.0)], relapses=[380, 500], treatments=drugs
-    )
-    row = episodes(made, [REGISTRY]).iloc[0]
+def switched(day: int, *, last_day: int = 2000) -> pd.Series:
+    """Return the episode of a patient who relapses on day 380, again on day 500, and changes treatment on a day."""
+    drugs = [(Treatment.TERIFLUNOMIDE.value, 0, day), (Treatment.ANTI_CD20.value, day, None)]
+    visits = [(0, 2.0), (365, 2.5), (450, 3.5), (730, 4.0)]
+    made = tables(source="R", last_day=last_day, visits=visits, relapses=[380, 500], treatments=drugs)
+    return episodes(made, [REGISTRY]).iloc[0]
+
+
+def test_the_relapse_that_ends_a_treatment_counts_and_nothing_after_its_interval() -> None:
+    row = switched(400)
     assert row["treatment"] == Treatment.TERIFLUNOMIDE.value
-    assert row["follow_up_months"] == 12
-    assert row["edss_12"] == 2.5
+    assert row["follow_up_months"] == 15
+    assert (row["edss_12"], row["edss_15"]) == (2.5, 3.5)
+    assert row["relapses_15"] == 1
+    assert pd.isna(row["relapses_18"])
     assert pd.isna(row["edss_24"])
+
+
+def test_an_interval_that_nobody_saw_the_end_of_does_not_count() -> None:
+    row = switched(400, last_day=420)
+    assert row["follow_up_months"] == 12
+    assert pd.isna(row["relapses_15"])
+
+
+@pytest.mark.parametrize(("day", "months"), [(740, 24), (815, 24), (830, 30), (913, 30), (1100, 36), (1300, 36)])
+def test_a_long_interval_is_followed_to_its_month_for_three_months_at_most(day: int, months: int) -> None:
+    assert switched(day)["follow_up_months"] == months
 
 
 def test_scans_between_two_months_of_the_grid_are_summed() -> None:

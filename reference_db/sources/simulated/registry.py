@@ -51,7 +51,7 @@ from reference_db.sources.simulated.indication import (
 )
 from reference_db.sources.simulated.observation import integers, steadiness
 from reference_db.sources.simulated.parameters import class_effects, parameters
-from reference_db.sources.simulated.registry_records import RegistryLife, record
+from reference_db.sources.simulated.registry_records import Centres, RegistryLife, record
 from reference_db.vocabulary import Phenotype, Sex, Treatment
 
 Array = NDArray[np.float64]
@@ -67,10 +67,11 @@ _STEPS_BEFORE_SWITCH = 3
 
 @dataclass(frozen=True)
 class RegistryResult:
-    """One simulated registry: its long tables and its patients at baseline."""
+    """One simulated registry: its long tables, its patients at baseline and the centres that see them."""
 
     tables: LongTables
     cohort: Cohort
+    centres: Centres
 
 
 @dataclass(frozen=True)
@@ -103,13 +104,22 @@ def simulate_registry(source: str, *, scale: float, rng: np.random.Generator) ->
     course, classes = _live(cohort.traits, index_class.to_numpy().astype(np.int8), steps, rng)
     lesions = cohort.traits.lesion_rate * Frailties.of(cohort.traits).lesion
     life = RegistryLife(course=course, classes=classes, last_day=last_day, natural_lesion_rate=lesions)
-    return RegistryResult(record(cohort, life, design, rng), cohort)
+    centres = Centres.draw(len(cohort), rng)
+    return RegistryResult(record(cohort, life, design, centres, rng), cohort, centres)
 
 
 def registry_under(
-    source: str, cohort: Cohort, days_per_month: float, treatment: Treatment, rng: np.random.Generator
+    source: str,
+    cohort: Cohort,
+    centres: Centres,
+    days_per_month: float,
+    treatment: Treatment,
+    rng: np.random.Generator,
 ) -> LongTables:
-    """Return what a registry would have recorded, had all its patients stayed on one class; see `counterfactual`."""
+    """Return what a registry would have recorded, had all its patients stayed on one class; see `counterfactual`.
+
+    Patients keep their centres: how often one is seen decides how much worsening is found and confirmed.
+    """
     until = round(FOLLOWED_MONTHS * days_per_month)
     chance = Chance.draw(len(cohort), -(-until // STEP_DAYS), rng)
     classes = np.full(chance.relapse.shape, CLASSES.index(treatment), dtype=np.int8)
@@ -120,7 +130,7 @@ def registry_under(
         last_day=np.full(len(cohort), until, dtype=np.int64),
         natural_lesion_rate=cohort.traits.lesion_rate * frailties.lesion,
     )
-    return record(cohort, life, registry_design(source), rng)
+    return record(cohort, life, registry_design(source), centres, rng)
 
 
 def class_regime(traits: Traits, classes: NDArray[np.int8], frailties: Frailties) -> Regime:

@@ -59,7 +59,7 @@ class RegistryLife:
 
 
 @dataclass(frozen=True)
-class _Centres:
+class Centres:
     """How each patient's centre differs: factors on intervals and on counted scans, a shift of the rating."""
 
     interval: Array
@@ -67,7 +67,8 @@ class _Centres:
     counting: Array
 
     @classmethod
-    def draw(cls, n: int, rng: np.random.Generator) -> _Centres:
+    def draw(cls, n: int, rng: np.random.Generator) -> Centres:
+        """Draw the centre of each of n patients."""
         p = parameters()
         number = int(p["registry_centres"])
         size = rng.lognormal(0.0, p["registry_centre_size_spread"], number)
@@ -79,10 +80,11 @@ class _Centres:
         )
 
 
-def record(cohort: Cohort, life: RegistryLife, design: Mapping[str, float], rng: np.random.Generator) -> LongTables:
+def record(
+    cohort: Cohort, life: RegistryLife, design: Mapping[str, float], centres: Centres, rng: np.random.Generator
+) -> LongTables:
     """Return the long tables of a registry."""
     identity = cohort.patients["patient_id"].to_numpy(dtype=object)
-    centres = _Centres.draw(len(cohort), rng)
     return LongTables(
         patients=cohort.patients.drop(columns="treatment").assign(last_day=life.last_day),
         visits=_visits(cohort, life, design, centres, identity, rng),
@@ -105,7 +107,7 @@ def _visits(
     cohort: Cohort,
     life: RegistryLife,
     design: Mapping[str, float],
-    centres: _Centres,
+    centres: Centres,
     identity: Names,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
@@ -162,7 +164,7 @@ def _scans(
     cohort: Cohort,
     life: RegistryLife,
     design: Mapping[str, float],
-    centres: _Centres,
+    centres: Centres,
     identity: Names,
     rng: np.random.Generator,
 ) -> pd.DataFrame:

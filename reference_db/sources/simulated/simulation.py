@@ -118,7 +118,9 @@ def simulate(
         registry = simulate_registry(source.name, scale=scale, rng=next(streams))
         truth = partial(_registry_truth, registry.cohort, source.days_per_month)
         parts.append((registry.tables, registry.cohort, truth))
-        recordings.append(partial(registry_under, source.name, registry.cohort, source.days_per_month))
+        recordings.append(
+            partial(registry_under, source.name, registry.cohort, registry.centres, source.days_per_month)
+        )
     return SimulatedSources(
         tables=_joined([tables for tables, _, _ in parts]),
         sources=sources(),
