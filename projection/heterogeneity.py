@@ -27,8 +27,11 @@ from projection.within_sources import FEWEST_PER_SOURCE, Slopes
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-_RAREST = 0.01
-"""Probability of an event in the class below which sources cannot be compared."""
+_REACHED = 0.9
+"""Share of the sources within classes that must reach a month at which sources are compared."""
+
+RAREST = 0.01
+"""Probability of an event in the class below which neither sources nor features can be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Heterogeneity:
         Of the change of EDSS. Months beyond the second year, which few sources reach, take the value at 24.
     events : ndarray, shape (endpoints, grid)
         Of the probability of each event, on the scale of log(-log S): relative to the cumulative hazard. The value at
-        24 months stands at every month.
+        the last month that most sources reach, 24 at most, stands at every month.
     event_free : ndarray, shape (endpoints,)
         Of the restricted mean time without the event to 24 months, in squared months.
     rate : float
@@ -88,13 +91,18 @@ def heterogeneity_of(
     until = int(np.searchsorted(GRID, HORIZON))
     shape = (len(events.residual), len(ENDPOINTS), len(GRID))
     pseudo = events.residual.reshape(shape)
+    reached = _last_reached(pseudo, change, until)
+    each = np.arange(len(ENDPOINTS))
     # Relative to how far one step on the log(-log) scale moves the curve of the class.
-    slope = np.where(survival < 1.0 - _RAREST, slope_of_log_log(survival), 0.0)[:, :, until]
+    slope = np.where(survival < 1.0 - RAREST, slope_of_log_log(survival), 0.0)[:, each, reached]
     scale = np.where(slope > 0, slope, np.nan)[treatment]
-    event_free = -(pseudo[:, :, :until] * np.diff(GRID[: until + 1])).sum(axis=2)
+    # Up to that month; areas under curves of constant hazards grow with the square of the time.
+    before = np.diff(GRID)[:until] * (np.arange(until) < reached[:, None])
+    event_free = -(np.where(before > 0, pseudo[:, :, :until], 0.0) * before).sum(axis=2)
+    event_free *= (HORIZON / GRID[reached]) ** 2
     relative_rate = rate.residual / np.maximum(rates, 1e-9)[treatment][:, None]
     change_levels = _levels(change.residual, change, treatment)
-    event_levels = _levels(pseudo[:, :, until] * scale, change, treatment)
+    event_levels = _levels(pseudo[:, each, reached] * scale, change, treatment)
     free_levels = _levels(event_free, change, treatment)
     edss = _between(change_levels)
     edss[until + 1 :] = np.maximum(edss[until + 1 :], edss[until])
@@ -110,6 +118,21 @@ def heterogeneity_of(
         _shared(event_levels),
         _shared(free_levels),
     )
+
+
+def _last_reached(pseudo: Floats, slopes: Slopes, until: int) -> Indices:
+    """Return, per endpoint, the last step up to `until` at which most of the sources that know it at all know it.
+
+    A trial of 24 months confirms no worsening that begins after month 18: compared at 24 months, sources would be the
+    registries alone, which see their patients alike.
+    """
+    groups = np.unique(slopes.group)
+    known = np.stack(
+        [(~np.isnan(pseudo[slopes.group == one])).sum(axis=0) >= FEWEST_PER_SOURCE for one in groups]
+    ).sum(axis=0)
+    most = known[:, 1 : until + 1] >= _REACHED * known[:, 1 : until + 1].max(axis=1, keepdims=True)
+    reached: Indices = until - most[:, ::-1].argmax(axis=1)
+    return reached
 
 
 @dataclass(frozen=True, slots=True)

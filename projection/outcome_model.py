@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from projection.change_model import ChangeModel, change_model_of
 from projection.endpoints import ENDPOINTS, GRID, HORIZON, Endpoints
-from projection.heterogeneity import Heterogeneity, heterogeneity_of
-from projection.survival import code, kaplan_meier, pseudo_values, tally
+from projection.heterogeneity import RAREST, Heterogeneity, heterogeneity_of
+from projection.survival import code, kaplan_meier, pseudo_values, slope_of_log_log, tally
 from projection.within_sources import FEWEST_PER_SOURCE, Slopes, slopes_within_sources
 
 Floats = NDArray[np.float64]
@@ -35,7 +35,8 @@ class OutcomeModel:
         As `within_sources.terms` returns them.
     change : ChangeModel
     events : ndarray, shape (classes, terms, endpoints * grid)
-        Effects on the probability of each event by each month.
+        Effects on the probability of each event by each month, as logarithms of ratios of cumulative hazards: what
+        they are on the curve of the class.
     rate : ndarray, shape (classes, terms)
         Effects on relapses a year.
     uncertainty : ndarray, shape (classes, terms, terms)
@@ -101,12 +102,16 @@ def fit_outcome_model(
     shape = (classes, len(ENDPOINTS))
     place = treatment[:, None] * len(ENDPOINTS) + np.arange(len(ENDPOINTS))
     survival = kaplan_meier(tally(codes.ravel(), place.ravel(), shape, len(GRID), None)).survival
+    # Learned on the scale of probabilities, where pseudo-values are unbiased; used on that of hazards, where effects
+    # carry over from patients of middling risk to those of low and of high risk.
+    slope = np.where(survival < 1.0 - RAREST, slope_of_log_log(survival), 0.0)
+    on_hazards = events.coefficients * slope.reshape(classes, 1, -1)
     return OutcomeModel(
         treatment,
         # Rows are read, some hundred at a time.
         np.ascontiguousarray(predictors),
         change_model_of(change),
-        events.coefficients,
+        on_hazards,
         rate.coefficients[:, :, 0],
         change.uncertainty,
         heterogeneity_of(change, events, rate, survival, rates, treatment),

@@ -22,6 +22,9 @@ from reference_db.small_cells import SMALL_CELL
 
 Floats = NDArray[np.float64]
 
+_LARGEST = 5.0
+"""Largest logarithm of a ratio of cumulative hazards by which a curve is corrected."""
+
 
 @dataclass(frozen=True, slots=True)
 class Probabilities:
@@ -79,8 +82,8 @@ def probabilities(
         Whether to correct by regression of the pseudo-values on the features that still differ. Without it, and with
         weights of 0 and 1, this is the Kaplan-Meier estimate with Greenwood's variance.
     shift : ndarray, shape (groups, endpoints, grid), optional
-        What features are worth over the gap between a group and its patient of interest; instead of the correction
-        by regression.
+        What features are worth over the gap between a group and its patient of interest, as a logarithm of the ratio
+        of cumulative hazards; instead of the correction by regression.
     unsure : ndarray, shape (groups,), optional
         Variance of that, for outcomes of variance 1.
     sampling : float
@@ -126,15 +129,21 @@ def probabilities(
     if corrected or not plain:
         once = _summed(squares, deviation**2) * widened
         variance = sampling * once
-        if shift is not None and unsure is not None:
-            variance = variance + unsure[:, None, None] * value * (1.0 - value)
-            value = value + shift
-        slope = slope_of_log_log(survival)
-        unit = np.divide(1.0, slope, out=np.zeros_like(slope), where=slope > 0)
-        error = np.sqrt(variance + between * unit**2 * concentration[:, :, None])
-        moved = shifted(survival, 1.0 - value - survival)
-        # A probability that the correction makes smaller keeps its relative error, not its absolute one.
-        kept = np.minimum(np.divide(1.0 - moved, 1.0 - survival, out=np.ones_like(moved), where=survival < 1.0), 1.0)
+        unit = _unit(survival)
+        if shift is None:
+            error = np.sqrt(variance + between * unit**2 * concentration[:, :, None])
+            moved = shifted(survival, 1.0 - value - survival)
+            # A probability that the correction makes smaller keeps its relative error, not its absolute one.
+            kept = np.divide(1.0 - moved, 1.0 - survival, out=np.ones_like(moved), where=survival < 1.0)
+            kept = np.minimum(kept, 1.0)
+        else:
+            variance += 0.0 if unsure is None else unsure[:, None, None] * value * survival
+            error = np.sqrt(variance + between * unit**2 * concentration[:, :, None])
+            # Downwards hazards are in proportion: a low risk is made lower by a factor, and never comes out as none.
+            # Upwards the correction is its first step: beyond, it would grow faster than anything was seen to.
+            lower_risk = survival ** np.exp(np.clip(shift, -_LARGEST, 0.0))
+            moved = np.where(shift < 0, lower_risk, shifted(survival, -np.maximum(shift, 0.0) * unit))
+            kept = np.divide(_unit(moved), unit, out=np.ones_like(moved), where=unit > 0)
         error *= kept
         repeated = (sampling - 1.0) * once * kept**2
         # Corrections at neighbouring steps may differ by a hair; nobody who had the event gets rid of it.
@@ -149,6 +158,12 @@ def probabilities(
         np.where(shown, array, np.nan) for array in (1.0 - survival, lower, upper, error, numbers)
     )
     return Probabilities(value, lower, upper, error, numbers, restricted_error, repeated, restricted_repeated)
+
+
+def _unit(survival: Floats) -> Floats:
+    """Return how far one step on the log(-log) scale moves a probability."""
+    slope = slope_of_log_log(survival)
+    return np.divide(1.0, slope, out=np.zeros_like(slope), where=slope > 0)
 
 
 def _upper_of_none(number: Floats, months: Floats) -> Floats:
