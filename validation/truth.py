@@ -166,8 +166,8 @@ def truth(material: Material, *, jobs: int = 1, progress: Told | None = None) ->
         remarks=(
             "Simulated originals only: real patients have one treatment at a time and no truth under the others.",
             "The truth of confirmed worsening is a recording of every patient under each class, with new luck, in "
-            "which nobody leaves the class. Patients of the registries who relapse and worsen often change their "
-            "treatment before the worsening is confirmed: a projection from them cannot see it, and says too little.",
+            "which nobody leaves the class and everybody keeps the centre or the trial that sees them. Trials see "
+            "patients more often than registries and confirm more: patients of trials are held to that.",
             f"Differences between classes are those that the release answers when asked for them, of {len(some):,} "
             "patients. Errors of hazard ratios are on the logarithmic scale.",
             "A projection is held to the mean truth of patients with the same features; sources differ in their "
