@@ -1,11 +1,13 @@
 """The page of stewards and managers as HTML: plain forms, no script, in English or French.
 
-What the checks found and why something is refused is told in the words of the service, which are English; on a French
-page these are marked as such, for those who listen to it.
+What the checks found is said in the language of the page. Why something is refused, and which target of privacy was
+missed, is told in the words of the service, which are English; on a French page these are marked as such, for those
+who listen to it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -51,14 +53,35 @@ class Words:
         """Return a sentence of the service, escaped and marked as English where the page is not."""
         return escape(text) if self.language == "en" else f'<span lang="en">{escape(text)}</span>'
 
+    def found(self, text: str) -> str:
+        """Return what a check found, escaped, in the language of the page where it has words for it."""
+        for written, translated in found_in_french() if self.language == "fr" else ():
+            if match := written.fullmatch(text):
+                return escape(translated.format(*match.groups()))
+        return self.ours(text)
+
 
 @cache
+def catalogue() -> Mapping[str, Mapping[str, str]]:
+    """Return the texts of every language, and what checks find in French under ``found``."""
+    text = resources.files("cdss.exports").joinpath("page.yaml").read_text(encoding="utf-8")
+    loaded: Mapping[str, Mapping[str, str]] = yaml.safe_load(text)
+    return loaded
+
+
 def words(language: str) -> Words:
     """Return the words of a language; English for one that is not known."""
-    text = resources.files("cdss.exports").joinpath("page.yaml").read_text(encoding="utf-8")
-    catalogue: Mapping[str, Mapping[str, str]] = yaml.safe_load(text)
-    known = language if language in catalogue else "en"
-    return Words(known, catalogue[known])
+    known = language if language in ("en", "fr") else "en"
+    return Words(known, catalogue()[known])
+
+
+@cache
+def found_in_french() -> Sequence[tuple[re.Pattern[str], str]]:
+    """Return what checks write, as a pattern, and how it is said in French."""
+    return [
+        (re.compile("(.+?)".join(map(re.escape, english.split("{}")))), french)
+        for english, french in catalogue()["found"].items()
+    ]
 
 
 def page(say: Words, body: str, *, problem: str = "") -> str:
@@ -177,7 +200,7 @@ def _row(say: Words, filed: ExportRequest, asking: Caller) -> str:
 
 
 def _check(say: Words, check: Mapping[str, object]) -> str:
-    name, detail = say.term("check", str(check["name"])), say.ours(str(check["detail"]))
+    name, detail = say.term("check", str(check["name"])), say.found(str(check["detail"]))
     if check["passed"]:
         return f"{name}: {say('passed')}, {detail}"
     return f'<span class="failed">{name}: {say("failed")}, {detail}</span>'

@@ -46,8 +46,8 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = {
 _ROLES_FR = {
     Role.CLINICIAN: "clinicien",
     Role.STEWARD: "intendant des données",
-    Role.MANAGER: "responsable",
-    Role.TRIALIST: "investigateur",
+    Role.MANAGER: "gestionnaire",
+    Role.TRIALIST: "responsable d'essai",
     Role.ADMINISTRATOR: "administrateur",
 }
 _PERMISSIONS_FR = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import io
 import re
 import zipfile
@@ -10,11 +12,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cdss.exports.page import words
+from cdss.evaluation import export as trial_export
+from cdss.exports.page import catalogue, words
 from cdss.exports.states import TRANSITIONS, By, State, table
 from cdss.security.guard import COOKIE
 from cdss.security.roles import Role
-from reference_db.release import list_releases
+from reference_db.release import export, list_releases
 from reference_db.release.export import Purpose, Shape
 from tests.cdss.conftest import Serve
 from tests.client import TestClient
@@ -104,7 +107,7 @@ def test_the_page_serves_steward_and_manager_without_a_script(client: TestClient
     assert refused.status_code == 403
     assert "a manager may not" in refused.text
     refused = client.post("/exports/deliver", data={"export": identifier, "lang": "fr"})
-    assert "le rôle « responsable » n&#x27;autorise pas à demander un export" in refused.text
+    assert "le rôle « gestionnaire » n&#x27;autorise pas à demander un export" in refused.text
     client.post("/exports/session", data={"name": "alice", "role": "steward"})
     delivered = client.post("/exports/deliver", data={"export": identifier})
     assert delivered.headers["content-type"] == "application/zip"
@@ -126,11 +129,34 @@ def test_the_page_is_whole_in_french(client: TestClient, wish: dict[str, object]
     asked = client.post("/exports/request", data={**wish, "lang": "fr"})
     assert "Finalité" in asked.text
     assert "contrôlé" in asked.text
-    assert "petits groupes: réussi" in asked.text
+    assert "petits groupes: réussi, aucun groupe n’est petit" in asked.text
+    assert '<span lang="en">' not in asked.text
     refused = client.post("/exports/request", data={**wish, "size": "7", "lang": "fr"})
     assert refused.status_code == 422
     assert "Cela n’a pas pu être fait." in refused.text
     assert '<span lang="en">size:' in refused.text
+
+
+def test_what_checks_write_is_said_in_french() -> None:
+    """Every sentence that a check may write has its French, and no French is for a sentence that none writes."""
+    written: set[str] = set()
+    for module in (export, trial_export):
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (part for name, part in ast.iter_fields(node) if name == "values")
+                written.add(
+                    "".join("{}" if isinstance(one, ast.FormattedValue) else one.value for one in next(parts))
+                )
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                written.add(node.value)
+    assert set(catalogue()["found"]) <= written
+    said = words("fr").found(
+        "compared with export E1, fewer than 10 patients of a group would be told apart: ask for "
+        "the same size, or for one that differs more"
+    )
+    assert said.startswith("comparé à l’export E1, moins de 10 patients")
+    assert words("fr").found("3 group(s) have fewer than 10 patients") == "groupes de moins de 10 patients : 3"
+    assert words("fr").found("another sentence") == '<span lang="en">another sentence</span>'
 
 
 def test_the_languages_of_the_page_say_the_same_things() -> None:
