@@ -166,7 +166,14 @@ def contrasts() -> Contrasts:
 def test_contrasts_are_valid_plotly_in_the_fixed_order(measure: Measure, outcome: str) -> None:
     figure = contrast_figure(contrasts(), outcome, measure=measure, shown=ALL, text=FR, theme=DARK)
     validated(figure)
-    assert figure["layout"]["yaxis"]["ticktext"] == [FR(f"treatment.{treatment}") for treatment in ALL[:-1]]
+    names = [label.split("<br>")[0] for label in figure["layout"]["yaxis"]["ticktext"]]
+    assert names == [FR(f"treatment.{treatment}") for treatment in ALL[:-1]]
+    numbers = [
+        f"n = {one.n}" in label
+        for one, label in zip(contrasts().contrasts, figure["layout"]["yaxis"]["ticktext"], strict=True)
+    ]
+    assert numbers == [one.refusal is None for one in contrasts().contrasts]
+    assert f"n = {contrasts().n}" in figure["layout"]["xaxis"]["title"]["text"]
     assert len(figure["data"]) == (0 if outcome == "pira" else len(ALL) - 2)
     assert figure["layout"]["annotations"][-1]["text"] == FR("compare.none")
 

@@ -91,7 +91,10 @@ def contrast_figure(
         "range": _range(reach, unit),
         "type": "log" if ratio else "linear",
         "nticks": 5,
-        "title": {**base["xaxis"]["title"], "text": text(f"compare.unit.{unit}")},
+        "title": {
+            **base["xaxis"]["title"],
+            "text": text("compare.against", unit=text(f"compare.unit.{unit}"), n=text.number(contrasts.n)),
+        },
     }
     if ratio:
         base["xaxis"] |= {"tickvals": [0.1, 0.2, 0.5, 1, 2, 5, 10]}
@@ -99,13 +102,21 @@ def contrast_figure(
         **base["yaxis"],
         "range": [max(len(rows), 1) - 0.4, -0.6],
         "tickvals": list(range(len(rows))),
-        "ticktext": [text(f"treatment.{one.treatment}") for one in rows],
+        "ticktext": [_row_name(one, text) for one in rows],
         "tickfont": {"size": 12, "color": theme.ink},
         "showgrid": False,
     }
     line = {"color": theme.soft_ink, "width": 1, "dash": "dot"}
     base["shapes"] = [{"type": "line", "x0": nothing, "x1": nothing, "y0": 0, "y1": 1, "yref": "paper", "line": line}]
     return {"data": traces, "layout": base}
+
+
+def _row_name(contrast: Contrast, text: Text) -> str:
+    """Return the class of a row and, beneath, how many patients of reference stand behind it."""
+    name = text(f"treatment.{contrast.treatment}")
+    if contrast.refusal is not None:
+        return name
+    return f'{name}<br><span style="font-size:10px">{text("compare.n", n=text.number(contrast.n))}</span>'
 
 
 LEAST_REACH = {EDSS: 0.5, Measure.RISK.value: 10.0, Measure.MONTHS.value: 2.0}

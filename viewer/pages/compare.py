@@ -22,7 +22,7 @@ from viewer.session import Session
 from viewer.text import Language, Text, catalogue
 
 OUTCOMES = (EDSS, "worsening_24w", "relapse", "new_lesions")
-FIGURE_HEIGHT = 290
+FIGURE_HEIGHT = 340
 
 FIRST_VIEW: dict[str, str] = {
     "reference": Treatment.UNTREATED.value,
