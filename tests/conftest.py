@@ -1,14 +1,27 @@
-"""What tests of several packages share: an empty database of each kind."""
+"""What tests of several packages share: an empty database of each kind; and how a parallel run shares them out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from cdss.persistence import Database
+from tests.distribution import SharedScheduling, longest_first
 from tests.postgresql import PostgresServer, postgres_server
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    longest_first(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedScheduling:
+    return SharedScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,24 @@
-"""Start the real commands and the real server as processes of their own."""
+"""Start the real commands and the real server as processes of their own; or a command in this one."""
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+
+from cdss.cli import main
+from cdss.settings import settings
 
 CDSS = str(Path(sys.executable).with_name("cdss"))
 
@@ -27,6 +33,23 @@ def run_cdss(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [CDSS, *arguments], env=environment(home), capture_output=True, text=True, timeout=300, check=False
     )
+
+
+def run_here(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end in this process, where many follow each other: to start one takes longer than most do."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("CDSS_HOME", str(home))
+        patch.setattr(sys, "argv", [CDSS, *arguments])
+        patch.setattr(logging.getLogger(), "handlers", [])
+        settings.cache_clear()
+        try:
+            main()
+        except SystemExit as left:
+            code = int(left.code or 0)
+        finally:
+            settings.cache_clear()
+    return subprocess.CompletedProcess([CDSS, *arguments], code, out.getvalue(), err.getvalue())
 
 
 def free_port() -> int:

@@ -38,6 +38,7 @@ def test_the_default_release_says_how_well_it_keeps_the_originals_figures(home: 
     utility = json.loads(path.read_text())["utility"]
     assert list(utility["sections"]) == ["structure", "univariate", "multivariate", "efficacy"]
     assert utility["sections"]["univariate"]["figures"]["hellinger_median"]["value"] < 0.058
+    assert utility["sections"]["efficacy"]["verdict"] == "passed"
 
 
 def test_originals_are_readable_by_their_owner_only(home: Path) -> None:

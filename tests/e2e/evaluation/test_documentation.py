@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.installations import made_up_installation
-from tests.e2e.processes import run_cdss, start_server, stop_server
+from tests.e2e.processes import run_here, start_server, stop_server
 
 PAGE = (Path(__file__).parents[3] / "docs" / "evaluation.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^cdss ((?:evaluation|export) [^#\n]+)", PAGE, flags=re.MULTILINE)
@@ -40,7 +40,7 @@ def test_the_whole_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
                 arguments[arguments.index("--repetitions") + 1] = "10"
                 arguments += ["--jobs", "1"]
                 arguments[arguments.index("--sizes") + 1] = "100"
-            done = run_cdss(home, *arguments)
+            done = run_here(home, *arguments)
             assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
             if arguments[1] == "protocol":  # fewer show the same; of 120 the avatars fail at times
                 smaller = Path("protocol.yaml").read_text(encoding="utf-8").replace("_size: 400", "_size: 240")

@@ -15,7 +15,7 @@ import httpx
 import pandas as pd
 import pytest
 
-from tests.e2e.processes import Server, run_cdss, start_server, stop_server
+from tests.e2e.processes import Server, run_here, start_server, stop_server
 
 pytestmark = pytest.mark.e2e
 
@@ -31,12 +31,12 @@ def apart(small_home: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def patients(apart: Path) -> int:
     """Patients of the release."""
-    (row,) = json.loads(run_cdss(apart, "release", "list", "--json").stdout)
+    (row,) = json.loads(run_here(apart, "release", "list", "--json").stdout)
     return int(row["patients"])
 
 
 def export(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run_cdss(home, "export", *arguments)
+    return run_here(home, "export", *arguments)
 
 
 def identifier_in(done: subprocess.CompletedProcess[str]) -> str:
@@ -63,7 +63,7 @@ def test_data_sets_of_a_release_leave_by_command(apart: Path, patients: int) -> 
     assert "FAILED  differencing" in near.stdout
     refused = export(apart, "approve", identifier_in(near), "--as", "bob")
     assert (refused.returncode, "quarantined" in refused.stderr) == (2, True)
-    assert run_cdss(apart, "audit", "verify").returncode == 0
+    assert run_here(apart, "audit", "verify").returncode == 0
 
 
 @pytest.fixture
