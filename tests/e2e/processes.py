@@ -36,8 +36,8 @@ def run_cdss(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def run_here(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end in this process, where many follow each other: to start one takes longer than most do."""
-    out, err, code = io.StringIO(), io.StringIO(), 0
+    """Run a command to its end in this process, where many follow each other: to start one takes longer than most."""
+    out, err, code = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO(), 0
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setenv("CDSS_HOME", str(home))
         patch.setattr(sys, "argv", [CDSS, *arguments])
@@ -49,7 +49,8 @@ def run_here(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
             code = int(left.code or 0)
         finally:
             settings.cache_clear()
-    return subprocess.CompletedProcess([CDSS, *arguments], code, out.getvalue(), err.getvalue())
+    out.seek(0)
+    return subprocess.CompletedProcess([CDSS, *arguments], code, out.read(), err.getvalue())
 
 
 def free_port() -> int:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import CDSS, POI, environment, run_cdss
+from tests.e2e.processes import CDSS, POI, environment, run_cdss, run_here
 
 pytestmark = pytest.mark.e2e
 
 
 def _releases(home: Path) -> list[dict[str, object]]:
-    listed = run_cdss(home, "release", "list", "--json")
+    listed = run_here(home, "release", "list", "--json")
     assert listed.returncode == 0, listed.stderr
     rows: list[dict[str, object]] = json.loads(listed.stdout)
     return rows
@@ -28,7 +28,7 @@ def test_the_default_release_is_complete_usable_and_active(home: Path) -> None:
     assert row["status"] == "usable"
     assert row["patients"] == 25_726
     assert row["active"] is True
-    verified = run_cdss(home, "release", "verify")
+    verified = run_here(home, "release", "verify")
     assert verified.returncode == 0
     assert "intact, usable" in verified.stdout
 
@@ -51,7 +51,7 @@ def test_same_seed_same_hashes_and_another_seed_another_release(
 ) -> None:
     home = Path(shutil.copytree(small_home, tmp_path / "home"))
     for seed in ("1", "2"):
-        built = run_cdss(home, "build", "--config", str(two_studies), "--seed", seed)
+        built = run_here(home, "build", "--config", str(two_studies), "--seed", seed)
         assert built.returncode == 0, built.stderr
     assert len(_releases(home)) == 2
 
@@ -60,7 +60,7 @@ def test_a_release_of_two_studies_answers_for_their_treatments_and_refuses_the_o
     small_home: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "POI.json").write_text(json.dumps(POI))
-    answer = run_cdss(small_home, "project", str(tmp_path / "POI.json"), "--json")
+    answer = run_here(small_home, "project", str(tmp_path / "POI.json"), "--json")
     assert answer.returncode == 0, answer.stderr
     refused = {part["treatment"]: part["refusal"] is not None for part in json.loads(answer.stdout)["classes"]}
     assert {name for name, no in refused.items() if not no} == {"natalizumab", "cladribine", "placebo or untreated"}
@@ -83,6 +83,6 @@ def test_a_killed_build_leaves_no_half_release_and_the_next_one_works(two_studie
             assert row["status"] != "corrupted"
     built = run_cdss(tmp_path, *build)
     assert built.returncode in (0, 1), built.stderr
-    assert run_cdss(tmp_path, "release", "verify").returncode == 0
+    assert run_here(tmp_path, "release", "verify").returncode == 0
     leftovers = list(tmp_path.rglob(".unfinished-*"))
     assert leftovers == []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import CDSS, environment, run_cdss
+from tests.e2e.processes import CDSS, environment, run_cdss, run_here
 
 pytestmark = pytest.mark.e2e
 
@@ -38,7 +38,7 @@ def _killed(home: Path, folder: Path) -> dict[str, float]:
 
 
 def test_a_killed_validation_goes_on_where_it_stopped(small_home: Path, tmp_path: Path) -> None:
-    """Of a small release, since its size changes nothing here; the figures of the default one are asked of its build."""
+    """Of a small release: size changes nothing here, and the figures of the default one are asked of its build."""
     before = _killed(small_home, tmp_path)
     assert not (tmp_path / "quick").exists()
     ended = run_cdss(small_home, "validate", "--quick", "--to", str(tmp_path), "--json")
@@ -70,7 +70,7 @@ def test_what_cannot_be_validated_is_said_in_one_line(
 ) -> None:
     if message == "port" and os.geteuid() == 0:
         pytest.skip("root may listen on any port")
-    ended = run_cdss(small_home, "validate", "--quick", *arguments)
+    ended = run_here(small_home, "validate", "--quick", *arguments)
     assert ended.returncode == 2
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr

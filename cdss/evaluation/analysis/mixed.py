@@ -13,6 +13,7 @@ Laird NM, Ware JH. Random-effects models for longitudinal data. Biometrics 1982;
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,6 +26,9 @@ Codes = NDArray[np.intp]
 
 _LARGEST_RATIO = 100.0
 """Of a variance between clusters to the residual one: an intra-cluster correlation of 0.99."""
+
+_GRID = (0.0, 0.1, 0.25, 0.5, 1.0, 3.0)
+"""Square roots of ratios among which a search over two begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +141,17 @@ def _search_one(criterion: Callable[[float, float], float]) -> tuple[float, floa
 
 
 def _search_two(criterion: Callable[[float, float], float]) -> tuple[float, float]:
-    starts = ((0.2, 0.2), (0.0, 0.3), (0.3, 0.0))
-    found = min(
-        (
-            optimize.minimize(  # type: ignore[call-overload]  # the published types know no plain function here
-                lambda roots: criterion(float(roots[0]) ** 2, float(roots[1]) ** 2),
-                np.array(start, dtype=np.float64),
-                method="Nelder-Mead",
-                options={"xatol": 1e-6, "fatol": 1e-9, "maxiter": 400},
-            )
-            for start in starts
-        ),
-        key=lambda result: float(result.fun),
+    def along(roots: Array) -> float:
+        return criterion(float(roots[0]) ** 2, float(roots[1]) ** 2)
+
+    corners = [np.array(corner) for corner in itertools.product(_GRID, repeat=2)]
+    height = np.array([along(corner) for corner in corners])
+    start = corners[int(height.argmin())]
+    simplex = start + np.array([(0.0, 0.0), (0.05, 0.0), (0.0, 0.05)])
+    found = optimize.minimize(  # type: ignore[call-overload]  # the published types know no plain function here
+        along,
+        start,
+        method="Nelder-Mead",
+        options={"initial_simplex": simplex, "xatol": 1e-6, "fatol": 1e-9, "maxiter": 400},
     )
     return float(found.x[0]) ** 2, float(found.x[1]) ** 2
