@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check sbom security licences lock docs clean browser postgresql compare-anonymeter
+.PHONY: help demo test check lint types tests sbom security licences lock docs clean browser postgresql compare-anonymeter
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-18s %s\n' "$$name" "$$text"; done
@@ -16,15 +16,24 @@ demo: .venv/.run ## Build the reference database if there is none, start service
 
 # Threads that wait for each other in a busy loop make a test of two seconds one of a minute while another process runs.
 test: export OMP_NUM_THREADS := 1
-test: check security browser postgresql ## Everything that CI checks: lint, types, layering, tests, documentation
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --quiet
+# Types take a minute of one processor: they are checked while tests run, some of which wait for servers.
+test: lint security browser postgresql ## Everything that CI checks: lint, types, layering, tests, documentation
+	@$(MAKE) --no-print-directory --jobs 2 types tests
 	$(BIN)/mkdocs build --strict --quiet
 
-check: .venv/.test ## Lint, types and layering only
+check: lint types ## Lint, types and layering only
+
+lint: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+types: .venv/.test
+	$(BIN)/mypy
+
+# Which tests share a process and which begin first is said in tests/distribution.py.
+tests: .venv/.test
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --quiet
 
 security: .venv/.test ## Security lint, licences, hashes of the pins, scan for committed secrets
 	$(BIN)/bandit --quiet --recursive -ll cdss viewer validation projection selection reference_db
