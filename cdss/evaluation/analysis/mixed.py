@@ -148,7 +148,7 @@ def _search_two(criterion: Callable[[float, float], float]) -> tuple[float, floa
     height = np.array([along(corner) for corner in corners])
     start = corners[int(height.argmin())]
     simplex = start + np.array([(0.0, 0.0), (0.05, 0.0), (0.0, 0.05)])
-    found = optimize.minimize(  # type: ignore[call-overload]  # the published types know no plain function here
+    found = optimize.minimize(
         along,
         start,
         method="Nelder-Mead",
