@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from threading import Lock
 from typing import SupportsInt
 
 import numpy as np
@@ -62,19 +63,46 @@ class DisclosedProjector(Projector):
     release : ReferenceRelease
     observe : callable, optional
         Told of every projection as it is given out, to count it.
+    every_visit : bool
+        Whether patients of reference may be met at every informative visit; see `asked`.
+
+    Attributes
+    ----------
+    cells : CellKeys
+        Keys of the rows of `selector.episodes`: rows of one patient have one key.
     """
 
-    def __init__(self, release: ReferenceRelease, *, observe: Callable[[Projection], None] | None = None) -> None:
-        super().__init__(release)
+    def __init__(
+        self,
+        release: ReferenceRelease,
+        *,
+        observe: Callable[[Projection], None] | None = None,
+        every_visit: bool = False,
+    ) -> None:
+        super().__init__(release, every_visit=every_visit)
         self._observe = observe
-        self._cells = CellKeys.of(release.version, len(release.episodes))
+        self._at_every_visit: DisclosedProjector | None = self if every_visit else None
+        self._making = Lock()
+        self.cells = CellKeys.of(release.version, len(release.episodes)).of_patients(self.selector.patient)
         self._eligible_keys: dict[tuple[object, ...], np.uint64] = {}
-        table = release.episodes.table
+        table = self.selector.episodes.table
         self._categories = {name: table[name].to_numpy().astype(str) for name in (*SAME, "source_kind")}
         self._numbers = {
             name: table[edss_column(0) if name == "edss" else name].to_numpy(dtype=np.float64, na_value=np.nan)
             for name in CALIPERS
         }
+
+    def asked(self, criteria: Criteria | None) -> DisclosedProjector:
+        """Return the projector whose rows are the baselines that criteria ask for; that of every visit is made once.
+
+        Whoever reads rows of a selection (`selector.episodes`, `cells`) asks for it first; the verbs ask themselves.
+        """
+        if (criteria or Criteria()).baselines == "start":
+            return self
+        with self._making:
+            if self._at_every_visit is None:
+                self._at_every_visit = DisclosedProjector(self.release, observe=self._observe, every_visit=True)
+            return self._at_every_visit
 
     def project(
         self,
@@ -93,6 +121,8 @@ class DisclosedProjector(Projector):
         Projection
             Counts are multiples of `ROUNDING`, 0 where they are withheld; shares are in whole per cent.
         """
+        if (other := self.asked(criteria)) is not self:
+            return other.project(poi, k=k, weights=weights, classes=classes, criteria=criteria, estimator=estimator)
         exact, selected = self._answer(poi, Question(self, k, weights, classes, criteria, estimator))
         shown = replace(exact, classes=self._classes(exact.classes, selected))
         if self._observe is not None:
@@ -111,6 +141,16 @@ class DisclosedProjector(Projector):
         estimator: str = DEFAULT_ESTIMATOR,
     ) -> Contrasts:
         """Compare treatment classes; arguments as `Projector.contrast` takes them, counts and shares as `project`."""
+        if (other := self.asked(criteria)) is not self:
+            return other.contrast(
+                poi,
+                reference=reference,
+                k=k,
+                weights=weights,
+                classes=classes,
+                criteria=criteria,
+                estimator=estimator,
+            )
         exact, selected = self._compare(
             poi,
             reference=reference,
@@ -120,7 +160,7 @@ class DisclosedProjector(Projector):
             criteria=criteria,
             estimator=estimator,
         )
-        keys = {part.treatment.value: self._cells.key(part.rows) for part in selected.classes}
+        keys = {part.treatment.value: self.cells.key(part.rows) for part in selected.classes}
         against = keys[exact.reference]
         used = {part.treatment.value: self._used_in(part, selected) for part in selected.classes}
         said = {part.treatment.value: self._refused(part, selected) for part in selected.classes}
@@ -149,6 +189,8 @@ class DisclosedProjector(Projector):
         criteria: Criteria | None = None,
     ) -> Explanation:
         """Describe the patients of reference behind an answer; arguments, counts and shares as `project`."""
+        if (other := self.asked(criteria)) is not self:
+            return other.explain(poi, k=k, weights=weights, classes=classes, criteria=criteria)
         selected = self.select(poi, k=k, weights=weights, classes=classes, criteria=criteria)
         exact = explain(self.selector, selected)
         parts = zip(exact.classes, selected.classes, self.selector.rows_within(selected), strict=True)
@@ -161,7 +203,7 @@ class DisclosedProjector(Projector):
     def _matches(self, poi: PatientOfInterest, question: Question) -> Matches:
         """Find some more patients of each class than are asked for, and leave as many out."""
         found = question.match_patients([poi], more=LEFT_OUT)
-        rows = np.where(self._cells.left_out(found.rows, wanted=question.k), -1, found.rows)
+        rows = np.where(self.cells.left_out(found.rows, wanted=question.k), -1, found.rows)
         order = np.argsort(rows < 0, axis=-1, kind="stable")[..., : question.k]
         rows, distance = (np.take_along_axis(values, order, axis=-1) for values in (rows, found.distance))
         return replace(
@@ -172,8 +214,8 @@ class DisclosedProjector(Projector):
         )
 
     def eligible_rows(self, selected: Selection, treatment: Treatment) -> NDArray[np.intp]:
-        """Return the rows of a class that meet the hard criteria and calipers of a selection."""
-        rows = self.release.episodes.rows_by_treatment[treatment]
+        """Return the patients of a class who meet the hard criteria and calipers of a selection, one row of each."""
+        rows = self.selector.episodes.rows_by_treatment[treatment]
         criteria, poi = selected.criteria, selected.poi
         kinds = {kind.value for kind in criteria.source_kinds}
         for kind in SourceKind:
@@ -185,22 +227,22 @@ class DisclosedProjector(Projector):
             own = getattr(poi, name)
             gap = np.abs(self._numbers[name][rows] - (np.nan if own is None else own))
             rows = rows[gap <= widest + 1e-9]
-        return rows
+        return self.selector.one_per_patient(rows)
 
     def _eligible_key(self, selected: Selection, treatment: Treatment) -> np.uint64:
         """Return the cell key of the eligible patients of a class; kept where no caliper makes it one of many."""
         criteria, poi = selected.criteria, selected.poi
         if criteria.calipers:
-            return self._cells.key(self.eligible_rows(selected, treatment))
+            return self.cells.key(self.eligible_rows(selected, treatment))
         shared = tuple((name, str(getattr(poi, name))) for name in criteria.same)
         known = (treatment, shared, frozenset(criteria.source_kinds))
         if known not in self._eligible_keys:
-            self._eligible_keys[known] = self._cells.key(self.eligible_rows(selected, treatment))
+            self._eligible_keys[known] = self.cells.key(self.eligible_rows(selected, treatment))
         return self._eligible_keys[known]
 
     def _classes(self, parts: Sequence[ClassProjection], selected: Selection) -> tuple[ClassProjection, ...]:
         """Round every figure of all classes: figures of one kind in one pass."""
-        keys = np.array([self._cells.key(chosen.rows) for chosen in selected.classes], dtype=np.uint64)
+        keys = np.array([self.cells.key(chosen.rows) for chosen in selected.classes], dtype=np.uint64)
         eligible_keys = [self._eligible_key(selected, chosen.treatment) for chosen in selected.classes]
         told = rounded_counts([chosen.n_eligible for chosen in selected.classes], eligible_keys)
         eligible = np.nan_to_num(told).astype(np.intp).tolist()
@@ -245,7 +287,7 @@ class DisclosedProjector(Projector):
 
     def _used_in(self, chosen: ClassSelection, selected: Selection) -> int:
         n_eligible = _count(chosen.n_eligible, self._eligible_key(selected, chosen.treatment))
-        return self._used(chosen, self._cells.key(chosen.rows), n_eligible, selected.k)
+        return self._used(chosen, self.cells.key(chosen.rows), n_eligible, selected.k)
 
     def _curves(self, parts: Sequence[ClassProjection], keys: NDArray[np.uint64], scale: Floats) -> list[Curve]:
         """Return the curves of all classes as they may be given out, in order: the EDSS first, then probabilities.
@@ -263,7 +305,7 @@ class DisclosedProjector(Projector):
             names = [*(["course"] if part.edss is not None else []), *part.probabilities]
             of_share += [name != "course" for name in names]
             scales += [of_class] * len(names)
-            first.append(self._cells.derived_from([key], names)[0])
+            first.append(self.cells.derived_from([key], names)[0])
         if not exact:
             return []
         key = np.concatenate(first)
@@ -276,7 +318,7 @@ class DisclosedProjector(Projector):
         shown = np.empty_like(values)
         shown[shares] = rounded_shares(values[shares], n[shares, None])
         means, behind = values[~shares], n[~shares, None]
-        moved = self._cells.derived_from(key[~shares], ["mean"]) + steps
+        moved = self.cells.derived_from(key[~shares], ["mean"]) + steps
         deviating = np.clip(deviated(means, moved[:, None, :], MEAN_DEVIATION), *EDSS_RANGE)
         # Today's value is the patient's own.
         today = np.array([curve.months for curve, share in zip(exact, of_share, strict=True) if not share]) == 0
@@ -291,8 +333,8 @@ class DisclosedProjector(Projector):
     ) -> list[Estimate | None]:
         """Return relapse rates and their limits as they may be given out; None on too few patients."""
         limits = np.array([(np.nan,) * 3 if rate is None else (rate.value, rate.lower, rate.upper) for rate in exact])
-        moved = np.maximum(deviated(limits, self._cells.derived_from(keys, ["rate"]), RATE_DEVIATION), 0.0)
-        count_keys = without_deviation(self._cells.derived_from(keys, ["relapse rate"])[:, 0])
+        moved = np.maximum(deviated(limits, self.cells.derived_from(keys, ["rate"]), RATE_DEVIATION), 0.0)
+        count_keys = without_deviation(self.cells.derived_from(keys, ["relapse rate"])[:, 0])
         return [
             None
             if rate is None or not bool(is_shown(rate.n))
@@ -310,7 +352,7 @@ class DisclosedProjector(Projector):
         n = self._used_in(chosen, selected)
         if part.refusal is not None:
             n, n_eligible = _too_few(n), _eligible(chosen, n_eligible)
-        within = _count(len(rows_within), self._cells.key(rows_within))
+        within = _count(len(rows_within), self.cells.key(rows_within))
         trials = None if part.from_trials is None else float(rounded_shares(part.from_trials, used))
         return replace(
             part,
@@ -321,7 +363,7 @@ class DisclosedProjector(Projector):
             distance=tuple(rounded(part.distance, FINE_STEP).tolist()),
             features=tuple(_compared(feature, used) for feature in part.features),
             from_trials=trials,
-            sources=self._sources(part.sources, self._cells.key(chosen.rows), n / max(used, 1)),
+            sources=self._sources(part.sources, self.cells.key(chosen.rows), n / max(used, 1)),
         )
 
     def _refusal(self, chosen: ClassSelection, selected: Selection, n: int, n_eligible: int) -> str | None:
@@ -336,11 +378,11 @@ class DisclosedProjector(Projector):
         if chosen.refusal is None:
             return None
         n_eligible = _eligible(chosen, _count(chosen.n_eligible, self._eligible_key(selected, chosen.treatment)))
-        n = _too_few(_count(len(chosen.rows), self._cells.key(chosen.rows)))
+        n = _too_few(_count(len(chosen.rows), self.cells.key(chosen.rows)))
         return self._refusal(chosen, selected, min(n, n_eligible), n_eligible)
 
     def _contrast(self, exact: Contrast, key: np.uint64, against: np.uint64, n: int) -> Contrast:
-        both = self._cells.derived(key, f"against {int(against)}")
+        both = self.cells.derived(key, f"against {int(against)}")
 
         def each(estimates: Mapping[str, Estimate], what: str, step: float) -> dict[str, Estimate]:
             shown = {
@@ -351,7 +393,7 @@ class DisclosedProjector(Projector):
 
         edss = exact.edss
         if edss is not None:
-            moved = deviated(_limits(edss), self._cells.derived(both, "edss mean"), MEAN_DEVIATION)
+            moved = deviated(_limits(edss), self.cells.derived(both, "edss mean"), MEAN_DEVIATION)
             edss = self._estimate(edss, moved, both, "edss")
         return replace(
             exact,
@@ -367,13 +409,13 @@ class DisclosedProjector(Projector):
         if not bool(is_shown(exact.n)):
             return None
         value, lower, upper = shown.tolist()
-        n = _count(exact.n, self._cells.derived(key, label))
+        n = _count(exact.n, self.cells.derived(key, label))
         return Estimate(value, lower, upper, max(n, SMALL_CELL))
 
     def _sources(self, exact: Mapping[str, int], key: np.uint64, scale: float) -> dict[str, int]:
         """Return how many come from each source: shares of the number from which a class is said to be described."""
         return {
-            name: max(_count(n * scale, without_deviation(self._cells.derived(key, f"source {name}"))), SMALL_CELL)
+            name: max(_count(n * scale, without_deviation(self.cells.derived(key, f"source {name}"))), SMALL_CELL)
             for name, n in _shown_sources(exact).items()
         }
 

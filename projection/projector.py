@@ -310,7 +310,8 @@ class Question:
                 else:
                     sources = self.projector.sources(rows[group, :n])
                     parts.append(reader.read(group, treatment, n, n_eligible, sources))
-            answers.append(Projection(self.projector.release.version, self.k, self.weights, tuple(parts), CAVEATS))
+            version, baselines = self.projector.release.version, self.criteria.baselines
+            answers.append(Projection(version, self.k, self.weights, tuple(parts), CAVEATS, baselines))
         return answers
 
 

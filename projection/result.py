@@ -114,6 +114,8 @@ class Projection:
         One per class asked for, in the fixed order of the vocabulary; never ranked.
     caveats : tuple of str
         What every reader must know: research prototype, descriptive and not causal.
+    baselines : str
+        When patients of reference were compared, as `selection.criteria.BASELINES` names it.
     """
 
     release: str
@@ -121,6 +123,7 @@ class Projection:
     weights: Mapping[str, float]
     classes: tuple[ClassProjection, ...]
     caveats: tuple[str, ...]
+    baselines: str = "start"
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,8 +216,8 @@ class CellKeys:
 
     Attributes
     ----------
-    of_rows : ndarray of uint64, shape (patients,)
-        Read-only.
+    of_rows : ndarray of uint64, shape (rows,)
+        Read-only. Rows of one patient have one key, so that a group is known by its patients.
     """
 
     of_rows: Keys
@@ -239,6 +239,14 @@ class CellKeys:
         keys |= rng.integers(-1, 2, size=patients, dtype=np.int16).view(np.uint16)
         keys.flags.writeable = False
         return cls(keys)
+
+    def of_patients(self, patient: NDArray[np.intp] | None) -> CellKeys:
+        """Return the keys of rows of which several may be of one patient; these same keys when each is its own."""
+        if patient is None:
+            return self
+        keys = self.of_rows[patient]
+        keys.flags.writeable = False
+        return CellKeys(keys)
 
     def key(self, rows: ArrayLike) -> np.uint64:
         """Return the cell key of a group of patients: row numbers, or one truth value per row."""

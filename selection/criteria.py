@@ -23,6 +23,10 @@ without a larger error (decision 0009). It bounds the sum over features; each of
 REACH = {"age": 20.0, "edss": 2.0}
 """Years and points within which most patients of reference must be: beyond, a projection would be extrapolated."""
 
+BASELINES = ("start", "every_visit")
+"""When patients of reference may resemble the patient of interest: as they begin the treatment, or at any yearly
+visit on it after which two more years on it are known (`selection.baselines`)."""
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -48,6 +52,10 @@ class Criteria(BaseModel):
     largest_distance: Positive = Field(
         default=LARGEST_DISTANCE, description="Caliper on the distance, in standard deviations per feature."
     )
+    baselines: Literal["start", "every_visit"] = Field(
+        default="start",
+        description="When patients of reference are compared: as they begin the treatment, or at any yearly visit.",
+    )
 
 
 ALLOWED: Mapping[str, str] = {
@@ -55,6 +63,7 @@ ALLOWED: Mapping[str, str] = {
     "source_kinds": ", ".join(SourceKind),
     "calipers": f"a number from 0 for any of {', '.join(CALIPERS)}",
     "largest_distance": "above 0 standard deviations",
+    "baselines": ", ".join(BASELINES),
 }
 """What each criterion may hold, in words."""
 

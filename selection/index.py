@@ -101,7 +101,7 @@ class Searched:
     eligible : ndarray of bool, shape (rows of the class,), or None
         None when everybody may.
     number : int
-        How many rows may.
+        How many patients may.
     """
 
     index: ClassIndex | GroupedIndex
@@ -111,8 +111,10 @@ class Searched:
     @classmethod
     def of(cls, index: ClassIndex | GroupedIndex, eligible: Booleans | None) -> Searched:
         """Count who may be found."""
-        number = len(index) if eligible is None else int(np.count_nonzero(eligible))
-        return cls(index, None if number == len(index) else eligible, number)
+        open_to = None if eligible is None or eligible.all() else eligible
+        if isinstance(index, GroupedIndex):
+            return cls(index, open_to, index.patients(open_to))
+        return cls(index, open_to, len(index) if open_to is None else int(np.count_nonzero(open_to)))
 
 
 def nearest_of_classes(
@@ -227,6 +229,12 @@ class GroupedIndex:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def patients(self, eligible: Booleans | None) -> int:
+        """Count the patients of whom a baseline is eligible; all of them without."""
+        if eligible is None or not len(self):
+            return len(self._starts)
+        return int(np.count_nonzero(np.logical_or.reduceat(eligible, self._starts)))
 
     def nearest(
         self,

@@ -230,7 +230,10 @@ class Selector:
         )
 
     def rows_within(self, selection: Selection) -> list[Indices]:
-        """Return, per class of a selection, the patients within its caliper on the distance, used or not."""
+        """Return, per class of a selection, the patients within its caliper on the distance, used or not.
+
+        One row per patient, the first within it where rows are baselines.
+        """
         columns = self.scaling.apply(columns_of_patients([selection.poi]))
         per_column = column_weights(selection.weights, columns)
         questions, constants = question(columns, per_column)
@@ -242,8 +245,16 @@ class Selector:
             if per_column.any():
                 restricted = self._eligibility.within_calipers(columns[0], index.rows, eligible, selection.criteria)
                 within = constants[0] - index.stored @ questions[0] <= selection.criteria.largest_distance**2
-                found[position] = index.rows[within if restricted is None else within & restricted]
+                rows = index.rows[within if restricted is None else within & restricted]
+                found[position] = self.one_per_patient(rows)
         return found
+
+    def one_per_patient(self, rows: Indices) -> Indices:
+        """Return the first of the rows of each patient; all of them where each is a patient."""
+        if self.patient is None:
+            return rows
+        _, first = np.unique(self.patient[rows], return_index=True)
+        return rows[np.sort(first)]
 
     def _matches(
         self,

@@ -6,12 +6,12 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from projection.individuals import LesionCurves, SingleCourses, lesion_curves, single_courses
 from projection.result import Contrasts, Projection
+from reference_db.episodes import Episodes
 from reference_db.errors import FieldProblem, InvalidInput
 from reference_db.small_cells import CellKeys
 from selection import Explanation
@@ -54,6 +54,14 @@ class Answer:
     choices: tuple[FieldProblem, ...] = ()
 
 
+class Map(NamedTuple):
+    """The plane of the features, the rows that stand on it, and how their counts are rounded."""
+
+    plane: FeaturePlane
+    episodes: Episodes
+    keys: CellKeys
+
+
 class Answers:
     """Answers sessions with a projector.
 
@@ -76,6 +84,7 @@ class Answers:
         self.read_bundle = read_bundle
         self.evidence = evidence
         self._kept: OrderedDict[str, Answer] = OrderedDict()
+        self._maps: dict[DisclosedProjector, FeaturePlane] = {}
         self._computing = Lock()
 
     def of(self, session: Session) -> Answer:
@@ -119,12 +128,12 @@ class Answers:
     def single_courses(self, session: Session) -> list[SingleCourses]:
         """Return a sample of the courses of every class; none when the form cannot be used."""
         selected = self.selection(session)
-        return [] if selected is None else single_courses(self.projector.release.episodes, selected)
+        return [] if selected is None else single_courses(self._asked(session).selector.episodes, selected)
 
     def lesions(self, session: Session) -> Mapping[str, LesionCurves]:
         """Return what scans found over time under every class; nothing when the form cannot be used."""
-        selected = self.selection(session)
-        return {} if selected is None else lesion_curves(self.projector.release.episodes, selected, self.keys)
+        selected, asked = self.selection(session), self._asked(session)
+        return {} if selected is None else lesion_curves(asked.selector.episodes, selected, asked.cells)
 
     def selection(self, session: Session) -> Selection | None:
         """Return the patients of reference; None when the form cannot be used."""
@@ -132,20 +141,19 @@ class Answers:
         if patient is None:
             return None
         asked = session.similarity
-        return self.projector.select(
+        return self._asked(session).select(
             patient, k=asked.k, weights=asked.weights or None, criteria=parse_criteria(asked.criteria)
         )
 
-    @cached_property
-    def keys(self) -> CellKeys:
-        """Decide how the counts of this release are rounded."""
-        release = self.projector.release
-        return CellKeys.of(release.version, len(release.episodes))
+    def map(self, session: Session) -> Map:
+        """Return the map of the release with what is laid on it, made when it is first looked at."""
+        asked = self._asked(session)
+        if asked not in self._maps:
+            self._maps[asked] = FeaturePlane.of(asked.selector.natural)
+        return Map(self._maps[asked], asked.selector.episodes, asked.cells)
 
-    @cached_property
-    def plane(self) -> FeaturePlane:
-        """The map of the release, made when it is first looked at."""
-        return FeaturePlane.of(self.projector.selector.natural)
+    def _asked(self, session: Session) -> DisclosedProjector:
+        return self.projector.asked(parse_criteria(session.similarity.criteria))
 
     def _compute(self, session: Session) -> Answer:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import orjson
 from fastapi import Query, Request
@@ -112,6 +112,14 @@ async def similarity(
     largest_distance: Annotated[
         float | None, Query(description="Largest distance, in standard deviations per feature; above 0.")
     ] = None,
+    baselines: Annotated[
+        Literal["start", "every_visit"] | None,
+        Query(
+            description="When patients of reference are compared: as they begin the treatment (`start`, the default) "
+            "or at any yearly visit on it after which two more years on it are known (`every_visit`). A patient "
+            "counts once per class either way. The first such question of a process takes some seconds."
+        ),
+    ] = None,
 ) -> Similarity:
     """Read how similarity is weighed and bounded from the query string.
 
@@ -125,6 +133,7 @@ async def similarity(
         "source_kinds": source_kinds,
         "calipers": _numbers("caliper", caliper),
         "largest_distance": largest_distance,
+        "baselines": baselines,
     }
     return Similarity(
         k=k,

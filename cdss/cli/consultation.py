@@ -24,6 +24,12 @@ def project(
     ] = None,
     k: Annotated[int | None, typer.Option("--k", help="Patients of reference per class.")] = None,
     estimator: Annotated[str, typer.Option(help="corrected, local or plain.")] = "corrected",
+    baselines: Annotated[
+        str,
+        typer.Option(
+            help="When patients of reference are compared: start (of the treatment) or every_visit (any yearly one)."
+        ),
+    ] = "start",
     engine: Annotated[
         str,
         typer.Option(
@@ -37,7 +43,7 @@ def project(
     """Show what became of the patients most like one patient, under each treatment."""
     from cdss.reference import Reference
     from cdss.settings import settings
-    from selection import parse_patient
+    from selection import parse_criteria, parse_patient
 
     patient = parse_patient(_read(poi))
     wanted = None if classes is None else [name.strip() for name in classes.split(",") if name.strip()]
@@ -50,13 +56,20 @@ def project(
         from projection.disclosure import DisclosedProjector
 
         answer = DisclosedProjector(source).project(
-            patient, k=k, weights=own_weights, classes=wanted, estimator=estimator
+            patient,
+            k=k,
+            weights=own_weights,
+            classes=wanted,
+            criteria=parse_criteria({"baselines": baselines}),
+            estimator=estimator,
         )
     else:
         from projection.engines import ModelProjector
 
-        if k is not None or own_weights is not None or estimator != "corrected":
-            raise InvalidInput.of("--engine", f"{engine} is a model: --k, --weights and --estimator do not apply")
+        if k is not None or own_weights is not None or (estimator, baselines) != ("corrected", "start"):
+            raise InvalidInput.of(
+                "--engine", f"{engine} is a model: --k, --weights, --estimator and --baselines do not apply"
+            )
         answer = ModelProjector(source, engine, disclosed=True).project(patient, classes=wanted)
     if as_json:
         import orjson

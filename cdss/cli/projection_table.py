@@ -31,7 +31,8 @@ def print_projection(projection: Projection) -> None:
     for part in projection.classes:
         if part.refusal is None:
             table.add_row(*_row(part))
-    console.print(f"At {MONTH:.0f} months, with 95 % intervals below; release {projection.release}")
+    met = "" if projection.baselines == "start" else "; patients met at any yearly visit on the treatment"
+    console.print(f"At {MONTH:.0f} months, with 95 % intervals below; release {projection.release}{met}")
     if table.row_count:
         console.print(table)
     for part in projection.classes:

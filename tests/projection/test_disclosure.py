@@ -43,8 +43,12 @@ def _curves(projection: Projection) -> list[tuple[Curve, bool]]:
     return found
 
 
-def test_every_count_is_rounded_or_withheld_and_every_share_in_whole_per_cent(disclosed: DisclosedProjector) -> None:
-    projection = disclosed.project(POI, k=60)
+@pytest.mark.parametrize("criteria", [Criteria(), Criteria(baselines="every_visit")])
+def test_every_count_is_rounded_or_withheld_and_every_share_in_whole_per_cent(
+    disclosed: DisclosedProjector, criteria: Criteria
+) -> None:
+    projection = disclosed.project(POI, k=60, criteria=criteria)
+    assert projection.baselines == criteria.baselines
     for part in projection.classes:
         for count in (part.n, part.n_eligible, *part.sources.values()):
             assert count % ROUNDING == 0
@@ -124,10 +128,35 @@ def test_eligible_rows_are_those_that_the_selector_counts(disclosed: DisclosedPr
         Criteria(),
         Criteria(same=("phenotype", "sex"), calipers={"age": 5.0, "edss": 1.0}),
         Criteria(source_kinds=(SourceKind.TRIAL,), calipers={"years_since_onset": 3.0, "relapses_12m": 1}),
+        Criteria(baselines="every_visit", calipers={"age": 5.0}),
     ):
-        selected = disclosed.selector.select(POI, criteria=criteria)
+        asked = disclosed.asked(criteria)
+        selected = asked.selector.select(POI, criteria=criteria)
         for part in selected.classes:
-            assert len(disclosed.eligible_rows(selected, part.treatment)) == part.n_eligible
+            assert len(asked.eligible_rows(selected, part.treatment)) == part.n_eligible
+
+
+def test_every_visit_counts_patients_and_a_patient_left_out_is_out_with_all_visits(
+    disclosed: DisclosedProjector,
+) -> None:
+    criteria = Criteria(baselines="every_visit")
+    asked = disclosed.asked(criteria)
+    assert asked is not disclosed
+    assert asked is disclosed.asked(criteria)
+    patient = asked.selector.patient
+    assert patient is not None
+    assert (asked.cells.of_rows == disclosed.cells.of_rows[patient]).all()
+    selected = asked.select(POI, k=60, criteria=criteria)
+    start = disclosed.select(POI, k=60)
+    met_later = 0
+    for part, before in zip(selected.classes, start.classes, strict=True):
+        assert len(set(patient[part.rows])) == len(part.rows)
+        # The same patients are eligible: a later visit makes nobody another patient.
+        assert part.n_eligible == before.n_eligible
+        met_later += int((np.diff(patient, prepend=-1)[part.rows] == 0).sum())
+    assert met_later
+    explained = disclosed.explain(POI, k=60, criteria=criteria)
+    assert all(one.n_within_caliper <= one.n_eligible for one in explained.classes)
 
 
 def test_contrasts_are_rounded_too(disclosed: DisclosedProjector) -> None:

@@ -21,6 +21,7 @@ from projection import Projection
 from projection.disclosure import DisclosedProjector
 from reference_db.vocabulary import SourceKind, Treatment
 from selection import InvalidPatient, parse_criteria
+from selection.criteria import BASELINES
 from tests.episodes import MemoryRelease, random_episodes
 from viewer import paper
 from viewer.answers import Answers
@@ -151,10 +152,12 @@ def test_similarity_changes_the_answer(projector: DisclosedProjector) -> None:
 @pytest.mark.parametrize("sources", ["both", "trial"])
 @pytest.mark.parametrize("same", [[], ["sex"]])
 @pytest.mark.parametrize("calipers", [{"age": 30, "edss": 5}, {"age": 5, "edss": 0.5}])
+@pytest.mark.parametrize("baselines", BASELINES)
 def test_choices_are_criteria_that_selection_accepts(
-    sources: str, same: list[str], calipers: dict[str, float]
+    sources: str, same: list[str], calipers: dict[str, float], baselines: str
 ) -> None:
-    criteria = parse_criteria(criteria_of(sources=sources, same=same, calipers=calipers))
+    criteria = parse_criteria(criteria_of(sources=sources, same=same, baselines=baselines, calipers=calipers))
+    assert criteria.baselines == baselines
     assert criteria.source_kinds == (tuple(SourceKind) if sources == "both" else (SourceKind.TRIAL,))
     assert set(criteria.same) == {"phenotype", *same}
     assert dict(criteria.calipers) == ({} if calipers["age"] == 30 else calipers)

@@ -14,6 +14,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from reference_db.vocabulary import SourceKind
+from selection.criteria import BASELINES
 from viewer.session import Similarity
 from viewer.text import Text
 
@@ -47,6 +48,7 @@ def similarity_controls(asked: Similarity, learned: Mapping[str, float], text: T
                 className="panel-head",
             ),
             _sizes(asked, text),
+            _baselines(asked, text),
             _criteria(asked, text),
             *[_caliper(name, asked, text) for name in CALIPERS],
             html.H3(text("similarity.weights")),
@@ -69,6 +71,23 @@ def _sizes(asked: Similarity, text: Text) -> Component:
             dmc.SegmentedControl(
                 id="similarity-k", data=list(SIZES), value=str(asked.k or 200), fullWidth=True, size="xs"
             ),
+        ],
+        className="field",
+    )
+
+
+def _baselines(asked: Similarity, text: Text) -> Component:
+    return html.Fieldset(
+        [
+            html.Legend(text("similarity.baselines")),
+            dmc.SegmentedControl(
+                id="similarity-baselines",
+                data=[{"value": value, "label": text(f"similarity.met.{value}")} for value in BASELINES],
+                value=asked.criteria.get("baselines", BASELINES[0]),
+                fullWidth=True,
+                size="xs",
+            ),
+            html.P(text("similarity.baselines_hint"), className="hint"),
         ],
         className="field",
     )
@@ -162,13 +181,15 @@ def _slider(
     )
 
 
-def criteria_of(*, sources: str, same: list[str], calipers: Mapping[str, float]) -> dict[str, Any]:
+def criteria_of(*, sources: str, same: list[str], baselines: str, calipers: Mapping[str, float]) -> dict[str, Any]:
     """Return criteria as `selection.parse_criteria` reads them; what is left open is left out."""
     criteria: dict[str, Any] = {}
     if same:
         criteria["same"] = ["phenotype", *same]
     if sources != "both":
         criteria["source_kinds"] = [sources]
+    if baselines != BASELINES[0]:
+        criteria["baselines"] = baselines
     bounded = {name: value for name, value in calipers.items() if value < CALIPERS[name][1]}
     if bounded:
         criteria["calipers"] = bounded

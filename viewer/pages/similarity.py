@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 
 from projection.result import Projection
 from reference_db.vocabulary import SourceKind, Treatment
-from selection.criteria import LARGEST_DISTANCE
+from selection.criteria import BASELINES, LARGEST_DISTANCE
 from viewer.answers import Answers
 from viewer.components.accessible import aria
 from viewer.components.gathered import gather
@@ -79,6 +79,7 @@ def register(app: dash.Dash, answers: Answers) -> None:
             "k": Input("similarity-k", "value"),
             "sources": Input("similarity-sources", "value"),
             "same": Input("similarity-same", "value"),
+            "baselines": Input("similarity-baselines", "value"),
             "calipers": {name: Input(f"similarity-caliper-{name}", "value") for name in CALIPERS},
             "factors": Input({"weight": dash.ALL}, "value"),
             "data": State("session", "data"),
@@ -89,6 +90,7 @@ def register(app: dash.Dash, answers: Answers) -> None:
         k: str,
         sources: str,
         same: list[str],
+        baselines: str,
         calipers: dict[str, float],
         factors: list[float],
         data: dict[str, Any] | None,
@@ -99,7 +101,7 @@ def register(app: dash.Dash, answers: Answers) -> None:
             for name, factor in zip(learned, factors, strict=True)
             if factor != 1
         }
-        criteria = criteria_of(sources=sources, same=same, calipers=calipers)
+        criteria = criteria_of(sources=sources, same=same, baselines=baselines, calipers=calipers)
         session = Session.of_json(data).with_similarity(
             Similarity(weights=changed, k=None if k == "200" else int(k), criteria=criteria)
         )
@@ -112,6 +114,7 @@ def register(app: dash.Dash, answers: Answers) -> None:
             Output("similarity-k", "value"),
             Output("similarity-sources", "value"),
             Output("similarity-same", "value"),
+            Output("similarity-baselines", "value"),
             {name: Output(f"similarity-caliper-{name}", "value") for name in CALIPERS},
             Output({"weight": dash.ALL}, "value"),
         ),
@@ -122,7 +125,7 @@ def register(app: dash.Dash, answers: Answers) -> None:
         if not clicks:
             raise dash.exceptions.PreventUpdate
         widest = {name: bounds[1] for name, bounds in CALIPERS.items()}
-        return "200", "both", [], widest, [1] * len(answers.projector.selector.default_weights)
+        return "200", "both", [], BASELINES[0], widest, [1] * len(answers.projector.selector.default_weights)
 
     gather(app, "who-view", {"who-class": "value"})
 
@@ -155,14 +158,15 @@ def register(app: dash.Dash, answers: Answers) -> None:
 
 
 def _map(answers: Answers, session: Session, chosen: str, text: Text, theme: Theme) -> Figure:
-    selected, plane, keys = answers.selection(session), answers.plane, answers.keys
+    selected = answers.selection(session)
     if selected is None:
         raise dash.exceptions.PreventUpdate
+    plane, episodes, keys = answers.map(session)
     used = next(one for one in selected.classes if one.treatment == chosen)
     rows = used.rows if used.refusal is None else used.rows[:0]
     return plane_figure(
         plane.axes,
-        plane.density(answers.projector.release.episodes.rows_by_treatment[Treatment(chosen)], keys),
+        plane.density(episodes.rows_by_treatment[Treatment(chosen)], keys),
         plane.scatter(rows, keys),
         plane.place([selected.poi])[0],
         treatment=chosen,

@@ -13,6 +13,7 @@ from dash.development.base_component import Component
 
 from projection.result import ClassProjection, Projection
 from reference_db.vocabulary import Treatment
+from selection.criteria import BASELINES
 from viewer.answers import Answers
 from viewer.components.legend import swatch
 from viewer.components.outcome_table import at_month
@@ -162,10 +163,11 @@ def described(form: Form, text: Text) -> str:
 
 
 def weights_in_words(projection: Projection, text: Text) -> str:
-    """Return the weights of the similarity, heaviest first, as shares of their sum."""
+    """Return the weights of the similarity, heaviest first, as shares of their sum, and the visits compared."""
     total = sum(projection.weights.values()) or 1.0
     heaviest = sorted(projection.weights.items(), key=lambda item: -item[1])
-    return ", ".join(f"{text(f'feature.{name}')} {text.percent(weight / total)}" for name, weight in heaviest)
+    words = ", ".join(f"{text(f'feature.{name}')} {text.percent(weight / total)}" for name, weight in heaviest)
+    return words if projection.baselines == BASELINES[0] else f"{words}; {text('similarity.met_said')}"
 
 
 def _table(shown: list[ClassProjection], text: Text) -> Component:
