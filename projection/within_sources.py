@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from selection.features import COLUMN_FEATURE, FEATURES
 
@@ -178,6 +177,8 @@ def ridge_of_class(scatters: Floats, crosses: Floats, variance: Floats) -> float
         In patients, within bounds. With deviations of variance ``variance / penalty``, the products along each axis
         of a class's scatter are normal around 0 with variance ``variance * (axis + axis^2 / penalty)``.
     """
+    from scipy.optimize import minimize_scalar
+
     axes, directions = np.linalg.eigh(scatters)
     along = np.matmul(directions.transpose(0, 2, 1), crosses)
     told = axes > 1e-6
