@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -141,16 +142,18 @@ def _baseline(
     codes = [protocol.clusters[j] for j in cluster]
     levels = {factor.name: rng.choice(factor.levels, n) for factor in protocol.factors}
     periods = protocol.allocation.periods
+
+    @cache  # few combinations, asked of many patients
+    def stratum(code: str, *chosen: str) -> str:
+        return stratum_of(protocol, code, dict(zip(levels, chosen, strict=True)))
+
     frame = pool.features.iloc[patient].reset_index(drop=True)
     return frame.assign(
         participant=[f"p{i:05d}" for i in range(1, n + 1)],
         cluster=[c.code for c in codes],
         site=[c.site for c in codes],
         cluster_stratum=[c.stratum for c in codes],
-        stratum=[
-            stratum_of(protocol, c.code, {name: str(values[i]) for name, values in levels.items()})
-            for i, c in enumerate(codes)
-        ],
+        stratum=[stratum(c.code, *(str(values[i]) for values in levels.values())) for i, c in enumerate(codes)],
         period=np.arange(n) * periods // n,
     )
 
