@@ -97,7 +97,7 @@ def prognosis(material: Material, *, jobs: int = 1, progress: Callable[[float, s
     }
     found = outcomes(test, horizon=60)
     edss = _edss_scores(engines, test)
-    risks, calibration, decisions, not_scored = _risk_tables(engines, found)
+    risks, calibration, decisions, not_scored = _risk_tables(engines, times_to(test))
     own = {str(row["endpoint"]): row for row in risks if row["engine"] == PRODUCT}
     benefit = _benefit(projected[PRODUCT], test, found)
     return Section(
@@ -182,7 +182,7 @@ def _edss_scores(engines: Mapping[str, Prediction], test: Episodes) -> tuple[Rec
 
 
 def _risk_tables(
-    engines: Mapping[str, Prediction], found: Outcomes
+    engines: Mapping[str, Prediction], observed: Mapping[str, TimeToEvent]
 ) -> tuple[tuple[Record, ...], tuple[Record, ...], tuple[Record, ...], tuple[str, ...]]:
     """Return scores, calibration by tenths, decision curves of every engine that gives risks; and remarks."""
     scores, calibration, decisions, remarks = Records(), Records(), Records(), []
@@ -196,7 +196,7 @@ def _risk_tables(
         silent = [name for name, rows in answered.items() if not rows.any()]
         if silent:
             remarks.append(f"{LABELS[endpoint].capitalize()}: no risk up to 24 months from {'; '.join(silent)}.")
-        times = times_to(found, endpoint)
+        times = observed[endpoint]
         known = times.months > 0
         for name in with_risks:
             known &= answered[name]

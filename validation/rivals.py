@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from projection.endpoints import endpoints_of
 from projection.engines import ENGINES, ENGINES_FILE, train_engines
 from reference_db.episodes import Episodes
 from reference_db.schema import EDSS_SCALE
 from validation.endpoints import survival_at_end
-from validation.outcomes import Outcomes, TimeToEvent, outcomes
+from validation.outcomes import TimeToEvent
 from validation.projections import CLASSES, MONTHS, RISKS, Projected, Task, forecast
 from validation.scores import RISK_MONTHS
 
@@ -57,7 +58,7 @@ def carried_forward(test: Episodes) -> Prediction:
 
 def population(reference: Episodes, test: Episodes) -> Prediction:
     """Return own state plus the mean change of the class and phenotype, and their Kaplan-Meier curve."""
-    found = outcomes(reference, horizon=60)
+    found = times_to(reference)
     change = reference.edss - reference.edss[:, :1]
     n = len(test)
     edss = {month: np.full(n, np.nan) for month in EDSS_AT}
@@ -77,7 +78,7 @@ def population(reference: Episodes, test: Episodes) -> Prediction:
                 spread = np.quantile(values, (0.1, 0.25, 0.5, 0.75, 0.9))
                 quantiles[month][:, rows] = np.clip(own + spread[:, None], EDSS_SCALE[0], EDSS_SCALE[-1])
         for name in RISKS:
-            risks[name][rows] = population_curve(times_to(found, name).rows(np.asarray(like)))
+            risks[name][rows] = population_curve(found[name].rows(np.asarray(like)))
     return Prediction(edss, quantiles, risks)
 
 
@@ -89,9 +90,14 @@ def population_curve(times: TimeToEvent) -> Floats:
     return np.array([1.0 - survival_at_end(until)[0] for until in ends])
 
 
-def times_to(found: Outcomes, endpoint: str) -> TimeToEvent:
-    """Return the times to one of `RISKS`."""
-    return found.relapse if endpoint == "relapse" else found.worsening_24w
+def times_to(episodes: Episodes) -> dict[str, TimeToEvent]:
+    """Return the times to each of `RISKS`, observed as long as the projection observes them.
+
+    Trials count a patient as free of confirmed worsening until the last visit, though none after it could have
+    confirmed one: held to that, every engine would predict a third too much.
+    """
+    found = endpoints_of(episodes)
+    return {name: TimeToEvent(*found.months(name)) for name in RISKS}
 
 
 def of_projection(found: Projected, test: Episodes) -> Prediction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from validation.outcomes import Outcomes, TimeToEvent
+from validation.outcomes import TimeToEvent
 from validation.prognosis import PRODUCT, _checks, _risk_tables
 from validation.projections import RISKS
 from validation.result import Verdict
@@ -12,13 +12,12 @@ from validation.rivals import Prediction
 from validation.scores import RISK_MONTHS
 
 
-def _observed(events: int) -> Outcomes:
+def _observed(events: int) -> dict[str, TimeToEvent]:
     """120 patients seen to month 24, some with the event at month 12, whatever it is, and three who left at once."""
     event = np.arange(120) < events
     months = np.where(event, 12.0, 24.0)
     months[-3:] = 3.0
-    times, counts = TimeToEvent(months, event), np.zeros(120)
-    return Outcomes(times, times, times, counts, counts, counts, counts)
+    return dict.fromkeys(RISKS, TimeToEvent(months, event))
 
 
 def _engine(risk: float) -> Prediction:
