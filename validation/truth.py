@@ -48,6 +48,9 @@ COVERAGE = (0.93, 0.97)
 QUICK_OTHERS = 5000
 """Patients from whom the short suite learns the mean truth."""
 
+FEWEST_IN_LEAF = 20
+"""Fewest patients of whom a mean is taken; a class of fewer than twice as many tells no truth."""
+
 QUICK_STEPS = 60
 """Trees by which it does."""
 
@@ -108,7 +111,9 @@ def truth(material: Material, *, jobs: int = 1, progress: Told | None = None) ->
         return None
     table = material.original.table
     rng = material.generator(7)
-    chosen = np.sort(rng.permutation(len(table))[: 200 if material.quick else 6000])
+    # The others tell the mean truth: at least half of the patients.
+    asked_about = min(200 if material.quick else 6000, len(table) // 2)
+    chosen = np.sort(rng.permutation(len(table))[:asked_about])
     patients = patients_of_interest(table.iloc[chosen])
     tasks = {
         "synthetic": Task("synthetic", material.synthetic, patients, synthetic=True),
@@ -231,14 +236,19 @@ def yardstick(
     for half, fit in enumerate(np.array_split(others, 2)):
         for at in range(values.shape[1]):
             known = fit[~np.isnan(values[fit, at])]
+            if len(known) < 2 * FEWEST_IN_LEAF:
+                continue
+            # In a small database a feature may be known of nobody.
+            told = ~np.isnan(features[known]).all(axis=0)
             model = HistGradientBoostingRegressor(
                 max_iter=steps,
                 learning_rate=7.5 / steps,
-                min_samples_leaf=max(len(known) // 50, 20),
+                min_samples_leaf=max(len(known) // 50, FEWEST_IN_LEAF),
                 max_leaf_nodes=8,
                 random_state=0,
             )
-            answers[half, :, at] = model.fit(features[known], values[known, at]).predict(features[asked])
+            model.fit(features[np.ix_(known, told)], values[known, at])
+            answers[half, :, at] = model.predict(features[np.ix_(asked, told)])
     return Yardstick(answers)
 
 
@@ -267,7 +277,7 @@ def contrasts_beside(answered: Floats, halves: Mapping[str, Floats]) -> tuple[Re
         for i, treatment in enumerate(CLASSES):
             value, lower, upper = answered[:, :, i, at]
             target, noise = true[:, :, i].mean(axis=0), _error_of_mean(true[:, :, i])
-            known = ~np.isnan(value) & ~np.isnan(lower) & ~np.isnan(upper)
+            known = ~np.isnan(value + lower + upper + target)
             error = (value - target)[known]
             if i != reference and len(error) >= SMALL_CELL:
                 records.add(
@@ -303,7 +313,7 @@ def _add(
     noise: float,
 ) -> None:
     for label, at in (("all", slice(None)), *((t.value, slice(i, i + 1)) for i, t in enumerate(CLASSES))):
-        known = ~np.isnan(value[:, at]) & ~np.isnan(lower[:, at]) & ~np.isnan(upper[:, at])
+        known = ~np.isnan(value[:, at] + lower[:, at] + upper[:, at] + against[:, at])
         error = (value[:, at] - against[:, at])[known]
         if len(error) >= SMALL_CELL:
             low, high = lower[:, at][known], upper[:, at][known]

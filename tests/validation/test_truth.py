@@ -27,6 +27,16 @@ def test_the_yardstick_finds_the_mean_given_the_features_and_its_own_error() -> 
     assert 0.5 < found.error / error < 1.5
 
 
+def test_a_small_database_tells_the_truth_of_the_classes_that_it_knows() -> None:
+    rng = np.random.default_rng(4)
+    features, values = rng.normal(size=(200, 3)), rng.normal(size=(200, 2))
+    features[:, 2] = np.nan
+    values[5:, 1] = np.nan
+    found = yardstick(features, values, np.arange(20), rng=rng)
+    assert np.isfinite(found.value[:, 0]).all()
+    assert np.isnan(found.value[:, 1]).all()
+
+
 def test_intervals_widened_by_the_yardsticks_error_hold_it_as_often_as_they_say() -> None:
     rng = np.random.default_rng(1)
     truth = rng.normal(size=20_000)
