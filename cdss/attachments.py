@@ -14,9 +14,9 @@ ENGINES_SEED = 0
 """Chance in the training of models: the same for every build, so that equal episodes give equal files."""
 
 
-def attachments(episodes: Episodes) -> Mapping[str, bytes]:
-    """Return the files that the selection and the projection read from a release, by name."""
+def attachments(episodes: Episodes, jobs: int = 1) -> Mapping[str, bytes]:
+    """Return the files that the selection and the projection read from a release, by name; made by some processes."""
     return {
         WEIGHTS_FILE: json.dumps(learn_weights(episodes), indent=2).encode(),
-        ENGINES_FILE: train_engines(episodes, seed=ENGINES_SEED),
+        ENGINES_FILE: train_engines(episodes, seed=ENGINES_SEED, jobs=jobs),
     }

@@ -85,7 +85,7 @@ def build(
     home: Path,
     config: BuildConfig,
     *,
-    attachments: Callable[[Episodes], Mapping[str, bytes]],
+    attachments: Callable[[Episodes, int], Mapping[str, bytes]],
     utility: Utility,
     progress: Progress,
 ) -> Manifest:
@@ -98,7 +98,8 @@ def build(
     config : BuildConfig
         What to build from and with.
     attachments : callable
-        Given the synthetic episodes, returns further files of the release by name (learned weights, trained engines).
+        Given the synthetic episodes and how many processes may work, returns further files of the release by name
+        (learned weights, trained engines).
     utility : callable
         Given the synthetic and the original episodes, returns how well the first keep the figures of the second, as
         plain values for the manifest.
@@ -122,11 +123,11 @@ def _build(
     home: Path,
     config: BuildConfig,
     *,
-    attachments: Callable[[Episodes], Mapping[str, bytes]],
+    attachments: Callable[[Episodes, int], Mapping[str, bytes]],
     utility: Utility,
     progress: Progress,
 ) -> Manifest:
-    from joblib import Parallel, cpu_count, delayed, parallel_config
+    from joblib import cpu_count
 
     progress(0.0, "reading the sources")
     originals = _originals(home, config)
@@ -160,10 +161,8 @@ def _build(
     progress(0.9, "learning from the synthetic patients, comparing them with the originals")
     sources = {source.name: source for source in originals.sources}
     synthetic = Episodes(anonymous.table, sources)
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        further, compared = Parallel(n_jobs=jobs)(
-            (delayed(attachments)(synthetic), delayed(utility)(synthetic, Episodes(episodes, sources)))
-        )
+    further = attachments(synthetic, jobs)
+    compared = utility(synthetic, Episodes(episodes, sources))
     evidence = evidence_page(assessment.to_json_dict(), title="Anonymous synthetic reference database")
     progress(0.98, "freezing the release")
     manifest = freeze(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -61,7 +62,7 @@ HELD_OUT = 0.2
 _BAND = "errors_of_patients_left_out"
 
 
-def train_engines(episodes: Episodes, *, seed: int) -> bytes:
+def train_engines(episodes: Episodes, *, seed: int, jobs: int = 1) -> bytes:
     """Train every model on the episodes of a release.
 
     Parameters
@@ -69,30 +70,44 @@ def train_engines(episodes: Episodes, *, seed: int) -> bytes:
     episodes : Episodes
     seed : int
         The same seed gives the same bytes.
+    jobs : int
+        Processes that train side by side.
 
     Returns
     -------
     bytes
         Content of the attachment `ENGINES_FILE`.
     """
+    from joblib import Parallel, delayed, parallel_config
+
     natural = columns_of_episodes(episodes)
     columns = Scaling.of(natural).apply(natural)
     order = {treatment.value: number for number, treatment in enumerate(CLASSES)}
     treatment: NDArray[np.intp] = np.asarray(episodes.table["treatment"].map(order), dtype=np.intp)
     endpoints = endpoints_of(episodes)
-    named: dict[str, NDArray[Any]] = {}
-    # Trees of this size are grown faster by one thread than by several that wait for each other.
-    with threadpool_limits(limits=1):
-        for number, (name, engine) in enumerate(ENGINES.items()):
-            rng = np.random.default_rng([seed, number])
-            training = Training(covariates(columns), treatment, endpoints, rng)
-            model = engine.train(training)
-            named |= {f"{name}/{key}": array for key, array in model.arrays().items()}
-            errors = _errors_of_patients_left_out(engine, model, training, np.random.default_rng([seed, number, 1]))
-            named |= {} if errors is None else {f"{name}/{_BAND}": errors}
+    training = Training(covariates(columns), treatment, endpoints, np.random.default_rng(seed))
+    names = list(ENGINES)
+    # The last ones take longest: begun first, they do not leave the other processes waiting.
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        learned = Parallel(n_jobs=jobs)(
+            delayed(_trained)(name, training, [seed, names.index(name)]) for name in reversed(names)
+        )
+    named = {key: array for arrays in reversed(learned) for key, array in arrays.items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **cast("dict[str, Any]", named))
     return buffer.getvalue()
+
+
+def _trained(name: str, training: Training, seed: list[int]) -> dict[str, NDArray[Any]]:
+    """Train one model; return what it learned, and the errors of its band, by name."""
+    engine = ENGINES[name]
+    training = replace(training, rng=np.random.default_rng(seed))
+    # Trees of this size are grown faster by one thread than by several that wait for each other.
+    with threadpool_limits(limits=1):
+        model = engine.train(training)
+        errors = _errors_of_patients_left_out(engine, model, training, np.random.default_rng([*seed, 1]))
+    named = {f"{name}/{key}": array for key, array in model.arrays().items()}
+    return named if errors is None else named | {f"{name}/{_BAND}": errors}
 
 
 def _errors_of_patients_left_out(
