@@ -167,7 +167,11 @@ def test_a_study_hears_what_was_looked_at_and_nothing_of_the_patient(served: Ser
     expect(page.locator("#study-decided")).to_have_value("Anti-CD20")
     page.locator("#study-end").press("Enter")
     expect(page.locator("#study-state")).to_contain_text("The consultation has ended")
-    page.wait_for_load_state("networkidle")
+    # What waited for the study to answer again follows one by one.
+    for _ in range(150):
+        if any(event["kind"] == "closed" for event in served.events):
+            break
+        page.wait_for_timeout(100)
     assert [(event["kind"], event["detail"]) for event in served.events] == [
         ("opened", ""),
         ("viewed", "disability"),
