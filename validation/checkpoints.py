@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reference_db.files import write_whole
+from reference_db.files import sweep_unfinished, write_whole
 from validation.result import Record, Section, section_from_json, section_to_json
 
 PARTS = "parts"
@@ -99,9 +99,11 @@ class Checkpoints:
         return rows
 
     def clear(self, names: list[str]) -> None:
-        """Remove what was kept of these sections."""
+        """Remove what was kept of these sections, and what a killed validation left half written."""
         if self.folder is None or not self.folder.is_dir():
             return
+        for folder in (self.folder, self.folder / PARTS):
+            sweep_unfinished(folder)
         self._clear_parts("")
         for name in names:
             (self.folder / f"{name}.json").unlink(missing_ok=True)
