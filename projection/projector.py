@@ -192,7 +192,10 @@ class Projector:
         columns = self.selector.scaling.apply(columns_of_patients([poi]))[0]
         compared = contrasts(self.outcomes, poi.edss, columns, chosen, reference=against, estimator=estimator)
         n = 0 if chosen[against].refusal else len(chosen[against].rows)
-        return Contrasts(self.release.version, against.value, n, estimator, compared, CAVEATS), selection
+        answer = Contrasts(
+            self.release.version, against.value, n, estimator, compared, CAVEATS, self.selector.baselines
+        )
+        return answer, selection
 
     def project_many(
         self,
@@ -310,7 +313,7 @@ class Question:
                 else:
                     sources = self.projector.sources(rows[group, :n])
                     parts.append(reader.read(group, treatment, n, n_eligible, sources))
-            version, baselines = self.projector.release.version, self.criteria.baselines
+            version, baselines = self.projector.release.version, self.projector.selector.baselines
             answers.append(Projection(version, self.k, self.weights, tuple(parts), CAVEATS, baselines))
         return answers
 

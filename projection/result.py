@@ -174,6 +174,8 @@ class Contrasts:
         ``plain``, ``corrected`` or ``overlap``.
     contrasts : tuple of Contrast
     caveats : tuple of str
+    baselines : str
+        As `Projection` has it.
     """
 
     release: str
@@ -182,3 +184,4 @@ class Contrasts:
     estimator: str
     contrasts: tuple[Contrast, ...]
     caveats: tuple[str, ...]
+    baselines: str = "start"

@@ -103,6 +103,8 @@ class Explanation:
     balance : mapping of str to ndarray, shape (compared, compared)
         Per feature, the standardised mean difference of the row's class minus the column's; for categories the
         largest over the levels, in size. Beyond 0.1 classes are usually called unbalanced in that feature.
+    baselines : str
+        When patients of reference were compared, as `criteria.BASELINES` names it.
     """
 
     release: str
@@ -111,6 +113,7 @@ class Explanation:
     classes: tuple[ClassExplanation, ...]
     compared: tuple[str, ...]
     balance: Mapping[str, Floats]
+    baselines: str = "start"
 
 
 def explain(selector: Selector, selection: Selection) -> Explanation:
@@ -133,6 +136,7 @@ def explain(selector: Selector, selection: Selection) -> Explanation:
         classes=classes,
         compared=tuple(part.treatment.value for part in used),
         balance=_balance(selector, used),
+        baselines=selector.baselines,
     )
 
 

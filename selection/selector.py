@@ -15,7 +15,7 @@ from reference_db.errors import FieldProblem, InvalidInput
 from reference_db.small_cells import is_shown
 from reference_db.vocabulary import Treatment, treatment_named
 from selection.baselines import every_visit as from_every_visit
-from selection.criteria import REACH, Criteria
+from selection.criteria import BASELINES, REACH, Criteria
 from selection.distance import Floats, checked_weights, column_weights, question
 from selection.eligibility import Eligibility, shared_by
 from selection.features import Scaling, columns_of_episodes, columns_of_patients, first_column
@@ -229,6 +229,11 @@ class Selector:
             self.columns[rows], shared, own, k=k, weights=weights, classes=classes, criteria=criteria
         )
 
+    @property
+    def baselines(self) -> str:
+        """What a row is, as `criteria.BASELINES` names it."""
+        return BASELINES[0] if self.patient is None else BASELINES[1]
+
     def rows_within(self, selection: Selection) -> list[Indices]:
         """Return, per class of a selection, the patients within its caliper on the distance, used or not.
 
@@ -267,6 +272,10 @@ class Selector:
         classes: Sequence[Treatment],
         criteria: Criteria,
     ) -> Matches:
+        if criteria.baselines not in (BASELINES[0], self.baselines):
+            raise InvalidInput.of(
+                "criteria.baselines", f"{criteria.baselines} is not what is held here", self.baselines
+            )
         shape = (len(columns), len(classes))
         rows = np.full((*shape, k), -1, dtype=np.intp)
         squared = np.full((*shape, k), np.inf)

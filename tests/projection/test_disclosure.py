@@ -10,6 +10,7 @@ import pytest
 from projection import Projector
 from projection.disclosure import DisclosedProjector
 from projection.result import Curve, Projection
+from reference_db.errors import InvalidInput
 from reference_db.small_cells import LEFT_OUT, MEAN_DEVIATION, POINT_STEP, ROUNDING, SHARE_STEP, SMALL_CELL
 from reference_db.vocabulary import SourceKind
 from selection import Criteria, PatientOfInterest
@@ -156,7 +157,18 @@ def test_every_visit_counts_patients_and_a_patient_left_out_is_out_with_all_visi
         met_later += int((np.diff(patient, prepend=-1)[part.rows] == 0).sum())
     assert met_later
     explained = disclosed.explain(POI, k=60, criteria=criteria)
-    assert all(one.n_within_caliper <= one.n_eligible for one in explained.classes)
+    assert {explained.baselines, disclosed.contrast(POI, k=60, criteria=criteria).baselines} == {"every_visit"}
+    for one, rows in zip(selected.classes, asked.selector.rows_within(selected), strict=True):
+        assert len(set(patient[rows])) == len(rows)
+        assert set(patient[one.rows]) <= set(patient[rows])
+
+
+def test_rows_that_are_not_held_are_refused_and_answers_say_what_they_rest_on(
+    release: MemoryRelease, exact: Projector
+) -> None:
+    with pytest.raises(InvalidInput, match="every_visit is not what is held here"):
+        exact.project(POI, criteria=Criteria(baselines="every_visit"))
+    assert Projector(release, every_visit=True).project(POI).baselines == "every_visit"
 
 
 def test_contrasts_are_rounded_too(disclosed: DisclosedProjector) -> None:

@@ -15,7 +15,7 @@ from projection.within_sources import ridge_of_class
 ROWS, SOURCES, CLASSES = 12_000, 20, 2
 
 
-def made_up(deviation, *, common=True, seed=0):
+def made_up(deviation, *, common=True, seed=0, short=0, apart=0.0):
     """A model of two classes from 20 sources, whose change of EDSS and relapse rate deviate by given spreads."""
     rng = np.random.default_rng(seed)
     source, treatment = rng.integers(0, SOURCES, ROWS), rng.integers(0, CLASSES, ROWS)
@@ -33,6 +33,12 @@ def made_up(deviation, *, common=True, seed=0):
     relapses = rng.poisson(0.5 * 2 * np.exp(deviation * shift)).astype(float)
     step = np.full((ROWS, len(ENDPOINTS)), 8, dtype=np.int8)
     event = rng.random((ROWS, len(ENDPOINTS))) < 0.3
+    if short:
+        # The first sources see nothing after month 18, and differ; the others, who do, are alike.
+        step[:] = 6
+        risk = np.where(source < short, 0.3 + apart * np.where(source % 2, 1, -1), 0.3)
+        event = rng.random((ROWS, len(ENDPOINTS))) < risk[:, None]
+        step[~event & (source >= short)[:, None]] = 8
     endpoints = Endpoints(step, event, change, relapses, years)
     return fit_outcome_model(endpoints, features, source, treatment, CLASSES, synthetic=False)
 
@@ -61,6 +67,11 @@ def test_what_is_between_sources_is_found_though_a_feature_tells_them_apart():
     assert np.sqrt(found.edss[8]) == pytest.approx(0.3, rel=0.2)
     assert np.sqrt(found.rate) == pytest.approx(0.3, rel=0.25)
     assert np.allclose(model.change.coefficients[:, :, 8], [0.2, 0.0, 0.0], atol=0.03)
+
+
+def test_sources_are_compared_at_a_month_that_most_of_them_reach():
+    """Of twenty sources twelve end at month 18: compared at month 24, the eight others would pass for all."""
+    assert made_up(0.0, short=12, apart=0.2).heterogeneity.events[0, 8] > 0.05
 
 
 def test_what_sources_have_in_common_under_all_classes_is_told_apart():
