@@ -23,6 +23,11 @@ Floats = NDArray[np.float64]
 _NEGLIGIBLE = 1e-10
 """Share of the variance under which an axis is numerical noise."""
 
+_DECIMALS = 9
+"""Decimals of coordinates, which are of the order of 1. A matrix product comes out differently in its last digits with
+another number of rows or another processor: one record would not be at distance 0 from its like in another table, and
+an attack that compares distances would take rounding for knowledge."""
+
 
 @dataclass(frozen=True, slots=True)
 class FactorSpace:
@@ -58,8 +63,11 @@ class FactorSpace:
         return int(self.axes.shape[1])
 
     def transform(self, encoded: EncodedTable, *, axes: int | None = None) -> Floats:
-        """Return the coordinates of records on the first axes, or on all of them, shape (rows, axes)."""
-        return np.ascontiguousarray(self._standardised(encoded) @ self.axes[:, :axes])
+        """Return the coordinates of records on the first axes, or on all of them, shape (rows, axes).
+
+        Records that are alike have the same coordinates, whatever records they are transformed with.
+        """
+        return np.ascontiguousarray(np.round(self._standardised(encoded) @ self.axes[:, :axes], _DECIMALS))
 
     def _standardised(self, encoded: EncodedTable) -> Floats:
         numbers = np.where(np.isnan(encoded.numbers), self.means, encoded.numbers)
@@ -119,7 +127,7 @@ def fit_factor_space(
         )
     )
     unrotated = FactorSpace(means, scales, patterns, level_counts, shares, roots, np.eye(len(roots)))
-    standardised = unrotated.transform(encoded)
+    standardised = unrotated._standardised(encoded)
     variances, axes = np.linalg.eigh(standardised.T @ standardised / len(encoded))
     falling = np.argsort(variances)[::-1]
     kept = falling[variances[falling] > _NEGLIGIBLE * max(variances.sum(), _NEGLIGIBLE)]

@@ -37,13 +37,21 @@ def test_other_records_are_projected_as_saiph_does(table: pd.DataFrame) -> None:
     assert pdist(ours[:, :4]) == pytest.approx(pdist(theirs[:, :4]), rel=1e-6)
 
 
+@pytest.mark.parametrize("rows", [1, 3, 5, 143])
+def test_a_record_has_the_same_coordinates_among_other_records(table: pd.DataFrame, rows: int) -> None:
+    columns = read_columns(table)
+    encoded = columns.encode(table)
+    space = factor_space(table, columns)
+    np.testing.assert_array_equal(space.transform(encoded)[:rows], space.transform(encoded.rows(np.arange(rows))))
+
+
 def test_a_weight_multiplies_the_squared_distance_and_zero_leaves_out(table: pd.DataFrame) -> None:
     columns = read_columns(table)
     encoded = columns.encode(table)
     plain = fit_factor_space(encoded, columns, weights={name: 0.0 for name in table.columns if name != "a"})
     assert plain.dimensions == 1
     heavy = fit_factor_space(encoded, columns, weights={name: 4.0 * (name == "a") for name in table.columns})
-    assert pdist(heavy.transform(encoded)) == pytest.approx(2 * pdist(plain.transform(encoded)))
+    assert pdist(heavy.transform(encoded)) == pytest.approx(2 * pdist(plain.transform(encoded)), abs=1e-8)
 
 
 def test_constant_and_empty_columns_take_no_part(table: pd.DataFrame) -> None:

@@ -156,7 +156,8 @@ class Features:
         values = np.where(known, reference.numbers, 0.0)
         means = values.sum(axis=0) / count
         deviations = np.sqrt((np.where(known, reference.numbers - means, 0.0) ** 2).sum(axis=0) / count)
-        deviations = np.where(deviations > 0, deviations, np.inf)
+        # The mean of equal numbers is not always that number.
+        deviations = np.where(deviations > 1e-12 * np.maximum(np.abs(means), 1.0), deviations, np.inf)
         level_counts = tuple(len(column.levels) for column in columns.categorical)
         widths = [2] * len(columns.numeric) + list(level_counts)
         ends = np.cumsum([0, *widths])
