@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from projection.reading import latest_shown
 from projection.result import ClassProjection, Projection
 from reference_db.vocabulary import Treatment
-from viewer.components.outcome_table import at_month
+from viewer.components.of_hundred import MONTH, OUTCOMES, reading_hint, share_in_words, share_of
 from viewer.figures.style import LIGHT, style_of
-from viewer.pages.patient import MONTH, OUTCOMES, hundred, plain_name
+from viewer.pages.patient import plain_name
 from viewer.session import Session, past_visits
 from viewer.text import NOT_SHOWN, Text
 
@@ -25,7 +26,7 @@ MARGIN, WIDTH = 16.0, 178.0
 """Of an A4 sheet, in millimetres: its margin, and what is between the margins."""
 
 COLUMNS = (58.0, 40.0, 40.0, 40.0)
-ROW, HEAD = 5.6, 4.0
+ROW, HEAD, BELOW = 5.6, 4.0, 3.4
 CHART_HEIGHT, CHART_LEFT, CHART_RIGHT = 58.0, 10.0, 34.0
 _LATIN = str.maketrans({"\u202f": "\u00a0", "’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "−": "-", "œ": "oe"})
 
@@ -68,7 +69,7 @@ def summary_pdf(
     page.ln(2)
     _line(page, text("take_home.table"), size=10, style="B")
     _table(page, shown, text)
-    _line(page, text("take_home.reading"), size=8.5, soft=True, height=4)
+    _line(page, reading_hint(shown, text), size=8.5, soft=True, height=4)
     page.ln(2)
     _line(page, text("take_home.course"), size=10, style="B")
     _chart(page, shown, past_visits(session.form), text)
@@ -122,20 +123,26 @@ def _table(page: FPDF, shown: Sequence[ClassProjection], text: Text) -> None:
         page.set_x(MARGIN + 12)
         page.cell(COLUMNS[0] - 12, ROW, _latin(plain_name(one.treatment, text)))
         page.set_font("Helvetica", size=9.5)
-        for width, outcome in zip(COLUMNS[1:], OUTCOMES, strict=True):
-            page.cell(width, ROW, _latin(_share(one, outcome, text)), align="R")
+        cells = [_share(one, outcome, text) for outcome in OUTCOMES]
+        for width, (share, _) in zip(COLUMNS[1:], cells, strict=True):
+            page.cell(width, ROW, _latin(share), align="R")
         page.ln(ROW)
+        if any(after for _, after in cells):
+            page.set_font("Helvetica", "I", 8)
+            page.set_x(MARGIN + COLUMNS[0])
+            for width, (_, after) in zip(COLUMNS[1:], cells, strict=True):
+                page.cell(width, BELOW, _latin(after), align="R")
+            page.ln(BELOW)
     page.ln(1)
 
 
-def _share(one: ClassProjection, outcome: str, text: Text) -> str:
-    curve = one.probabilities.get(outcome)
-    share = at_month(curve, MONTH) if curve is not None else None
-    if share is None or not math.isfinite(share.value):
-        return NOT_SHOWN if one.refusal is None else text("patient.too_few_short")
-    words = text("take_home.of_hundred", count=hundred(share.value))
-    likely = text("take_home.likely", lower=hundred(share.lower), upper=hundred(share.upper))
-    return f"{words}  ({likely})"
+def _share(one: ClassProjection, outcome: str, text: Text) -> tuple[str, str]:
+    """Return a share with its range, and what stands below: its month where it is an earlier one."""
+    share = share_of(one, outcome)
+    if share is None:
+        return NOT_SHOWN if one.refusal is None else text("patient.too_few_short"), ""
+    words, likely, after = share_in_words(share, text)
+    return f"{words}  ({likely})", after
 
 
 def _chart(page: FPDF, shown: Sequence[ClassProjection], past: Sequence[tuple[float, float]], text: Text) -> None:
@@ -146,9 +153,11 @@ def _chart(page: FPDF, shown: Sequence[ClassProjection], past: Sequence[tuple[fl
     for treatment, curve in drawn:
         kept = np.isfinite(curve.value) & (curve.months <= MONTH)
         lines.append((treatment, list(zip(curve.months[kept].tolist(), curve.value[kept].tolist(), strict=True))))
-        end = at_month(curve, MONTH)
-        ends += [(treatment, end)] if math.isfinite(end.value) else []
-        values += [*curve.value[kept].tolist(), *([end.lower, end.upper] if math.isfinite(end.value) else [])]
+        values += curve.value[kept].tolist()
+        last = latest_shown(curve, MONTH)
+        if last is not None and last.month == MONTH:
+            ends.append((treatment, last.estimate))
+            values += [last.estimate.lower, last.estimate.upper]
     low, high = max(0.0, math.floor(min(values) * 2 - 1) / 2), min(10.0, math.ceil(max(values) * 2 + 1) / 2)
     first = min(month for month, _ in past)
     top, left = page.get_y() + 2, MARGIN + CHART_LEFT

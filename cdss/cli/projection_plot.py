@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from projection.result import ClassProjection, Curve, Projection
+from projection.reading import latest_shown
+from projection.result import ClassProjection, Projection
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,24 +83,30 @@ def _course(panel: Axes, part: ClassProjection) -> None:
 def _at_the_end(panel: Axes, drawn: list[ClassProjection], name: str, label: str) -> None:
     """Draw one probability at the last month under every class, with its interval."""
     for line, part in enumerate(drawn):
-        curve = part.probabilities.get(name)
-        found = None if curve is None else _last(curve)
+        found = latest_shown(part.probabilities.get(name), LAST_MONTH)
         if found is None:
             panel.text(0.5, line, "not known", fontsize="small", color="0.5", va="center")
             continue
-        value, lower, upper = found
+        value, lower, upper = (
+            100.0 * each for each in (found.estimate.value, found.estimate.lower, found.estimate.upper)
+        )
         panel.plot([lower, upper], [line, line], color="C0", lw=1.5)
-        panel.plot([value], [line], "o", color="C0", ms=4)
+        whole = found.month == LAST_MONTH
+        panel.plot([value], [line], "o", color="C0", ms=4, markerfacecolor="C0" if whole else "white")
+        if not whole:
+            # An open mark, with its month: this class was not observed until the last one.
+            panel.annotate(
+                f"month {found.month}",
+                (upper, line),
+                xytext=(4, 0),
+                textcoords="offset points",
+                fontsize="x-small",
+                color="0.35",
+                va="center",
+            )
     panel.set_yticks(range(len(drawn)), [part.treatment for part in drawn], fontsize="small")
     panel.set_ylim(len(drawn) - 0.5, -0.5)
     panel.set_xlim(left=0.0)
     panel.set_title(f"{label} by {LAST_MONTH:g} months", fontsize="small")
     panel.set_xlabel("% of patients", fontsize="small")
     panel.grid(axis="x", color="0.93")
-
-
-def _last(curve: Curve) -> tuple[float, float, float] | None:
-    """Return value and limits at the last month drawn, in per cent; None where they are withheld."""
-    (at,) = np.flatnonzero(curve.months == LAST_MONTH)
-    value, lower, upper = (100.0 * float(each[at]) for each in (curve.value, curve.lower, curve.upper))
-    return None if np.isnan(value) else (value, lower, upper)

@@ -6,10 +6,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from projection.result import ClassProjection, Curve, Projection
+from projection.reading import Reading, latest_shown
+from projection.result import ClassProjection, Projection
+from reference_db.small_cells import SMALL_CELL
 from reference_db.vocabulary import Treatment
 
-MONTH = 24.0
+MONTH = 24
 """Month that the table shows."""
 
 _LONGEST_WORD = max(len(word) for treatment in Treatment for word in treatment.split())
@@ -32,9 +34,11 @@ def print_projection(projection: Projection) -> None:
         if part.refusal is None:
             table.add_row(*_row(part))
     met = "" if projection.baselines == "start" else "; patients met at any yearly visit on the treatment"
-    console.print(f"At {MONTH:.0f} months, with 95 % intervals below; release {projection.release}{met}")
+    console.print(f"At {MONTH} months, with 95 % intervals below; release {projection.release}{met}")
     if table.row_count:
         console.print(table)
+        for words in _shorter(projection):
+            console.print(words)
     for part in projection.classes:
         if part.refusal is not None:
             console.print(f"{part.treatment}: no projection, {part.refusal}")
@@ -43,30 +47,50 @@ def print_projection(projection: Projection) -> None:
 
 
 def _row(part: ClassProjection) -> list[str]:
+    edss, *events = _readings(part)
     individual = "-"
-    if part.edss is not None:
-        at = int(np.searchsorted(part.edss.expected.months, MONTH))
+    if part.edss is not None and edss is not None:
+        at = int(np.searchsorted(part.edss.expected.months, edss.month))
         individual = _range(part.edss.p10[at], part.edss.p90[at], digits=1)
     rate = part.annualised_relapse_rate
     return [
         part.treatment,
         str(part.n),
-        _at(None if part.edss is None else part.edss.expected, scale=1.0, digits=1),
+        _cell(edss, scale=1.0, digits=1),
         individual,
-        *(_at(part.probabilities.get(name), scale=100.0, digits=0, unit=" %") for name, _ in _EVENTS),
+        *(_cell(reading, scale=100.0, digits=0, unit=" %") for reading in events),
         "-" if rate is None else f"{rate.value:.2f}\n{rate.lower:.2f}-{rate.upper:.2f}",
     ]
 
 
-def _at(curve: Curve | None, *, scale: float, digits: int, unit: str = "") -> str:
-    if curve is None:
+def _readings(part: ClassProjection) -> list[Reading | None]:
+    """Return the expected EDSS and the events of a class, each at the month of the table or the latest one shown."""
+    course = None if part.edss is None else part.edss.expected
+    return [latest_shown(curve, MONTH) for curve in (course, *(part.probabilities.get(name) for name, _ in _EVENTS))]
+
+
+def _shorter(projection: Projection) -> list[str]:
+    """Say why some values of the table are of an earlier month or missing, where that is so."""
+    answered = [part for part in projection.classes if part.refusal is None]
+    readings = [reading for part in answered for reading in _readings(part)]
+    says = []
+    if any(reading is not None and reading.month < MONTH for reading in readings):
+        says.append(
+            f"month below a value: of the latest month with at least {SMALL_CELL} patients observed, where there are "
+            f"fewer at {MONTH} months"
+        )
+    if None in readings or any(part.annualised_relapse_rate is None for part in answered):
+        says.append(f"-: fewer than {SMALL_CELL} patients observed")
+    return says
+
+
+def _cell(reading: Reading | None, *, scale: float, digits: int, unit: str = "") -> str:
+    if reading is None:
         return "-"
-    at = int(np.searchsorted(curve.months, MONTH))
-    if np.isnan(curve.value[at]):
-        return "-"
-    value = f"{scale * curve.value[at]:.{digits}f}{unit}"
-    between = _range(scale * curve.lower[at], scale * curve.upper[at], digits=digits)
-    return value if between == "-" else f"{value}\n{between}"
+    found = reading.estimate
+    value = f"{scale * found.value:.{digits}f}{unit}"
+    month = "" if reading.month == MONTH else f"\nmonth {reading.month}"
+    return f"{value}\n{_range(scale * found.lower, scale * found.upper, digits=digits)}{month}"
 
 
 def _range(lower: float, upper: float, *, digits: int) -> str:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
-
 from cdss.ehr.mapping_report import Use
 from cdss.ehr.patient_record import RecordReading
-from projection.result import ClassProjection, Curve, Projection
+from projection.reading import Reading, latest_shown
+from projection.result import ClassProjection, Estimate, Projection
+from reference_db.small_cells import SMALL_CELL
 from reference_db.vocabulary import Treatment
 
 MONTHS = 24
+WORSENING, EDSS = "worsening_24w", "edss"
+COLUMNS = (WORSENING, "relapse", EDSS)
+"""What the table of a card shows, in its order: outcomes, and the expected EDSS."""
+
+NOT_KNOWN = "not known"
 LONGEST_SUMMARY = 139
 TOPIC_CODE = "treatment-projection"
 OVERRIDE_REASONS = "http://terminology.hl7.org/CodeSystem/non-adherence-reason-codes"
@@ -96,50 +100,41 @@ def _summary(shown: Sequence[ClassProjection], context: CardContext) -> str:
     names = {treatment.value for treatment in context.ordered}
     ordered = [one for one in shown if one.treatment in names]
     if len(ordered) == 1:
-        worsening = at_month(ordered[0].probabilities.get("worsening_24w"), MONTHS)
+        worsening = reading_of(ordered[0], WORSENING)
         text = f"{ordered[0].n} similar patients under {ordered[0].treatment}"
         if worsening is not None:
-            text += f": confirmed worsening by {MONTHS} months in {_percent(worsening)}"
+            text += f": confirmed worsening by {worsening.month} months in {_percent(worsening.estimate)}"
     else:
-        values = [at_month(one.probabilities.get("worsening_24w"), MONTHS) for one in shown]
-        risks = [value.value for value in values if value is not None]
+        readings = [reading_of(one, WORSENING) for one in shown]
+        # One range is of one month: classes that are known until an earlier one only are in the table.
+        risks = [one.estimate.value for one in readings if one is not None and one.month == MONTHS]
         treated = sum(one.treatment != Treatment.UNTREATED for one in shown)
         text = f"Similar patients under {treated} treatment classes{' and none' * (treated < len(shown))}"
         if risks:
             low, high = round(100 * min(risks)), round(100 * max(risks))
             spread = f"{low} %" if low == high else f"{low} to {high} %"
-            text += f": confirmed worsening by {MONTHS} months in {spread}"
+            known = f" (known of {len(risks)})" if len(risks) < len(shown) else ""
+            text += f": confirmed worsening by {MONTHS} months in {spread}{known}"
     return text[:LONGEST_SUMMARY]
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A curve at one month."""
-
-    value: float
-    lower: float
-    upper: float
+def reading_of(part: ClassProjection, outcome: str) -> Reading | None:
+    """Return an outcome, or `EDSS`, by `MONTHS` or by the latest month before that is shown; None without any."""
+    if outcome == EDSS:
+        return latest_shown(None if part.edss is None else part.edss.expected, MONTHS)
+    return latest_shown(part.probabilities.get(outcome), MONTHS)
 
 
-def at_month(curve: Curve | None, month: int) -> Point | None:
-    """Return a curve at a month of its grid; None where it has no value there."""
-    if curve is None:
-        return None
-    where = np.flatnonzero(np.asarray(curve.months) == month)
-    if not len(where):
-        return None
-    value, lower, upper = (float(array[where[0]]) for array in (curve.value, curve.lower, curve.upper))
-    return Point(value, lower, upper) if all(map(math.isfinite, (value, lower, upper))) else None
-
-
-def _percent(point: Point) -> str:
+def _percent(point: Estimate) -> str:
     return f"{100 * point.value:.0f} % ({100 * point.lower:.0f} to {100 * point.upper:.0f})"
 
 
-def _cell(point: Point | None, *, percent: bool) -> str:
-    if point is None:
-        return "not known"
-    return _percent(point) if percent else f"{point.value:.1f} ({point.lower:.1f} to {point.upper:.1f})"
+def _cell(reading: Reading | None, *, percent: bool) -> str:
+    if reading is None:
+        return NOT_KNOWN
+    point = reading.estimate
+    said = _percent(point) if percent else f"{point.value:.1f} ({point.lower:.1f} to {point.upper:.1f})"
+    return said if reading.month == MONTHS else f"{said} at {reading.month} months"
 
 
 def _detail(projection: Projection, shown: Sequence[ClassProjection], context: CardContext) -> str:
@@ -154,17 +149,30 @@ def _detail(projection: Projection, shown: Sequence[ClassProjection], context: C
     ]
     for one in rows:
         name = f"**{one.treatment}** (being ordered)" if one.treatment in names else one.treatment
-        worsening = _cell(at_month(one.probabilities.get("worsening_24w"), MONTHS), percent=True)
-        relapse = _cell(at_month(one.probabilities.get("relapse"), MONTHS), percent=True)
-        edss = _cell(at_month(one.edss.expected if one.edss else None, MONTHS), percent=False)
-        lines.append(f"| {name} | {one.n} | {worsening} | {relapse} | {edss} |")
+        cells = [_cell(reading_of(one, column), percent=column != EDSS) for column in COLUMNS]
+        lines.append(f"| {name} | {one.n} | {' | '.join(cells)} |")
     lines.append("")
+    lines += [line for said in _shorter(rows) for line in (said, "")]
     refused = [one.treatment for one in projection.classes if one.refusal is not None]
     if refused:
         lines += [f"Not shown, too few similar patients: {', '.join(refused)}.", ""]
     lines += [f"Read from the record: {record_in_words(context.reading)}.", ""]
     lines += [*_reservations(context), f"*{_CAVEAT}* Release {projection.release}."]
     return "\n".join(lines)
+
+
+def _shorter(rows: Sequence[ClassProjection]) -> list[str]:
+    """Say why some values of the table are of an earlier month or missing, where that is so."""
+    readings = [reading_of(one, column) for one in rows for column in COLUMNS]
+    says = []
+    if any(one is not None and one.month < MONTHS for one in readings):
+        says.append(
+            f"“At … months”: fewer than {SMALL_CELL} patients were observed for {MONTHS} months; the value is of the "
+            f"latest month with at least {SMALL_CELL}."
+        )
+    if None in readings:
+        says.append(f"“{NOT_KNOWN.capitalize()}”: fewer than {SMALL_CELL} patients were observed at any month.")
+    return says
 
 
 def record_in_words(reading: RecordReading) -> str:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from cdss.ehr.cards import MONTHS, Point, at_month
+from cdss.ehr.cards import COLUMNS, EDSS, MONTHS, reading_of
 from cdss.ehr.mapping_report import Use
 from cdss.ehr.patient_record import RecordReading
-from projection.result import Projection
+from projection.reading import Reading
+from projection.result import ClassProjection, Projection
+from reference_db.small_cells import SMALL_CELL
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 _WIDTHS = (34, 14, 28, 28, 26)
 _DECIMALS = {"age": 0, "edss": 1, "years_since_onset": 0}
-_PLAIN = str.maketrans({"\u202f": "\u00a0", "’": "'", "–": "-", "−": "-", "≥": ">", "…": "..."})
+_PLAIN = str.maketrans({"\u202f": "\u00a0", "’": "'", "–": "-", "−": "-", "≥": ">", "…": "...", "“": '"', "”": '"'})
 
 
 @cache
@@ -67,7 +69,7 @@ def projection_pdf(projection: Projection, reading: RecordReading, *, now: datet
         for cells in _rows(projection, said, catalogue(Language(language))):
             table.row([_latin(cell) for cell in cells])
     page.ln(3)
-    for text in (said["explained"].format(months=MONTHS), *said["caveats"][1:]):
+    for text in (said["explained"].format(months=MONTHS), *_shorter(projection, said), *said["caveats"][1:]):
         line(text)
     return bytes(page.output())
 
@@ -119,27 +121,31 @@ def _rows(projection: Projection, said: Mapping[str, Any], text: Text) -> list[t
         if part.refusal is not None or part.edss is None:
             rows.append((name, "-", said["refused"], "-", "-"))
             continue
-        worsening = at_month(part.probabilities.get("worsening_24w"), MONTHS)
-        relapse = at_month(part.probabilities.get("relapse"), MONTHS)
-        edss = at_month(part.edss.expected, MONTHS)
-        rows.append((name, str(part.n), _percent(worsening, said), _percent(relapse, said), _score(edss, said)))
+        cells = [_cell(reading_of(part, column), said, percent=column != EDSS) for column in COLUMNS]
+        rows.append((name, str(part.n), *cells))
     return rows
 
 
-def _percent(point: Point | None, said: Mapping[str, Any]) -> str:
-    if point is None:
+def _cell(reading: Reading | None, said: Mapping[str, Any], *, percent: bool) -> str:
+    if reading is None:
         return str(said["not_known"])
-    value, lower, upper = (f"{100 * number:.0f}" for number in (point.value, point.lower, point.upper))
-    return str(said["interval"].format(value=said["percent"].format(value=value), lower=lower, upper=upper))
-
-
-def _score(point: Point | None, said: Mapping[str, Any]) -> str:
-    if point is None:
-        return str(said["not_known"])
+    point = reading.estimate
     value, lower, upper = (
-        f"{number:.1f}".replace(".", said["decimal"]) for number in (point.value, point.lower, point.upper)
+        f"{100 * number:.0f}" if percent else f"{number:.1f}".replace(".", said["decimal"])
+        for number in (point.value, point.lower, point.upper)
     )
-    return str(said["interval"].format(value=value, lower=lower, upper=upper))
+    whole = str(said["percent"].format(value=value)) if percent else value
+    words = str(said["interval"].format(value=whole, lower=lower, upper=upper))
+    return words if reading.month == MONTHS else f"{words} {said['at_month'].format(months=reading.month)}"
+
+
+def _shorter(projection: Projection, said: Mapping[str, Any]) -> list[str]:
+    """Say why some values of the table are of an earlier month or missing, where that is so."""
+    answered: list[ClassProjection] = [one for one in projection.classes if one.refusal is None and one.edss]
+    readings = [reading_of(part, column) for part in answered for column in COLUMNS]
+    says = [said["earlier"]] if any(one is not None and one.month < MONTHS for one in readings) else []
+    says += [said["withheld"]] if None in readings else []
+    return [str(words).format(n=SMALL_CELL, months=MONTHS) for words in says]
 
 
 def _latin(text: str) -> str:

@@ -10,13 +10,15 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from cdss.ehr.cards import MONTHS, TOPIC_CODE, Point, at_month
+from cdss.ehr.cards import MONTHS, TOPIC_CODE, WORSENING, reading_of
 from cdss.ehr.codes import UCUM
 from cdss.ehr.document import document_words
 from cdss.ehr.mapping_report import Use
 from cdss.ehr.patient_record import RecordReading
 from cdss.ehr.terminology import OUTCOMES, code_of
+from projection.reading import Reading
 from projection.result import ClassProjection, Projection
+from reference_db.small_cells import SMALL_CELL
 
 LARGEST_BASIS = 100
 
@@ -24,8 +26,9 @@ LARGEST_BASIS = 100
 def risk_assessment(projection: Projection, reading: RecordReading, *, base: str, now: datetime) -> dict[str, Any]:
     """Return a RiskAssessment (FHIR R4).
 
-    Probabilities are percentages, as FHIR has them, by 24 months; each carries its 95 % interval and its treatment
-    class as extensions, and the number of patients in words.
+    Probabilities are percentages, as FHIR has them, by 24 months, or by the latest month before that is shown, which
+    ``whenRange`` tells; each carries its 95 % interval and its treatment class as extensions, and the number of
+    patients in words.
 
     Parameters
     ----------
@@ -116,9 +119,10 @@ def _refusals(projection: Projection) -> Iterator[str]:
 
 def _predictions(part: ClassProjection, base: str) -> Iterator[dict[str, Any]]:
     for outcome, words in OUTCOMES.items():
-        point = at_month(part.probabilities.get(outcome), MONTHS)
-        if part.refusal is not None or point is None:
+        reading = reading_of(part, outcome)
+        if part.refusal is not None or reading is None:
             continue
+        point = reading.estimate
         yield {
             "extension": [
                 {
@@ -149,14 +153,20 @@ def _predictions(part: ClassProjection, base: str) -> Iterator[dict[str, Any]]:
                 "text": f"{words}, under {part.treatment}",
             },
             "probabilityDecimal": round(100 * point.value, 1),
-            "whenRange": {"low": _months(0), "high": _months(MONTHS)},
-            "rationale": _rationale(part, point),
+            "whenRange": {"low": _months(0), "high": _months(reading.month)},
+            "rationale": _rationale(part, reading),
         }
 
 
-def _rationale(part: ClassProjection, point: Point) -> str:
-    low, high = 100 * point.lower, 100 * point.upper
-    return f"From the {part.n} most similar patients under {part.treatment}; 95 % interval {low:.1f} to {high:.1f} %."
+def _rationale(part: ClassProjection, reading: Reading) -> str:
+    low, high = 100 * reading.estimate.lower, 100 * reading.estimate.upper
+    said = f"From the {part.n} most similar patients under {part.treatment}; 95 % interval {low:.1f} to {high:.1f} %."
+    if reading.month == MONTHS:
+        return said
+    return (
+        f"{said} By {reading.month} months, the latest with at least {SMALL_CELL} patients observed; "
+        f"not known by {MONTHS} months."
+    )
 
 
 def _percentage(share: float) -> dict[str, Any]:
@@ -180,12 +190,16 @@ def _narrative(projection: Projection) -> dict[str, str]:
 
 def _table(projection: Projection) -> Iterator[tuple[str, str, str]]:
     for part in projection.classes:
-        point = at_month(part.probabilities.get("worsening_24w"), MONTHS) if part.refusal is None else None
-        if point is None:
-            yield part.treatment, "", "not shown"
+        if part.refusal is not None:
+            yield part.treatment, "", "not shown: too few similar patients"
             continue
+        reading = reading_of(part, WORSENING)
+        if reading is None:
+            yield part.treatment, str(part.n), f"not known: fewer than {SMALL_CELL} patients observed at any month"
+            continue
+        point, month = reading.estimate, f" by {reading.month} months" if reading.month != MONTHS else ""
         low, high = 100 * point.lower, 100 * point.upper
-        yield part.treatment, str(part.n), f"{100 * point.value:.0f} % (95 % interval {low:.0f} to {high:.0f})"
+        yield part.treatment, str(part.n), f"{100 * point.value:.0f} % (95 % interval {low:.0f} to {high:.0f}){month}"
 
 
 def outcome_of_error(diagnostics: Mapping[str, str], code: str) -> dict[str, Any]:

@@ -9,7 +9,14 @@ from typing import NamedTuple
 import pytest
 
 from cdss.cli import main
+from cdss.cli.projection_plot import save_figures
+from cdss.cli.projection_table import print_projection
 from cdss.settings import settings
+from projection import Projector
+from reference_db.vocabulary import Treatment
+from selection import parse_patient
+from tests.episodes import MemoryRelease, random_episodes
+from tests.withheld import observed_until
 
 POI = {"age": 34, "sex": "female", "phenotype": "RRMS", "edss": 2.5, "relapses_12m": 1}
 
@@ -90,3 +97,27 @@ def test_refusals_are_said_with_their_reason(run):
     answer = run({"age": 80, "phenotype": "CIS", "edss": 2.0})
     assert answer.code == 0
     assert "no projection" in answer.out
+
+
+def test_a_class_that_was_not_observed_for_two_years_is_told_with_its_month(capsys, tmp_path):
+    whole = Projector(MemoryRelease(random_episodes(2400))).project(parse_patient(POI))
+    print_projection(whole)
+    assert "month" not in capsys.readouterr().out.replace("At 24 months", "")
+    projection = observed_until(whole, Treatment.NATALIZUMAB, "worsening_24w", 18)
+    projection = observed_until(projection, Treatment.NATALIZUMAB, "relapse", 0)
+    projection = observed_until(projection, Treatment.CLADRIBINE, "edss", 12)
+    print_projection(projection)
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    row = out[out.index("natalizumab") : out.index("cladribine")]
+    assert row.split().count("-") == 1
+    assert "month 18" in row
+    row = out[out.index("cladribine") : out.index("glatiramer")]
+    assert "month 12" in row
+    assert "month below a value: of the latest month with at least 10 patients observed" in " ".join(out.split())
+    assert "-: fewer than 10 patients observed" in out
+    figure = tmp_path / "figure.svg"
+    save_figures(projection, figure)
+    drawn = figure.read_text()
+    assert drawn.count("<!-- month 18 -->") == 1
+    assert drawn.count("<!-- not known -->") == 1

@@ -21,6 +21,7 @@ from projection.result import ClassProjection, Curve, EdssCourse, Estimate, Proj
 from reference_db.vocabulary import Treatment
 from selection.patient import PatientOfInterest, parse_patient
 from tests.episodes import MemoryRelease, random_episodes
+from tests.withheld import observed_until
 from viewer import create_viewer
 
 if TYPE_CHECKING:
@@ -100,11 +101,27 @@ TIMEOUT = 60_000
 SEALED = parse_patient({"age": 61, "phenotype": "RRMS", "edss": 5.5, "sex": "male"})
 
 
+class Withholding(DisclosedProjector):
+    """A projector whose patients of reference are seen for less long than two years, from when it is told so."""
+
+    until: float | None = None
+
+    def project(self, *given: Any, **asked: Any) -> Projection:  # noqa: ANN401 - passed on
+        projection = super().project(*given, **asked)
+        if self.until is None:
+            return projection
+        for one in projection.classes:
+            for outcome in one.probabilities:
+                projection = observed_until(projection, Treatment(one.treatment), outcome, self.until)
+        return projection
+
+
 class Served:
     """A viewer that is served, and the events that were reported to it."""
 
     def __init__(self) -> None:
         self.address = ""
+        self.projector = Withholding(MemoryRelease(random_episodes(2400)))
         self.events: list[dict[str, object]] = []
         self.failing = False
         self.sealed: dict[str, Mapping[str, Any]] = {}
@@ -127,7 +144,7 @@ def served() -> Iterator[Served]:
     """The viewer, served on a free port of this machine with somewhere to report events to."""
     served = Served()
     viewer = create_viewer(
-        DisclosedProjector(MemoryRelease(random_episodes(2400))),
+        served.projector,
         prefix="/viewer/",
         open_patient=served.opened,
         seal=served.seal,

@@ -11,6 +11,8 @@ from playwright.sync_api import expect
 from tests.viewer.conftest import accessibility_faults, drawn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from playwright.sync_api import BrowserContext, Page
 
     from tests.viewer.conftest import Served
@@ -45,6 +47,37 @@ def test_the_page_to_take_home_prints_on_one_light_sheet_and_is_a_file_too(page:
         page.locator("#pdf").press("Enter")
     assert download.value.suggested_filename.endswith(".pdf")
     assert download.value.path().read_bytes().startswith(b"%PDF")
+
+
+@pytest.fixture
+def earlier(served: Served) -> Iterator[None]:
+    """Nobody is seen for longer than 18 months."""
+    served.projector.until = 18
+    yield
+    served.projector.until = None
+
+
+@pytest.mark.usefixtures("earlier")
+def test_values_of_an_earlier_month_are_marked_on_every_page_and_the_sheet_stays_one(
+    page: Page, address: str
+) -> None:
+    page.goto(address)
+    # The answer to a patient nobody asked about before: others are remembered.
+    page.locator("#poi-age").fill("58")
+    marks = page.locator("#outcome-table .other-month")
+    expect(marks).to_have_count(4 * 9)
+    assert {mark.strip() for mark in marks.all_inner_texts()} <= {"at 18 months", "à 18 mois"}
+    assert accessibility_faults(page) == []
+    page.locator("#nav-patient").click()
+    page.locator("#patient-show").click()
+    expect(page.locator("#patient-arrays .until")).to_have_count(9)
+    assert accessibility_faults(page) == []
+    page.locator("#nav-take-home").click()
+    drawn(page, "#sheet .trace")
+    expect(page.locator("#sheet .other-month")).to_have_count(3 * 9)
+    assert accessibility_faults(page) == []
+    printed = page.pdf(prefer_css_page_size=True, print_background=True)
+    assert printed.count(b"/Type /Page\n") == 1
 
 
 def test_the_form_leads_to_the_answer(consultation: Page) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import dash
 import httpx
+import numpy as np
 import pytest
 from dash import html
 from dash.development.base_component import Component
@@ -23,6 +24,7 @@ from reference_db.vocabulary import SourceKind, Treatment
 from selection import InvalidPatient, parse_criteria
 from selection.criteria import BASELINES
 from tests.episodes import MemoryRelease, random_episodes
+from tests.withheld import observed_until
 from viewer import paper
 from viewer.answers import Answers
 from viewer.components.outcome_table import outcome_table
@@ -32,7 +34,7 @@ from viewer.components.who_table import who_table
 from viewer.pages import about, consultation, patient, take_home
 from viewer.pages.patient_entry import read_record
 from viewer.session import ALL_CLASSES, EXAMPLES, Form, Session, Similarity
-from viewer.text import Language, catalogue
+from viewer.text import NOT_SHOWN, Language, catalogue
 
 EN, FR = catalogue(Language.ENGLISH), catalogue(Language.FRENCH)
 
@@ -191,7 +193,7 @@ def test_the_table_gives_estimate_interval_and_n(make_projection: Callable[..., 
     drawn = outcome_table(projection, shown=("beta interferon", "cladribine"), month=24, text=EN)
     first, refused = drawn["rows"]
     assert first["name"] == "Beta interferon"
-    assert first["cells"][1] == {"value": "2.5", "behind": "n 176", "below": "(2.2 to 2.8)", "kind": ""}
+    assert first["cells"][1] == {"value": "2.5", "behind": "n 176", "below": "(2.2 to 2.8)", "month": "", "kind": ""}
     assert len(first["cells"]) == len(drawn["heads"]) - 1
     assert [one["value"] for one in refused["cells"]] == [
         "Not shown: 7 patients of this treatment meet the criteria; at least 35 are needed"
@@ -285,8 +287,15 @@ def test_the_file_to_take_home_is_one_page_of_the_same_words(
     make_projection: Callable[..., Projection], text: viewer.text.Text, refused: frozenset[Treatment]
 ) -> None:
     projection = make_projection(refused=refused)
-    session = Session(form=EXAMPLES["quiet"])
-    file = paper.summary_pdf(
+    drawn, lowest, pages = drawn_in(summary_of(projection, Session(form=EXAMPLES["quiet"]), text))
+    assert pages == 1
+    for words in (projection.release, "49", text("take_home.know"), *([] if refused else ["Natalizumab"])):
+        assert words.encode("latin-1") in drawn
+    assert lowest > 20  # points from the lower edge: nothing runs off the sheet
+
+
+def summary_of(projection: Projection, session: Session, text: viewer.text.Text) -> bytes:
+    return paper.summary_pdf(
         projection,
         session,
         described=take_home.described(session.form, text),
@@ -295,10 +304,91 @@ def test_the_file_to_take_home_is_one_page_of_the_same_words(
         now=datetime(2026, 3, 4, tzinfo=UTC),
         text=text,
     )
+
+
+def drawn_in(file: bytes) -> tuple[bytes, float, int]:
+    """Return what the pages of a file draw, how far above its lower edge the last words stand, and its pages."""
     assert file.startswith(b"%PDF")
-    assert file.count(b"/Type /Page\n") == 1
     drawn = b"".join(zlib.decompress(part) for part in re.findall(rb"stream\n(.*?)\nendstream", file, re.DOTALL))
-    for words in (projection.release, "49", text("take_home.know"), *([] if refused else ["Natalizumab"])):
-        assert words.encode("latin-1") in drawn
     lowest = min(float(y) for y in re.findall(rb"([\d.]+) Td", drawn))
-    assert lowest > 20  # points from the lower edge: nothing runs off the sheet
+    return drawn, lowest, file.count(b"/Type /Page\n")
+
+
+WORSE = "worsening_24w"
+
+
+def test_a_class_that_was_not_observed_for_two_years_is_told_with_its_month(
+    make_projection: Callable[..., Projection],
+) -> None:
+    projection = observed_until(make_projection(), Treatment.NATALIZUMAB, WORSE, 18)
+    projection = observed_until(projection, Treatment.NATALIZUMAB, "relapse", 12)
+    shown = ("natalizumab", "cladribine")
+    for text, months in ((EN, "at {} months"), (FR, "à {} mois")):
+        drawn = outcome_table(projection, shown=shown, month=24, text=text)
+        worsening, relapse = drawn["rows"][0]["cells"][2:4]
+        assert worsening["value"] == text.percent(0.04 * (1 - np.exp(-18 / 12)))
+        assert (worsening["behind"], worsening["month"]) == ("n 182", months.format(18))
+        # The share that is free of it is of the same month.
+        assert relapse["value"] == text.percent(1 - 0.24 * (1 - np.exp(-1)))
+        assert relapse["month"] == months.format(12)
+        assert [one["month"] for one in drawn["rows"][1]["cells"]] == [""] * 7
+        assert text("table.earlier", n=10, months=24) in drawn["hint"]
+        assert text("table.withheld", n=10) not in drawn["hint"]
+    assert (
+        EN("table.earlier", n=10, months=24)
+        not in outcome_table(projection, shown=shown[1:], month=24, text=EN)["hint"]
+    )
+
+
+def test_what_is_shown_at_no_month_stays_a_dash_and_the_caption_says_why(
+    make_projection: Callable[..., Projection],
+) -> None:
+    projection = observed_until(make_projection(), Treatment.NATALIZUMAB, WORSE, 0)
+    drawn = outcome_table(projection, shown=("natalizumab",), month=24, text=EN)
+    assert drawn["rows"][0]["cells"][2]["value"] == NOT_SHOWN
+    assert "–: fewer than 10 patients observed" in drawn["hint"]
+    assert EN("table.earlier", n=10, months=24) not in drawn["hint"]
+
+
+def test_the_patient_reads_another_month_in_plain_words_on_the_same_denominator(
+    make_projection: Callable[..., Projection],
+) -> None:
+    projection = observed_until(make_projection(), Treatment.UNTREATED, WORSE, 18)
+    projection = observed_until(projection, Treatment.NATALIZUMAB, WORSE, 0)
+    asked: dict[str, Any] = {"session": Session(), "theme": patient.THEMES["light"], "certainty": True}
+    cards = patient.arrays(projection, WORSE, text=EN, **asked)
+    first, second, lacking = words_of(cards[0]), words_of(cards[1]), words_of(cards[-1])
+    assert "After 18 months, not two years" in first
+    assert "3 of 100 got lastingly worse." in first
+    assert "97 of 100 did not." in first
+    assert "months" not in second
+    assert "Natalizumab" in lacking
+    picture = next(part for part in cards[0].children if isinstance(part, html.Img))
+    assert picture.alt.startswith("After 18 months, not two years")
+    assert "Après 18 mois, et non deux ans" in words_of(patient.arrays(projection, WORSE, text=FR, **asked)[0])
+
+
+@pytest.mark.parametrize("text", [EN, FR])
+def test_the_sheet_and_the_file_say_another_month_too(
+    make_projection: Callable[..., Projection], text: viewer.text.Text
+) -> None:
+    projection = make_projection()
+    assert text("take_home.earlier") not in words_of(take_home.sheet(projection, Session(), text))
+    for treatment in Treatment:
+        for outcome in ("relapse", "new_lesions"):
+            projection = observed_until(projection, treatment, outcome, 12)
+        projection = observed_until(projection, treatment, WORSE, 0 if treatment is Treatment.CLADRIBINE else 18)
+    words = words_of(take_home.sheet(projection, Session(), text))
+    for said in (
+        text("take_home.after", months=18),
+        text("take_home.after", months=12),
+        text("take_home.earlier"),
+        text("take_home.withheld"),
+        NOT_SHOWN,
+    ):
+        assert said in words
+    drawn, lowest, pages = drawn_in(summary_of(projection, Session(form=EXAMPLES["quiet"]), text))
+    for said in (text("take_home.after", months=18), text("take_home.after", months=12)):
+        assert said.encode("latin-1") in drawn
+    assert pages == 1
+    assert lowest > 20

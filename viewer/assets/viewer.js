@@ -196,6 +196,7 @@
           td.append(make(cell.kind ? "span" : "strong", cell.value));
           if (cell.behind) { td.append(make("span", cell.behind, "behind")); }
           if (cell.below) { td.append(make("span", cell.below, "interval")); }
+          if (cell.month) { td.append(make("span", cell.month, "other-month")); }
           line.append(td);
         });
         const rest = data.heads.length - 1 - row.cells.length;

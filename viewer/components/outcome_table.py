@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
-import numpy as np
-
-from projection.result import ClassProjection, Curve, Estimate, Projection
+from projection.reading import Reading, latest_shown
+from projection.result import ClassProjection, Estimate, Projection
 from reference_db.small_cells import LEFT_OUT, SMALL_CELL
 from selection.selector import FEWEST
 from viewer.components.plain_table import Cell, Table, cell, row, table
@@ -14,24 +14,6 @@ from viewer.figures.events import FREE_OF
 from viewer.text import NOT_SHOWN, Text
 
 OUTCOMES = ("worsening_24w", "relapse", "new_lesions", "loss_of_neda3")
-
-
-def at_month(curve: Curve, month: int) -> Estimate:
-    """Return a curve's value at a month of its grid; not a number where it has none.
-
-    Returns
-    -------
-    Estimate
-        `n` is that of the month itself.
-    """
-    found = np.flatnonzero(curve.months == month)
-    if not found.size:
-        return Estimate(np.nan, np.nan, np.nan, 0)
-    at = found[0]
-    n = curve.n[at]
-    return Estimate(
-        float(curve.value[at]), float(curve.lower[at]), float(curve.upper[at]), int(n) if np.isfinite(n) else 0
-    )
 
 
 def complement(share: Estimate) -> Estimate:
@@ -58,44 +40,59 @@ def outcome_table(projection: Projection, *, shown: Collection[str], month: int,
         *(text(f"outcome.{outcome}.short") for outcome in OUTCOMES),
         text("table.arr"),
     ]
+    listed = [one for one in projection.classes if one.treatment in shown]
     rows = [
-        row(text(f"treatment.{one.treatment}"), _cells(one, month, text), treatment=one.treatment)
-        for one in projection.classes
-        if one.treatment in shown
+        row(text(f"treatment.{one.treatment}"), _cells(one, month, text), treatment=one.treatment) for one in listed
     ]
-    return table(heads, rows, title=text("table.title", months=month), hint=text("table.hint"))
+    hint = " ".join([text("table.hint"), *_explained(listed, month, text)])
+    return table(heads, rows, title=text("table.title", months=month), hint=hint)
+
+
+def _explained(listed: Sequence[ClassProjection], month: int, text: Text) -> list[str]:
+    """Say what stands where a class was not observed until the month of the table, as far as that happens in it."""
+    answered = [one for one in listed if one.refusal is None and one.edss is not None]
+    found = [
+        latest_shown(curve, month)
+        for one in answered
+        for curve in (None if one.edss is None else one.edss.expected, *map(one.probabilities.get, OUTCOMES))
+    ]
+    says = []
+    if any(reading is not None and reading.month < month for reading in found):
+        says.append(text("table.earlier", n=SMALL_CELL, months=month))
+    if None in found or any(one.annualised_relapse_rate is None for one in answered):
+        says.append(text("table.withheld", n=SMALL_CELL))
+    return says
 
 
 def _cells(one: ClassProjection, month: int, text: Text) -> list[Cell]:
     if one.refusal is not None or one.edss is None:
         reason = refusal_in_words(one, text) if one.refusal is not None else text("compare.none")
         return [cell(f"{text('refusal.title')} {reason}", kind="refused")]
-    edss = at_month(one.edss.expected, month)
     cells = [
         cell(text.number(one.n), below=text("table.eligible", n=text.number(one.n_eligible))),
-        _cell(text.number(edss.value, 1), text.number(edss.lower, 1), text.number(edss.upper, 1), edss.n, text),
+        _cell(latest_shown(one.edss.expected, month), month, text, lambda edss: text.number(edss, 1)),
     ]
     for outcome in OUTCOMES:
-        curve = one.probabilities.get(outcome)
-        if curve is None:
-            cells.append(cell(NOT_SHOWN))
-            continue
-        share = at_month(curve, month)
-        share = complement(share) if outcome in FREE_OF else share
-        cells.append(
-            _cell(text.percent(share.value), text.percent(share.lower), text.percent(share.upper), share.n, text)
-        )
+        reading = latest_shown(one.probabilities.get(outcome), month)
+        if reading is not None and outcome in FREE_OF:
+            reading = replace(reading, estimate=complement(reading.estimate))
+        cells.append(_cell(reading, month, text, text.percent))
     rate = one.annualised_relapse_rate
-    if rate is None:
-        return [*cells, cell(NOT_SHOWN)]
-    value, lower, upper = (text.number(one, 2) for one in (rate.value, rate.lower, rate.upper))
-    return [*cells, _cell(value, lower, upper, rate.n, text)]
+    over_all = None if rate is None else Reading(month, rate)
+    return [*cells, _cell(over_all, month, text, lambda relapses: text.number(relapses, 2))]
 
 
-def _cell(value: str, lower: str, upper: str, n: int, text: Text) -> Cell:
-    if value == NOT_SHOWN:
+def _cell(reading: Reading | None, month: int, text: Text, written: Callable[[float], str]) -> Cell:
+    """Return a value with its interval and patients, and its month where that is not the month of the table."""
+    if reading is None:
         return cell(NOT_SHOWN)
-    return cell(value, behind=text("table.behind", n=text.number(n)), below=text.interval(lower, upper))
+    found = reading.estimate
+    return cell(
+        written(found.value),
+        behind=text("table.behind", n=text.number(found.n)),
+        below=text.interval(written(found.lower), written(found.upper)),
+        month=text("table.at_month", months=reading.month) if reading.month != month else "",
+    )
 
 
 def refusal_in_words(one: ClassProjection, text: Text) -> str:

@@ -16,15 +16,16 @@ from dash.development.base_component import Component
 from viewer.components.accessible import aria
 
 Cell = dict[str, str]
-"""``value``, and optionally ``behind`` (small, beside it), ``below`` (small, beneath it) and ``kind`` (a style)."""
+"""``value``, and optionally ``behind`` (small, beside it), ``below`` (small, beneath it), ``month`` (marked, beneath
+both) and ``kind`` (a style)."""
 
 Table = dict[str, Any]
 """What `table` makes and the script draws."""
 
 
-def cell(value: str, *, behind: str = "", below: str = "", kind: str = "") -> Cell:
+def cell(value: str, *, behind: str = "", below: str = "", month: str = "", kind: str = "") -> Cell:
     """Return a cell; parts that are empty are left out of what is drawn."""
-    return {"value": value, "behind": behind, "below": below, "kind": kind}
+    return {"value": value, "behind": behind, "below": below, "month": month, "kind": kind}
 
 
 def row(name: str, cells: Sequence[Cell], *, treatment: str = "") -> dict[str, Any]:

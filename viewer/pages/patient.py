@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import dash
@@ -10,21 +9,19 @@ import dash_mantine_components as dmc
 from dash import ClientsideFunction, Input, Output, State, html
 from dash.development.base_component import Component
 
-from projection.result import ClassProjection, Estimate, Projection
+from projection.reading import Reading
+from projection.result import ClassProjection, Projection
 from reference_db.vocabulary import Treatment
 from viewer.answers import Answers
 from viewer.components.accessible import aria
 from viewer.components.gathered import gather
 from viewer.components.legend import legend
-from viewer.components.outcome_table import at_month
+from viewer.components.of_hundred import MONTH, OUTCOMES, hundred, share_of
 from viewer.components.patient_form import example_note
 from viewer.figures.icon_array import icon_array
 from viewer.figures.style import THEMES, Theme, style_of
 from viewer.session import Session
 from viewer.text import Language, Text, catalogue
-
-OUTCOMES = ("relapse", "worsening_24w", "new_lesions")
-MONTH = 24
 
 FIRST_VIEW: dict[str, Any] = {"outcome": OUTCOMES[0], "certainty": False}
 """What the page shows first."""
@@ -168,7 +165,7 @@ def arrays(
     for one in ordered:
         if one.treatment not in session.shown:
             continue
-        share = _share(one, outcome)
+        share = share_of(one, outcome)
         if share is None:
             lacking.append(plain_name(one.treatment, text))
         else:
@@ -185,30 +182,19 @@ def plain_name(treatment: str, text: Text) -> str:
     return text("patient.untreated") if treatment == Treatment.UNTREATED.value else text(f"treatment.{treatment}")
 
 
-def hundred(share: float) -> int:
-    """Return a share as a number of a hundred people, rounded half up."""
-    return int(share * 100 + 0.5)
-
-
-def _share(one: ClassProjection, outcome: str) -> Estimate | None:
-    """Return the share who had an event by the month that is shown; None where there are too few to say."""
-    curve = one.probabilities.get(outcome)
-    share = at_month(curve, MONTH) if curve is not None else None
-    return share if share is not None and math.isfinite(share.value) else None
-
-
 def _card(
-    one: ClassProjection, share: Estimate, outcome: str, *, text: Text, theme: Theme, certainty: bool
+    one: ClassProjection, reading: Reading, outcome: str, *, text: Text, theme: Theme, certainty: bool
 ) -> Component:
-    title = html.H3(plain_name(one.treatment, text))
+    title, share = html.H3(plain_name(one.treatment, text)), reading.estimate
     event, lower, upper = hundred(share.value), hundred(share.lower), hundred(share.upper)
+    until = text("patient.until", months=reading.month) if reading.month != MONTH else ""
     happened = text(f"patient.outcome.{outcome}.event", count=event)
     spared = text(f"patient.outcome.{outcome}.spared", count=100 - event)
     picture = html.Img(
         src=icon_array(
             event, theme, colour=style_of(one.treatment).colour(theme), likely=(lower, upper) if certainty else None
         ),
-        alt=f"{happened} {spared}",
+        alt=" ".join(filter(None, (until, happened, spared))),
         className="icon-array",
     )
     sure = html.P(text("patient.likely", lower=lower, upper=upper), className="likely") if certainty else None
@@ -217,6 +203,7 @@ def _card(
             title,
             picture,
             html.P([html.Strong(happened), html.Br(), spared], className="framing"),
+            *([html.P(until, className="notice until")] if until else []),
             *([sure] if sure else []),
             html.P(text("patient.based_on", n=text.number(one.n)), className="hint"),
         ],

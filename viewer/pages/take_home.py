@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import math
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,17 +16,20 @@ from reference_db.vocabulary import Treatment
 from selection.criteria import BASELINES
 from viewer.answers import Answers
 from viewer.components.legend import swatch
-from viewer.components.outcome_table import at_month
+from viewer.components.of_hundred import MONTH, OUTCOMES, reading_hint, share_in_words, share_of
 from viewer.components.patient_form import example_note
 from viewer.figures.course import course_figure
 from viewer.figures.style import GRAPH_CONFIG, LIGHT
-from viewer.pages.patient import MONTH, OUTCOMES, hundred, plain_name
+from viewer.pages.patient import plain_name
 from viewer.paper import summary_pdf
 from viewer.session import Form, Session, past_relapses, past_visits
 from viewer.text import NOT_SHOWN, Language, Text, catalogue
 
 CAVEATS = ("groups", "causal", "sources", "choice")
 """What every reader of the page must know."""
+
+CHART_HEIGHT, SECOND_LINE = 250, 13
+"""Of the chart, and of what it gives up for every row of the table that has a second line, in pixels."""
 
 PAPER_CONFIG: Any = {**GRAPH_CONFIG, "staticPlot": True}
 
@@ -116,7 +119,7 @@ def sheet(projection: Projection, session: Session, text: Text) -> list[Componen
         html.P(described(session.form, text), className="described"),
         html.P(text("patient.who", n=text.number(projection.k))),
         _table(shown, text),
-        html.P(text("take_home.reading"), className="hint"),
+        html.P(reading_hint(shown, text), className="hint"),
         html.H3(text("take_home.course")),
         dcc.Graph(
             figure=course_figure(
@@ -128,7 +131,7 @@ def sheet(projection: Projection, session: Session, text: Text) -> list[Componen
                 theme=LIGHT,
             ),
             config=PAPER_CONFIG,
-            style={"height": "250px"},
+            style={"height": f"{chart_height(shown)}px"},
         ),
         html.H3(text("take_home.know")),
         html.Ul([html.Li(text(f"take_home.caveat.{name}")) for name in CAVEATS]),
@@ -143,6 +146,16 @@ def sheet(projection: Projection, session: Session, text: Text) -> list[Componen
             className="small-print",
         ),
     ]
+
+
+def chart_height(shown: Sequence[ClassProjection]) -> int:
+    """Return how high the chart is, in pixels: rows with a second line, for an earlier month, take of its place.
+
+    The sheet stays one page of paper.
+    """
+    readings = ([share_of(one, outcome) for outcome in OUTCOMES] for one in shown)
+    longer = sum(any(one is not None and one.month != MONTH for one in row) for row in readings)
+    return CHART_HEIGHT - SECOND_LINE * longer
 
 
 def described(form: Form, text: Text) -> str:
@@ -176,14 +189,13 @@ def _table(shown: list[ClassProjection], text: Text) -> Component:
     for one in sorted(shown, key=lambda one: one.treatment != Treatment.UNTREATED.value):
         cells: list[Component] = []
         for outcome in OUTCOMES:
-            curve = one.probabilities.get(outcome)
-            share = at_month(curve, MONTH) if curve is not None else None
-            if share is None or not math.isfinite(share.value):
+            share = share_of(one, outcome)
+            if share is None:
                 cells.append(html.Td(NOT_SHOWN if one.refusal is None else text("patient.too_few_short")))
                 continue
-            words = text("take_home.of_hundred", count=hundred(share.value))
-            likely = text("take_home.likely", lower=hundred(share.lower), upper=hundred(share.upper))
-            cells.append(html.Td([html.Strong(words), html.Span(likely, className="interval")]))
+            words, likely, after = share_in_words(share, text)
+            month = [html.Br(), html.Span(after, className="other-month")] if after else []
+            cells.append(html.Td([html.Strong(words), html.Span(likely, className="interval"), *month]))
         name = html.Span([swatch(Treatment(one.treatment)), plain_name(one.treatment, text)], className="row-name")
         rows.append(html.Tr([html.Th(name, scope="row"), *cells]))
     return html.Table(
