@@ -105,8 +105,11 @@ class Withholding(DisclosedProjector):
     """A projector whose patients of reference are seen for less long than two years, from when it is told so."""
 
     until: float | None = None
+    slow: float = 0.0
+    """Seconds that an answer takes longer."""
 
     def project(self, *given: Any, **asked: Any) -> Projection:  # noqa: ANN401 - passed on
+        time.sleep(self.slow)
         projection = super().project(*given, **asked)
         if self.until is None:
             return projection

@@ -124,6 +124,47 @@ def test_re_weighing_by_keyboard_reaches_the_answer_and_can_be_undone(consultati
     expect(counts).to_have_text(as_learned, use_inner_text=True)
 
 
+@pytest.fixture
+def slow(served: Served) -> Iterator[None]:
+    """Answers take two seconds longer, until told otherwise."""
+    served.projector.slow = 2.0
+    yield
+    served.projector.slow = 0.0
+
+
+def test_a_search_that_takes_long_says_so_at_its_choice_and_moves_nothing(
+    consultation: Page, served: Served, slow: None
+) -> None:
+    consultation.locator("#tabs input[value='who'] + label").click()
+    drawn(consultation, "#figure-plane .trace")
+    said, found = consultation.locator("#similarity-wait"), consultation.locator("#panel-who .who")
+    expect(said).to_have_role("status")
+    place = "() => document.getElementById('similarity-sources').getBoundingClientRect().top"
+    before = consultation.evaluate(place)
+    consultation.locator("#similarity-baselines input[value='every_visit'] + label").click()
+    expect(said).to_have_text("Searching for a few seconds…")
+    expect(found).to_have_attribute("aria-busy", "true")
+    assert consultation.evaluate(place) == before
+    assert accessibility_faults(consultation) == []
+    expect(said).to_be_empty()
+    expect(found).to_have_attribute("aria-busy", "false")
+    assert consultation.evaluate(place) == before
+    # What is answered at once is not announced.
+    served.projector.slow = 0.0
+    consultation.evaluate(
+        """() => {
+            window.announced = 0;
+            const count = () => { window.announced += 1; };
+            new MutationObserver(count).observe(document.getElementById("similarity-wait"), {childList: true});
+        }"""
+    )
+    with consultation.expect_response(lambda one: "_dash-update" in one.url):
+        consultation.locator("#similarity-reset").click()
+    drawn(consultation, "#figure-plane .trace")
+    consultation.wait_for_timeout(1500)
+    assert consultation.evaluate("window.announced") == 0
+
+
 def test_the_legend_chooses_the_curves_everywhere(consultation: Page) -> None:
     curves = "() => document.querySelector('#figure-edss .js-plotly-plot').data.filter(one => one.name).length"
     assert consultation.evaluate(curves) == 10

@@ -84,6 +84,32 @@
     place.replaceChildren(whole);
   };
 
+  /* Patients of reference at every visit are first searched for some seconds: that is said at the choice until the answer
+     is there, and to nobody when it comes at once. */
+  const NOTICED = 400;
+  const JOURNEY = 2000;
+  let watch = null;
+  const awaited = (chosen, since) => {
+    const pending = document.querySelector("#panel-who [data-dash-is-loading='true']") !== null;
+    const criteria = latest ? latest.similarity.criteria : {};
+    return pending || (since < JOURNEY && chosen !== (criteria.baselines || "start"));
+  };
+  const wait = (chosen) => {
+    window.clearInterval(watch);
+    const began = Date.now();
+    const say = () => {
+      const place = document.getElementById("similarity-wait");
+      const since = Date.now() - began;
+      const busy = awaited(chosen, since);
+      const words = place && busy && since >= NOTICED ? place.dataset.waiting : "";
+      if (place && place.textContent !== words) { place.textContent = words; }
+      const found = document.querySelector("#panel-who .who");
+      if (found) { found.setAttribute("aria-busy", String(words !== "")); }
+      if (!busy || !place) { window.clearInterval(watch); }
+    };
+    watch = window.setInterval(say, 100);
+  };
+
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.viewer = window.dash_clientside.viewer || {};
   Object.assign(window.dash_clientside.viewer, {
@@ -240,6 +266,10 @@
     },
     close: function () {
       document.getElementById("example-menu").open = false;
+      return none();
+    },
+    awaitVisits: function (chosen) {
+      if (chosen) { wait(chosen); }
       return none();
     },
     forget: function (clicks) { return clicks ? "" : none(); },

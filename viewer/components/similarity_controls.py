@@ -15,6 +15,7 @@ from dash.development.base_component import Component
 
 from reference_db.vocabulary import SourceKind
 from selection.criteria import BASELINES
+from viewer.components.accessible import told
 from viewer.session import Similarity
 from viewer.text import Text
 
@@ -87,6 +88,8 @@ def _baselines(asked: Similarity, text: Text) -> Component:
                 fullWidth=True,
                 size="xs",
             ),
+            # Its line is always there, so that nothing below moves when it says something.
+            html.P(id="similarity-wait", className="wait", role="status", **told(waiting=text("similarity.wait"))),
             html.P(text("similarity.baselines_hint"), className="hint"),
         ],
         className="field",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import dash
-from dash import Input, Output, State, dcc, html
+from dash import ClientsideFunction, Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
 from projection.result import Projection
@@ -127,6 +127,13 @@ def register(app: dash.Dash, answers: Answers) -> None:
         widest = {name: bounds[1] for name, bounds in CALIPERS.items()}
         return "200", "both", [], BASELINES[0], widest, [1] * len(answers.projector.selector.default_weights)
 
+    application: Any = app
+    application.clientside_callback(
+        ClientsideFunction("viewer", "awaitVisits"),
+        Output("document", "data", allow_duplicate=True),
+        Input("similarity-baselines", "value"),
+        prevent_initial_call=True,
+    )
     gather(app, "who-view", {"who-class": "value"})
 
     @app.callback(
