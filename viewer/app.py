@@ -90,8 +90,9 @@ def create_viewer(
     events : str, optional
         Where a consultation opened with ``?participant=PSEUDONYM`` reports its events by ``POST``, as
         ``{"events": [{"kind", "seconds", "detail"}, ...]}``: a path on the same host with ``{participant}`` in it.
-        Kinds are ``opened``, ``viewed`` (a page or tab), ``reweighted`` (a feature, ``k`` or ``source_kind``),
-        ``considered_after`` and ``decided`` (a treatment class) and ``closed``. Nothing of the patient is in them.
+        Kinds are ``opened``, ``viewed`` (a page or tab), ``reweighted`` (a feature, ``k``, ``source_kind`` or
+        ``baselines``), ``considered_after`` and ``decided`` (a treatment class) and ``closed``. Nothing of the
+        patient is in them.
     evidence : callable, optional
         Asked whenever "About this evidence" is opened, for what is known of the release beyond its manifest:
         ``validation``, the summary of its last validation in the shape of the manifest's ``utility``, and

@@ -96,16 +96,17 @@ ONCE_EVENTS = frozenset({"considered_before", "decided", "ended"})
 """Events of which a consultation has one at most."""
 
 
-REWEIGHTED = (*FEATURE_NAMES, "k", "source_kind")
-"""What of the similarity can be changed: features, the number of patients of reference, the kind of source."""
+REWEIGHTED = (*FEATURE_NAMES, "k", "source_kind", "baselines")
+"""What of the similarity can be changed: features, the number of patients of reference, the kind of source, and when
+they are met on their treatment."""
 
 
 class Event(_Form):
     """Something that happened in the consultation; ``detail`` is a word of a vocabulary, never free text.
 
     ``considered_before``, ``considered_after`` and ``decided`` name a treatment class; ``viewed`` a page of the
-    viewer; ``reweighted`` a feature. ``opened`` and ``closed`` are the viewer's; ``ended`` gives the length of the
-    consultation as its neurologist states it.
+    viewer; ``reweighted`` one of `REWEIGHTED`. ``opened`` and ``closed`` are the viewer's; ``ended`` gives the length
+    of the consultation as its neurologist states it.
     """
 
     kind: EventKind

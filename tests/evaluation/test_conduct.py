@@ -369,6 +369,7 @@ def test_a_full_trial_takes_nobody(conduct: Conduct) -> None:
         (forms.Event, {"kind": "viewed", "seconds": 3, "detail": "<script>"}),
         (forms.Event, {"kind": "viewed", "seconds": 3, "detail": "she said that"}),
         (forms.Event, {"kind": "reweighted", "seconds": 3, "detail": "shoe size"}),
+        (forms.Event, {"kind": "reweighted", "seconds": 3, "detail": "every_visit"}),
         (forms.Event, {"kind": "closed", "seconds": 21601}),
         (forms.Incident, {"kind": "adverse event", "cluster": "n01", "serious": True, "relation": "possible"}),
         (

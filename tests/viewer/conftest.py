@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 import uvicorn
 from fastapi import Request, Response
+from pydantic import ValidationError
 
+from cdss.evaluation import forms
 from projection.disclosure import DisclosedProjector
 from projection.result import ClassProjection, Curve, EdssCourse, Estimate, Projection
 from reference_db.vocabulary import Treatment
@@ -158,8 +160,12 @@ def served() -> Iterator[Served]:
     async def keep(request: Request, participant: str) -> Response:
         if served.failing:
             return Response(status_code=503)
-        body = await request.json()
-        served.events += [{"participant": participant, **event} for event in body["events"]]
+        try:
+            # As the service does: one event that it does not know, and none of them is kept.
+            sent = forms.Events.model_validate_json(await request.body())
+        except ValidationError:
+            return Response(status_code=422)
+        served.events += [{"participant": participant, **event.model_dump()} for event in sent.events]
         return Response(status_code=201)
 
     with socket.socket() as free:

@@ -217,6 +217,15 @@ def test_a_sealed_link_opens_its_patient_and_leaves_the_address_bar(page: Page, 
     expect(page.locator("#panel-disability")).to_be_hidden()
 
 
+def heard(page: Page, served: Served, kind: str, detail: str = "") -> None:
+    """Wait until the study has heard of something; what waited for it to answer again follows one by one."""
+    for _ in range(150):
+        if any((event["kind"], event["detail"]) == (kind, detail) for event in served.events):
+            return
+        page.wait_for_timeout(100)
+    pytest.fail(f"the study has not heard of {kind} {detail}")
+
+
 def test_a_study_hears_what_was_looked_at_and_nothing_of_the_patient(served: Served, english: BrowserContext) -> None:
     page = english.new_page()
     served.events.clear()
@@ -229,6 +238,13 @@ def test_a_study_hears_what_was_looked_at_and_nothing_of_the_patient(served: Ser
     page.locator(".slider [role='slider']").last.press("ArrowRight")
     expect(page.locator("#study-state")).to_contain_text("Not recorded yet")
     served.failing = False
+    for choice, value, detail in (
+        ("baselines", "every_visit", "baselines"),
+        ("sources", "trial", "source_kind"),
+        ("k", "100", "k"),
+    ):
+        page.locator(f"#similarity-{choice} input[value='{value}'] + label").click()
+        heard(page, served, "reweighted", detail)
     page.locator("#nav-patient").click()
     expect(page.locator("#patient-show")).to_be_visible()
     for element, typed, whole in (("considered", "Nata", "Natalizumab"), ("decided", "Anti", "Anti-CD20")):
@@ -241,16 +257,15 @@ def test_a_study_hears_what_was_looked_at_and_nothing_of_the_patient(served: Ser
     expect(page.locator("#study-decided")).to_have_value("Anti-CD20")
     page.locator("#study-end").press("Enter")
     expect(page.locator("#study-state")).to_contain_text("The consultation has ended")
-    # What waited for the study to answer again follows one by one.
-    for _ in range(150):
-        if any(event["kind"] == "closed" for event in served.events):
-            break
-        page.wait_for_timeout(100)
+    heard(page, served, "closed")
     assert [(event["kind"], event["detail"]) for event in served.events] == [
         ("opened", ""),
         ("viewed", "disability"),
         ("viewed", "who"),
         ("reweighted", "prior_treatment"),
+        ("reweighted", "baselines"),
+        ("reweighted", "source_kind"),
+        ("reweighted", "k"),
         ("viewed", "patient"),
         ("considered_after", "natalizumab"),
         ("decided", "anti-CD20"),

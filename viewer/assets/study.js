@@ -52,11 +52,16 @@ the consultation began are kept for this tab alone, and leave the address bar. *
   };
   window.addEventListener("pagehide", () => send(true));
 
-  /* What of similarity was changed, by feature; "k" and "source_kind" where it is no feature. */
+  /* What of similarity was changed, by feature; "k", "source_kind" and "baselines" where it is no feature. The service
+     refuses other words, and with one of them all that was sent with it: they are those of cdss/evaluation/forms.py. */
   const asked = (session) => {
     const similarity = session.similarity || {};
     const criteria = similarity.criteria || {};
-    const all = { k: similarity.k || null, source_kind: criteria.source_kinds || null };
+    const all = {
+      k: similarity.k || null,
+      source_kind: criteria.source_kinds || null,
+      baselines: criteria.baselines || null,
+    };
     Object.entries(similarity.weights || {}).forEach(([name, weight]) => { all[`${name}:weight`] = weight; });
     Object.entries(criteria.calipers || {}).forEach(([name, reach]) => { all[`${name}:caliper`] = reach; });
     (criteria.same || []).forEach((name) => { all[`${name}:same`] = true; });
