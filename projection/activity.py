@@ -38,7 +38,7 @@ def relapse_rates(
     relapses: Floats,
     years: Floats,
     regression: Weighing,
-    between: float,
+    between: Floats,
     *,
     shift: Floats | None = None,
     unsure: Floats | None = None,
@@ -52,7 +52,7 @@ def relapse_rates(
         Relapses and the patient-years over which they were counted; 0 years where nothing was observed.
     regression : Weighing
         Of the same groups; corrects the contribution of each patient to the ratio.
-    between : float
+    between : ndarray, shape (groups or 1,)
         Variance between sources, relative to the rate.
     shift, unsure : ndarray, shape (groups,), optional
         What features are worth over the gap between a group and its patient of interest, in relapses a year, and its

@@ -12,6 +12,7 @@ from scipy.special import expit
 from projection.cox import log_hazard_ratio
 from projection.endpoints import ENDPOINTS, GRID, HORIZON
 from projection.estimates import Estimates, Outcomes
+from projection.heterogeneity import Heterogeneity
 from projection.result import Contrast, Estimate
 from projection.survival import Z95, restricted_mean, slope_of_log_log
 from reference_db.errors import InvalidInput
@@ -95,17 +96,26 @@ def contrasts(
         estimator="corrected" if estimator == "corrected" else "plain",
         restricted_to=_AT,
     )
+    between = outcomes.heterogeneity_for(poi)
     found = {}
     for part, place in zip(usable, places, strict=True):
         first, second = (_Group(sides[at][0], estimates, at) for at in place)
-        found[part.treatment] = _contrast(outcomes, part, first, second, cox=estimator == "plain")
+        found[part.treatment] = _contrast(outcomes, part, first, second, between, cox=estimator == "plain")
     return tuple(found.get(part.treatment) or _refused(part) for part in compared)
 
 
-def _contrast(outcomes: Outcomes, part: ClassSelection, first: _Group, second: _Group, *, cox: bool) -> Contrast:
+def _contrast(
+    outcomes: Outcomes,
+    part: ClassSelection,
+    first: _Group,
+    second: _Group,
+    between: Heterogeneity,
+    *,
+    cox: bool,
+) -> Contrast:
     n = len(first.rows) + len(second.rows)
     courses, events = first.estimates.courses, first.estimates.probabilities
-    between, common = outcomes.model.heterogeneity, first.estimates.covariance_between(first.at, second.at)
+    common = first.estimates.covariance_between(first.at, second.at)
     survival = 1.0 - events.value
     free = restricted_mean(np.nan_to_num(survival), GRID, HORIZON)
     risks, months, ratios = {}, {}, {}

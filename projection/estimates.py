@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from projection.activity import Rates, relapse_rates
 from projection.endpoints import ENDPOINTS, GRID, NEDA3, NEDA3_PARTS, Endpoints
-from projection.heterogeneity import NONE
+from projection.heterogeneity import NONE, Heterogeneity
 from projection.local_regression import LocalRegression
 from projection.outcome_model import fit_outcome_model
 from projection.probabilities import Probabilities, at_least_parts, probabilities
@@ -81,7 +81,7 @@ class Outcomes:
         self._features = np.nan_to_num(features)
         names, source = np.unique(episodes.table["source"].to_numpy().astype(str), return_inverse=True)
         self._sources = np.eye(len(names))[source]
-        phenotype = columns[:, PHENOTYPES].argmax(axis=1)
+        phenotype = _phenotype(columns)
         counts = np.stack([self._sources[phenotype == level].sum(axis=0) for level in range(len(PHENOTYPES))])
         self._mix = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
         treatment = np.zeros(len(columns), dtype=np.intp)
@@ -89,7 +89,13 @@ class Outcomes:
             treatment[rows] = number
         predictors = terms(columns, episodes.edss[:, 0])
         self.model = fit_outcome_model(
-            endpoints, predictors, source, treatment, len(episodes.rows_by_treatment), synthetic=synthetic
+            endpoints,
+            predictors,
+            source,
+            treatment,
+            phenotype,
+            len(episodes.rows_by_treatment),
+            synthetic=synthetic,
         )
 
     def regression(self, pois: Floats, rows: Indices, weights: Floats, ridge: float) -> LocalRegression:
@@ -119,6 +125,10 @@ class Outcomes:
         differences += known
         differences *= ~np.isnan(poi)[:, None, :]
         return LocalRegression.around(differences, self._sources[rows], weights, ridge)
+
+    def heterogeneity_for(self, poi: Floats) -> Heterogeneity:
+        """Return how much sources differ for a patient of interest with these standardised features."""
+        return self.model.heterogeneity.of(_phenotype(poi[None])[0])
 
     def tally(self, rows: Indices, endpoint: int) -> Floats:
         """Count patients by step and kind of end: shape (grid, 2), as `survival.tally`."""
@@ -175,7 +185,11 @@ class Outcomes:
             return self._standardised(own, pois, rows, weights, restricted_to)
         regression = self.regression(pois, rows, weights, RIDGE if estimator == "local" else np.inf)
         local = estimator == "local"
-        between = NONE if not local and bool(np.isin(weights, (0.0, 1.0)).all()) else self.model.heterogeneity
+        between = (
+            NONE
+            if not local and bool(np.isin(weights, (0.0, 1.0)).all())
+            else self.model.heterogeneity.of(_phenotype(pois))
+        )
         change = self._change[rows].transpose(0, 2, 1)
         return Estimates(
             courses=edss_courses(own, change, regression, between.edss),
@@ -195,8 +209,9 @@ class Outcomes:
         self, own: Floats, pois: Floats, rows: Indices, weights: Floats, restricted_to: int | None
     ) -> Estimates:
         model, sources = self.model, self._sources.take(rows, axis=0)
-        mix = self._mix[pois[:, PHENOTYPES].argmax(axis=1)]
-        balanced = source_weights((weights > 0).astype(np.float64), sources, mix, model.ratio)
+        phenotype = _phenotype(pois)
+        mix = self._mix[phenotype]
+        balanced = source_weights((weights > 0).astype(np.float64), sources, mix, model.ratio[phenotype])
         share = balanced / np.maximum(balanced.sum(axis=1), 1e-12)[:, None]
         mean = np.matmul(share[:, None, :], model.predictors.take(rows, axis=0))[:, 0]
         # A feature that is not known of the patient of interest is what it is in the patients of reference.
@@ -206,9 +221,9 @@ class Outcomes:
         unsure = (np.matmul(gap[:, None, :], model.uncertainty[treatment])[:, 0] * gap).sum(axis=1)
         predicted = np.matmul((mean + gap)[:, None, :], model.change.coefficients[treatment])[:, 0]
         shift = np.matmul(gap[:, None, :], model.events[treatment]).reshape(-1, len(ENDPOINTS), len(GRID))
-        between = model.heterogeneity
+        between = model.heterogeneity.of(phenotype)
         return Estimates(
-            courses=standardised_courses(own, predicted, rows, group, unsure, model),
+            courses=standardised_courses(own, predicted, rows, group, unsure, model, between.edss),
             probabilities=probabilities(
                 self._codes.take(rows, axis=0),
                 group,
@@ -232,3 +247,9 @@ class Outcomes:
             ),
             away=np.matmul(share[:, None, :], sources)[:, 0] - mix,
         )
+
+
+def _phenotype(columns: Floats) -> Indices:
+    """Return the number of the phenotype of each row of features."""
+    phenotype: Indices = columns[:, PHENOTYPES].argmax(axis=1)
+    return phenotype

@@ -7,15 +7,20 @@ narrow. The variance between sources is estimated once for a release, for every 
 when the effects of features, learned within sources, are taken out. It is added to the variance of every corrected
 estimate in proportion to how far the sources that the estimate rests on are from their mix in the population.
 
+Patients of reference are of the phenotype of the patient of interest, so sources are compared within phenotypes.
+Trials of a first event, which end at the next relapse, are far from the first events of a registry; trials of
+relapsing disease are near each other. The variance of a phenotype that few sources know is drawn towards that of all.
+
 References
 ----------
 Hedges and Olkin, Statistical Methods for Meta-Analysis, 1985, chapter 9; compared with its rivals in DerSimonian and
-Kacker, Contemp Clin Trials 2007, doi 10.1016/j.cct.2006.04.004.
+Kacker, Contemp Clin Trials 2007, doi 10.1016/j.cct.2006.04.004. Variances of few degrees of freedom drawn towards a
+common one: Smyth, Stat Appl Genet Mol Biol 2004, doi 10.2202/1544-6115.1027.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,24 +35,27 @@ Indices = NDArray[np.intp]
 _REACHED = 0.9
 """Share of the sources within classes that must reach a month at which sources are compared."""
 
+_WEIGHT_OF_ALL = 4.0
+"""Degrees of freedom that the variance over all phenotypes stands for in that of each."""
+
 RAREST = 0.01
 """Probability of an event in the class below which neither sources nor features can be compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heterogeneity:
-    """Variance between sources.
+    """Variance between sources, by phenotype, or by group as `of` picks it.
 
     Attributes
     ----------
-    edss : ndarray, shape (grid,)
+    edss : ndarray, shape (phenotypes, grid)
         Of the change of EDSS. Months beyond the second year, which few sources reach, take the value at 24.
-    events : ndarray, shape (endpoints, grid)
+    events : ndarray, shape (phenotypes, endpoints, grid)
         Of the probability of each event, on the scale of log(-log S): relative to the cumulative hazard. The value at
         the last month that most sources reach, 24 at most, stands at every month.
-    event_free : ndarray, shape (endpoints,)
+    event_free : ndarray, shape (phenotypes, endpoints)
         Of the restricted mean time without the event to 24 months, in squared months.
-    rate : float
+    rate : ndarray, shape (phenotypes,)
         Of the relapse rate, relative to the rate.
     shared_edss : float
     shared_events, shared_event_free : ndarray, shape (endpoints,)
@@ -58,21 +66,32 @@ class Heterogeneity:
     edss: Floats
     events: Floats
     event_free: Floats
-    rate: float
+    rate: Floats
     shared_edss: float
     shared_events: Floats
     shared_event_free: Floats
 
+    def of(self, phenotype: Indices) -> Heterogeneity:
+        """Return the variances for groups whose patients of interest are of these phenotypes, a row per group."""
+        of_groups = {name: getattr(self, name)[phenotype] for name in ("edss", "events", "event_free", "rate")}
+        return replace(self, **of_groups)
+
 
 _NOTHING = np.zeros(len(ENDPOINTS))
 NONE = Heterogeneity(
-    np.zeros(len(GRID)), np.zeros((len(ENDPOINTS), len(GRID))), _NOTHING, 0.0, 0.0, _NOTHING, _NOTHING
+    np.zeros((1, len(GRID))),
+    np.zeros((1, len(ENDPOINTS), len(GRID))),
+    _NOTHING[None],
+    np.zeros(1),
+    0.0,
+    _NOTHING,
+    _NOTHING,
 )
-"""No variance between sources: intervals then count patients only."""
+"""For any group, no variance between sources: intervals then count patients only."""
 
 
 def heterogeneity_of(
-    change: Slopes, events: Slopes, rate: Slopes, survival: Floats, rates: Floats, treatment: Indices
+    change: Slopes, events: Slopes, rate: Slopes, survival: Floats, rates: Floats, cohort: Indices
 ) -> Heterogeneity:
     """Estimate the variance between sources for every outcome.
 
@@ -81,39 +100,39 @@ def heterogeneity_of(
     change, events, rate : Slopes
         Of the changes at each month, of the pseudo-values of each endpoint and month laid side by side, of the
         contributions to the relapse rate; groups are the sources of each class.
-    survival : ndarray, shape (classes, endpoints, grid)
-        Curves of the classes.
-    rates : ndarray, shape (classes,)
-        Relapses a year of the classes.
-    treatment : ndarray of int, shape (patients,)
-        Class of each patient.
+    survival : ndarray, shape (classes, phenotypes, endpoints, grid)
+        Curves of the patients of one class and phenotype.
+    rates : ndarray, shape (classes, phenotypes)
+        Their relapses a year.
+    cohort : ndarray of int, shape (2, patients)
+        Class and phenotype of each patient.
     """
     until = int(np.searchsorted(GRID, HORIZON))
     shape = (len(events.residual), len(ENDPOINTS), len(GRID))
     pseudo = events.residual.reshape(shape)
     reached = _last_reached(pseudo, change, until)
     each = np.arange(len(ENDPOINTS))
-    # Relative to how far one step on the log(-log) scale moves the curve of the class.
-    slope = np.where(survival < 1.0 - RAREST, slope_of_log_log(survival), 0.0)[:, each, reached]
-    scale = np.where(slope > 0, slope, np.nan)[treatment]
+    # Relative to how far one step on the log(-log) scale moves the curve.
+    slope = np.where(survival < 1.0 - RAREST, slope_of_log_log(survival), 0.0)[:, :, each, reached]
+    scale = np.where(slope > 0, slope, np.nan)[*cohort]
     # Up to that month; areas under curves of constant hazards grow with the square of the time.
     before = np.diff(GRID)[:until] * (np.arange(until) < reached[:, None])
     event_free = -(np.where(before > 0, pseudo[:, :, :until], 0.0) * before).sum(axis=2)
     event_free *= (HORIZON / GRID[reached]) ** 2
-    relative_rate = rate.residual / np.maximum(rates, 1e-9)[treatment][:, None]
-    change_levels = _levels(change.residual, change, treatment)
-    event_levels = _levels(pseudo[:, each, reached] * scale, change, treatment)
-    free_levels = _levels(event_free, change, treatment)
+    relative_rate = rate.residual / np.maximum(rates, 1e-9)[*cohort][:, None]
+    change_levels = _levels(change.residual, change.source, cohort)
+    event_levels = _levels(pseudo[:, each, reached] * scale, change.source, cohort)
+    free_levels = _levels(event_free, change.source, cohort)
     edss = _between(change_levels)
-    edss[until + 1 :] = np.maximum(edss[until + 1 :], edss[until])
+    edss[:, until + 1 :] = np.maximum(edss[:, until + 1 :], edss[:, until, None])
     # Early months carry the schedules of the sources (who is scanned when) more than their patients; the cumulative
     # hazards of two sources are taken to keep the ratio that they have at 24 months.
-    proportional = np.where(GRID > 0, _between(event_levels)[:, None], 0.0)
+    proportional = np.where(GRID > 0, _between(event_levels)[:, :, None], 0.0)
     return Heterogeneity(
         edss,
         proportional,
         _between(free_levels),
-        float(_between(_levels(relative_rate, change, treatment))[0]),
+        _between(_levels(relative_rate, change.source, cohort))[:, 0],
         float(_shared(change_levels)[until]),
         _shared(event_levels),
         _shared(free_levels),
@@ -137,7 +156,7 @@ def _last_reached(pseudo: Floats, slopes: Slopes, until: int) -> Indices:
 
 @dataclass(frozen=True, slots=True)
 class _Levels:
-    """Mean residual of every source under every class and its sampling variance, (classes, sources, outcomes).
+    """Mean residual of every source and its sampling variance, (classes, phenotypes, sources, outcomes).
 
     NaN where too few patients are observed.
     """
@@ -146,48 +165,67 @@ class _Levels:
     variance: Floats
 
 
-def _levels(residual: Floats, slopes: Slopes, treatment: Indices) -> _Levels:
-    classes, sources = treatment.max(initial=0) + 1, slopes.source.max(initial=0) + 1
-    mean = np.full((classes, sources, residual.shape[1]), np.nan)
+def _levels(residual: Floats, source: Indices, cohort: Indices) -> _Levels:
+    """Take the levels of sources within each class and phenotype.
+
+    Patients of reference are of one phenotype. A trial of a first event has patients of no other, so that its level
+    among those of its class would be what its phenotype is worth.
+    """
+    place = np.concatenate([cohort, source[None]])
+    mean = np.full((*(place.max(axis=1, initial=0) + 1), residual.shape[1]), np.nan)
     variance = mean.copy()
-    for one in np.unique(slopes.group):
-        rows = np.flatnonzero(slopes.group == one)
-        part = residual[rows]
+    found, group = np.unique(place, axis=1, return_inverse=True)
+    for number, at in enumerate(found.T.tolist()):
+        part = residual[group == number]
         count = (~np.isnan(part)).sum(axis=0)
         level = np.where(count >= FEWEST_PER_SOURCE, np.nan_to_num(part).sum(axis=0) / np.maximum(count, 1), np.nan)
         squares = np.nan_to_num((part - level) ** 2).sum(axis=0)
-        at = treatment[rows[0]], slopes.source[rows[0]]
-        mean[at] = level
-        variance[at] = np.where(np.isnan(level), np.nan, squares / np.maximum(count * (count - 1), 1))
+        mean[*at] = level
+        variance[*at] = np.where(np.isnan(level), np.nan, squares / np.maximum(count * (count - 1), 1))
     return _Levels(mean, variance)
 
 
 def _between(levels: _Levels) -> Floats:
-    """Return the variance of the sources of a class beyond sampling, over classes; every source counts the same."""
+    """Return the variance of sources beyond sampling in each phenotype, (phenotypes, outcomes).
+
+    Every source of a class counts the same, and all classes together.
+    """
+    excess, freedom = _excess(levels)
+    drawn = excess + _WEIGHT_OF_ALL * _pooled(excess, freedom)
+    return np.asarray(np.maximum(drawn, 0.0) / (freedom + _WEIGHT_OF_ALL), dtype=np.float64)
+
+
+def _excess(levels: _Levels) -> tuple[Floats, Floats]:
+    """Return squares beyond sampling and degrees of freedom in each phenotype, over classes."""
     usable = ~np.isnan(levels.mean)
-    number = np.maximum(usable.sum(axis=1), 1)
-    centre = np.nansum(levels.mean, axis=1) / number
-    squares = np.nansum((levels.mean - centre[:, None]) ** 2, axis=1)
+    number = np.maximum(usable.sum(axis=2), 1)
+    centre = np.nansum(levels.mean, axis=2) / number
+    squares = np.nansum((levels.mean - centre[:, :, None]) ** 2, axis=2)
     several = number - 1.0
-    excess: Floats = (squares - several / number * np.nansum(levels.variance, axis=1)).sum(axis=0)
-    freedom: Floats = several.sum(axis=0)
-    variance: Floats = np.divide(np.maximum(excess, 0.0), freedom, out=np.zeros_like(excess), where=freedom > 0)
+    beyond = squares - several / number * np.nansum(levels.variance, axis=2)
+    return beyond.sum(axis=0), several.sum(axis=0)
+
+
+def _pooled(excess: Floats, freedom: Floats) -> Floats:
+    """Return the variance of sources over all phenotypes, (outcomes,)."""
+    squares, number = np.maximum(excess.sum(axis=0), 0.0), freedom.sum(axis=0)
+    variance: Floats = np.divide(squares, number, out=np.zeros_like(squares), where=number > 0)
     return variance
 
 
 def _shared(levels: _Levels) -> Floats:
     """Return the correlation of the levels of one source under two classes, from the sources that have both."""
     usable = ~np.isnan(levels.mean)
-    product = freedom = np.zeros(levels.mean.shape[2])
+    product = freedom = np.zeros(levels.mean.shape[3])
     for first in range(len(usable)):
         for second in range(first):
             both = usable[first] & usable[second]
-            number = np.maximum(both.sum(axis=0), 1)
+            number = np.maximum(both.sum(axis=1, keepdims=True), 1)
             pair = [np.where(both, levels.mean[at], 0.0) for at in (first, second)]
-            centred = [np.where(both, side - side.sum(axis=0) / number, 0.0) for side in pair]
-            product = product + (centred[0] * centred[1]).sum(axis=0)
-            freedom = freedom + number - 1
+            centred = [np.where(both, side - side.sum(axis=1, keepdims=True) / number, 0.0) for side in pair]
+            product = product + (centred[0] * centred[1]).sum(axis=(0, 1))
+            freedom = freedom + (number - 1).sum(axis=(0, 1))
     covariance = np.divide(product, freedom, out=np.zeros_like(product), where=freedom > 0)
-    between = _between(levels)
+    between = _pooled(*_excess(levels))
     share = np.divide(covariance, between, out=np.zeros_like(between), where=between > 0)
     return np.asarray(np.clip(share, 0.0, 1.0), dtype=np.float64)

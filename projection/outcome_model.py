@@ -15,7 +15,7 @@ from projection.change_model import ChangeModel, change_model_of
 from projection.endpoints import ENDPOINTS, GRID, HORIZON, Endpoints
 from projection.heterogeneity import RAREST, Heterogeneity, heterogeneity_of
 from projection.survival import code, kaplan_meier, pseudo_values, slope_of_log_log, tally
-from projection.within_sources import FEWEST_PER_SOURCE, Slopes, slopes_within_sources
+from projection.within_sources import FEWEST_PER_SOURCE, PHENOTYPES, Slopes, slopes_within_sources
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -56,10 +56,10 @@ class OutcomeModel:
     sampling: float
 
     @property
-    def ratio(self) -> float:
-        """Variance of the change of EDSS between sources, as a share of that within them, at 24 months."""
-        within = self.change.variance[_AT]
-        return float(self.heterogeneity.edss[_AT] / within) if within > 0 else 0.0
+    def ratio(self) -> Floats:
+        """Variance of the change of EDSS at 24 months between sources, as a share of that within, by phenotype."""
+        between, within = self.heterogeneity.edss[:, _AT], self.change.variance[_AT]
+        return between / within if within > 0 else np.zeros_like(between)
 
 
 def fit_outcome_model(
@@ -67,6 +67,7 @@ def fit_outcome_model(
     predictors: Floats,
     source: Indices,
     treatment: Indices,
+    phenotype: Indices,
     classes: int,
     *,
     synthetic: bool,
@@ -77,9 +78,10 @@ def fit_outcome_model(
     ----------
     endpoints : Endpoints
     predictors : ndarray, shape (patients, terms)
-    source, treatment : ndarray of int, shape (patients,)
-        Numbers of the source and of the class.
+    source, treatment, phenotype : ndarray of int, shape (patients,)
+        Their numbers.
     classes : int
+        How many classes there are.
     synthetic : bool
         Whether the patients are synthetic, one for each original. Their means then scatter about those of the
         originals as those do about the population: sampling counts twice (Raab, Nowok and Dibben, J Priv Confid
@@ -88,9 +90,8 @@ def fit_outcome_model(
     codes = code(endpoints.step, endpoints.event)
     pseudo = _pseudo_values(codes, source * classes + treatment)
     years = endpoints.years
-    each = [treatment == one for one in range(classes)]
-    rates = np.array([endpoints.relapses[of].sum() / max(years[of].sum(), 1e-9) for of in each])
-    mean_years = np.array([years[of].mean() if of.any() else 1.0 for of in each])
+    rates = _rates(endpoints, treatment, classes)
+    mean_years = np.array([years[of].mean() if of.any() else 1.0 for of in map(treatment.__eq__, range(classes))])
     contribution = (endpoints.relapses - rates[treatment] * years) / np.maximum(mean_years, 1e-9)[treatment]
 
     def slopes(outcomes: Floats, judged_by: int) -> Slopes:
@@ -99,13 +100,21 @@ def fit_outcome_model(
     change = slopes(endpoints.change, _AT)
     events = slopes(pseudo, _AT)
     rate = slopes(np.where(years > 0, contribution, np.nan)[:, None], 0)
-    shape = (classes, len(ENDPOINTS))
-    place = treatment[:, None] * len(ENDPOINTS) + np.arange(len(ENDPOINTS))
-    survival = kaplan_meier(tally(codes.ravel(), place.ravel(), shape, len(GRID), None)).survival
+    survival = _curves(codes, treatment, classes)
     # Learned on the scale of probabilities, where pseudo-values are unbiased; used on that of hazards, where effects
     # carry over from patients of middling risk to those of low and of high risk.
     slope = np.where(survival < 1.0 - RAREST, slope_of_log_log(survival), 0.0)
     on_hazards = events.coefficients * slope.reshape(classes, 1, -1)
+    phenotypes = len(PHENOTYPES)
+    cohort = treatment * phenotypes + phenotype
+    heterogeneity = heterogeneity_of(
+        change,
+        events,
+        rate,
+        _curves(codes, cohort, classes * phenotypes).reshape(classes, phenotypes, *survival.shape[1:]),
+        _rates(endpoints, cohort, classes * phenotypes).reshape(classes, phenotypes),
+        np.stack([treatment, phenotype]),
+    )
     return OutcomeModel(
         treatment,
         # Rows are read, some hundred at a time.
@@ -114,9 +123,23 @@ def fit_outcome_model(
         on_hazards,
         rate.coefficients[:, :, 0],
         change.uncertainty,
-        heterogeneity_of(change, events, rate, survival, rates, treatment),
+        heterogeneity,
         2.0 if synthetic else 1.0,
     )
+
+
+def _curves(codes: Indices, group: Indices, groups: int) -> Floats:
+    """Return the Kaplan-Meier curves of every endpoint in each group: shape (groups, endpoints, grid)."""
+    place = group[:, None] * len(ENDPOINTS) + np.arange(len(ENDPOINTS))
+    shape = (groups, len(ENDPOINTS))
+    return kaplan_meier(tally(codes.ravel(), place.ravel(), shape, len(GRID), None)).survival
+
+
+def _rates(endpoints: Endpoints, group: Indices, groups: int) -> Floats:
+    """Return the relapses a year of each group: shape (groups,)."""
+    relapses, years = (np.bincount(group, each, groups) for each in (endpoints.relapses, endpoints.years))
+    found: Floats = relapses / np.maximum(years, 1e-9)
+    return found
 
 
 def _pseudo_values(codes: Indices, group: Indices) -> Floats:

@@ -74,9 +74,9 @@ def probabilities(
         Its weights say who is in the group; weights other than 0 and 1 weigh the curves.
     months : ndarray, shape (grid,)
         Months of the steps.
-    between : ndarray, shape (endpoints, grid)
+    between : ndarray, shape (groups or 1, endpoints, grid)
         Variance between sources on the scale of log(-log S); the uncorrected curve does not use it.
-    between_event_free : ndarray, shape (endpoints,)
+    between_event_free : ndarray, shape (groups or 1, endpoints)
         The same for the restricted mean time without the event.
     corrected : bool
         Whether to correct by regression of the pseudo-values on the features that still differ. Without it, and with

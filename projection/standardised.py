@@ -62,7 +62,7 @@ class Standardised:
         return np.ones_like(number)
 
 
-def source_weights(member: Floats, sources: Floats, mix: Floats, ratio: float) -> Floats:
+def source_weights(member: Floats, sources: Floats, mix: Floats, ratio: Floats | float) -> Floats:
     """Return the weights of patients by their source.
 
     Parameters
@@ -71,7 +71,7 @@ def source_weights(member: Floats, sources: Floats, mix: Floats, ratio: float) -
         1 for patients of reference, 0 for places that nobody fills.
     sources : ndarray, shape (groups, k, sources)
     mix : ndarray, shape (groups, sources)
-    ratio : float
+    ratio : ndarray, shape (groups,), or float
         Variance between sources as a share of that between patients of one source.
 
     Returns
@@ -80,6 +80,7 @@ def source_weights(member: Floats, sources: Floats, mix: Floats, ratio: float) -
         Of mean 1 over the members.
     """
     size = np.matmul(member[:, None, :], sources)[:, 0]
+    ratio = np.reshape(ratio, (-1, 1))
     precision = size / (ratio * size + 1.0)
     constant = (1.0 - (ratio * mix * precision).sum(axis=1)) / np.maximum(precision.sum(axis=1), 1e-12)
     share = np.maximum(ratio * mix + constant[:, None], 0.0) * precision

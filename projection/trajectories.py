@@ -51,7 +51,13 @@ _ENDS = (EDSS_SCALE[0], EDSS_SCALE[-1])
 
 
 def standardised_courses(
-    own: Floats, predicted: Floats, rows: Indices, group: Standardised, unsure: Floats, model: OutcomeModel
+    own: Floats,
+    predicted: Floats,
+    rows: Indices,
+    group: Standardised,
+    unsure: Floats,
+    model: OutcomeModel,
+    between: Floats,
 ) -> Courses:
     """Project the EDSS: own state, the change that features predict, and what the patients of reference add to it.
 
@@ -69,6 +75,8 @@ def standardised_courses(
         Variance of what features are worth over the gap between the group and its patient of interest, for residuals
         of variance 1.
     model : OutcomeModel
+    between : ndarray, shape (groups, grid)
+        Variance between sources of the change at each step.
 
     Returns
     -------
@@ -100,7 +108,7 @@ def standardised_courses(
     members = (group.weights > 0).sum(axis=1)[:, None]
     once = (influence**2).sum(axis=1) * members / np.maximum(members - 1.0, 1.0)
     variance = model.sampling * once + unsure[:, None] * change.variance
-    variance += model.heterogeneity.edss * group.concentration_of(observed)
+    variance += between * group.concentration_of(observed)
     # Where a residual was observed, the completed one is the same.
     individual = np.clip((own[:, None] + predicted)[:, None, :] + completed, *_ENDS)
     quantiles = masked_quantiles(individual.transpose(0, 2, 1), observed.transpose(0, 2, 1), QUANTILES)
@@ -134,7 +142,7 @@ def edss_courses(own: Floats, change: Floats, regression: LocalRegression, betwe
         EDSS of the patients of reference minus their EDSS at baseline; NaN where not observed.
     regression : LocalRegression
         Of the same groups.
-    between : ndarray, shape (grid,)
+    between : ndarray, shape (groups or 1, grid)
         Variance between sources of the change at each step.
 
     Returns

@@ -24,9 +24,9 @@ _NEGLIGIBLE = 1e-10
 """Share of the variance under which an axis is numerical noise."""
 
 _DECIMALS = 9
-"""Decimals of coordinates, which are of the order of 1. A matrix product comes out differently in its last digits with
-another number of rows or another processor: one record would not be at distance 0 from its like in another table, and
-an attack that compares distances would take rounding for knowledge."""
+"""Decimals of coordinates, which are of the order of 1. A matrix product differs in its last digits with the number
+of rows and with the processor: one record would not be at distance 0 from its like in another table, and an attack
+that compares distances would take rounding for knowledge."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from projection.within_sources import ridge_of_class
 ROWS, SOURCES, CLASSES = 12_000, 20, 2
 
 
-def made_up(deviation, *, common=True, seed=0, short=0, apart=0.0):
+def made_up(deviation, *, common=True, seed=0, short=0, apart=0.0, first_events=0):
     """A model of two classes from 20 sources, whose change of EDSS and relapse rate deviate by given spreads."""
     rng = np.random.default_rng(seed)
     source, treatment = rng.integers(0, SOURCES, ROWS), rng.integers(0, CLASSES, ROWS)
@@ -39,8 +39,11 @@ def made_up(deviation, *, common=True, seed=0, short=0, apart=0.0):
         risk = np.where(source < short, 0.3 + apart * np.where(source % 2, 1, -1), 0.3)
         event = rng.random((ROWS, len(ENDPOINTS))) < risk[:, None]
         step[~event & (source >= short)[:, None]] = 8
+    # The first sources know one phenotype only, in which three times as many have the event; nobody else knows it.
+    phenotype = np.where(source < first_events, 0, 1)
+    event |= (source < first_events)[:, None] & (rng.random(event.shape) < 0.6)
     endpoints = Endpoints(step, event, change, relapses, years)
-    return fit_outcome_model(endpoints, features, source, treatment, CLASSES, synthetic=False)
+    return fit_outcome_model(endpoints, features, source, treatment, phenotype, CLASSES, synthetic=False)
 
 
 @pytest.mark.parametrize(("spread", "ridge"), [(0.1, 100.0), (0.03, 1111.0), (0.0, 20_000.0)])
@@ -56,22 +59,34 @@ def test_effects_of_classes_are_shrunk_as_much_as_they_are_alike(spread, ridge):
 
 def test_nothing_is_found_where_sources_agree():
     found = made_up(0.0).heterogeneity
-    assert found.edss[8] < 0.03**2
-    assert found.rate < 0.08**2
-    assert found.events[:, 8].max() < 0.15**2
+    assert found.edss[1, 8] < 0.03**2
+    assert found.rate[1] < 0.08**2
+    assert found.events[1, :, 8].max() < 0.15**2
 
 
 def test_what_is_between_sources_is_found_though_a_feature_tells_them_apart():
     model = made_up(0.3)
     found = model.heterogeneity
-    assert np.sqrt(found.edss[8]) == pytest.approx(0.3, rel=0.2)
-    assert np.sqrt(found.rate) == pytest.approx(0.3, rel=0.25)
+    assert np.sqrt(found.edss[1, 8]) == pytest.approx(0.3, rel=0.2)
+    assert np.sqrt(found.rate[1]) == pytest.approx(0.3, rel=0.25)
     assert np.allclose(model.change.coefficients[:, :, 8], [0.2, 0.0, 0.0], atol=0.03)
 
 
 def test_sources_are_compared_at_a_month_that_most_of_them_reach():
     """Of twenty sources twelve end at month 18: compared at month 24, the eight others would pass for all."""
-    assert made_up(0.0, short=12, apart=0.2).heterogeneity.events[0, 8] > 0.05
+    assert made_up(0.0, short=12, apart=0.2).heterogeneity.events[1, 0, 8] > 0.05
+
+
+def test_what_a_phenotype_is_worth_does_not_pass_for_a_difference_between_sources():
+    """Four of twenty sources know a phenotype that the others do not: they are alike, and so are the others."""
+    found = made_up(0.0, first_events=4).heterogeneity
+    assert found.events[:2, :, 8].max() < 0.15**2
+
+
+def test_a_phenotype_whose_sources_differ_does_not_widen_the_others():
+    short = made_up(0.0, short=12, apart=0.25, first_events=12).heterogeneity.events[:, 0, 8]
+    assert short[0] > 0.05
+    assert short[1] < 0.3 * short[0]
 
 
 def test_what_sources_have_in_common_under_all_classes_is_told_apart():
