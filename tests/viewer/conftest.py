@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,13 +19,17 @@ from fastapi import Request, Response
 from pydantic import ValidationError
 
 from cdss.evaluation import forms
+from cdss.questionnaire.page import questionnaire_page
+from cdss.questionnaire.sitting import Sitting
 from projection.disclosure import DisclosedProjector
 from projection.result import ClassProjection, Curve, EdssCourse, Estimate, Projection
+from reference_db.release import Release
 from reference_db.vocabulary import Treatment
 from selection.patient import PatientOfInterest, parse_patient
-from tests.episodes import MemoryRelease, random_episodes
+from tests.viewer.evidence import evidence, small_release
 from tests.withheld import observed_until
-from viewer import create_viewer
+from validation.questionnaire import ORIGINAL, SYNTHETIC, Card
+from viewer import AddedPage, create_viewer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -124,9 +129,9 @@ class Withholding(DisclosedProjector):
 class Served:
     """A viewer that is served, and the events that were reported to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, release: Release) -> None:
         self.address = ""
-        self.projector = Withholding(MemoryRelease(random_episodes(2400)))
+        self.projector = Withholding(release)
         self.events: list[dict[str, object]] = []
         self.failing = False
         self.sealed: dict[str, Mapping[str, Any]] = {}
@@ -144,16 +149,27 @@ class Served:
         return token
 
 
+def _questionnaire() -> AddedPage:
+    """The page of a sitting with three records, for whoever knows its address."""
+    baseline = {"phenotype": "RRMS", "sex": "female", "age": 41.25, "prior_treatment": "moderate efficacy"}
+    course = ({"month": 0.0, "edss": 2.0}, {"month": 3.0, "edss": None})
+    key = {1: ORIGINAL, 2: SYNTHETIC, 3: SYNTHETIC}
+    sitting = Sitting(tuple(Card(number, baseline, course) for number in key), key, lambda _: None)
+    return replace(questionnaire_page(sitting), listed=False)
+
+
 @pytest.fixture(scope="session")
-def served() -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The viewer, served on a free port of this machine with somewhere to report events to."""
-    served = Served()
+    served = Served(small_release(tmp_path_factory.mktemp("frozen")))
     viewer = create_viewer(
         served.projector,
         prefix="/viewer/",
         open_patient=served.opened,
         seal=served.seal,
         events="/events/{participant}",
+        pages=[_questionnaire()],
+        evidence=evidence,
     )
 
     @viewer.server.post("/events/{participant}")
