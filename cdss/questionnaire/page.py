@@ -102,10 +102,12 @@ def _record(card: Card, call: str | None, text: Text, *, done: bool) -> Componen
             _table(
                 [text(f"{PATH}.{name}") for name in card.baseline],
                 [[_value(name, value, text) for name, value in card.baseline.items()]],
+                heading,
             ),
             _table(
                 [text(f"{PATH}.{name}") for name in ("month", *COURSE)],
                 [[_value(name, value, text) for name, value in row.items()] for row in card.course],
+                heading,
             ),
             dmc.RadioGroup(
                 dmc.Group(
@@ -123,7 +125,8 @@ def _record(card: Card, call: str | None, text: Text, *, done: bool) -> Componen
     )
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Component:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> Component:
+    named: dict[str, Any] = {"aria-label": label}
     return html.Div(
         html.Table(
             [
@@ -136,6 +139,8 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Component:
         ),
         className="table-scroll",
         tabIndex=0,
+        role="group",
+        **named,
         style={"margin": "6px 0 10px"},
     )
 

@@ -120,8 +120,38 @@ def _tab_to(page: Page, element: str, *, most: int = 90, back: bool = False) -> 
     for _ in range(most):
         page.keyboard.press("Shift+Tab" if back else "Tab")
         if page.evaluate("element => document.activeElement.matches(element)", element):
+            assert _focus_is_seen(page), f"the focus on {element} cannot be seen"
             return
     pytest.fail(f"{element} cannot be reached with the tab key")
+
+
+def _focus_is_seen(page: Page) -> bool:
+    """Tell whether the element with the focus looks otherwise than without."""
+    clip = page.evaluate(
+        """() => {
+            const focused = document.activeElement;
+            const seen = focused.checkVisibility({opacityProperty: true}) && focused.getBoundingClientRect().width > 2
+                ? focused : focused.labels[0];
+            const box = seen.getBoundingClientRect();
+            const [x, y] = [Math.max(0, box.x - 6), Math.max(0, box.y - 6)];
+            return {x: x, y: y, width: box.width + 12, height: box.height + 12};
+        }"""
+    )
+
+    def look() -> bytes:
+        return page.screenshot(clip=clip, animations="disabled", caret="hide")
+
+    with_focus = look()
+    page.evaluate("() => { window.focused = document.activeElement; window.focused.blur(); }")
+    without = look()
+    # A field that the tab key reaches has its content selected.
+    page.evaluate("() => { window.focused.focus({preventScroll: true}); window.focused.select?.(); }")
+    return with_focus != without
+
+
+def _has_focus(page: Page, element: str) -> None:
+    """Wait until an element has the focus."""
+    page.wait_for_function("element => document.activeElement.matches(element)", arg=element)
 
 
 def test_a_whole_consultation_without_a_mouse(english: BrowserContext, address: str) -> None:
@@ -131,7 +161,22 @@ def test_a_whole_consultation_without_a_mouse(english: BrowserContext, address: 
     drawn(page)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
-    _tab_to(page, "#poi-age")
+    menu = page.locator("#example-menu")
+    _tab_to(page, "#example-open")
+    page.keyboard.press("Enter")
+    _tab_to(page, "#example-recent_active", most=1)
+    page.keyboard.press("Escape")
+    _has_focus(page, "#example-open")
+    expect(menu).not_to_have_attribute("open")
+    page.keyboard.press("Enter")
+    _tab_to(page, "#example-established", most=2)
+    page.keyboard.press("Enter")
+    _has_focus(page, "#example-open")
+    page.keyboard.press("Enter")
+    expect(menu).to_have_attribute("open", "")
+    # It lies over the fields that follow: whoever goes on must see them.
+    _tab_to(page, "#poi-age", most=6)
+    expect(menu).not_to_have_attribute("open")
     page.keyboard.type("47")
     _tab_to(page, "#poi-sex input")
     page.keyboard.press("ArrowRight")
@@ -142,7 +187,14 @@ def test_a_whole_consultation_without_a_mouse(english: BrowserContext, address: 
     _tab_to(page, "#poi-relapses-12m-unknown")
     page.keyboard.press("Enter")
     expect(page.locator("#poi-relapses-12m")).to_have_value("")
-    _tab_to(page, "#legend input[value='natalizumab'], .legend-chips input[value='natalizumab']")
+    _tab_to(page, ".history ~ .history summary, .history:last-of-type summary")
+    page.keyboard.press("Enter")
+    _tab_to(page, "#record-choose", most=4)
+    # One stop opens the choice of a file, and the next is elsewhere.
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.type") == "checkbox"
+    page.keyboard.press("Shift+Tab")
+    _tab_to(page, ".legend-chips input[value='natalizumab']")
     page.keyboard.press("Space")
     names = "() => document.querySelector('#figure-edss .js-plotly-plot').data.map(one => one.name)"
     page.wait_for_function(f"!({names})().includes('Natalizumab')")
@@ -160,9 +212,11 @@ def test_a_whole_consultation_without_a_mouse(english: BrowserContext, address: 
     _tab_to(page, "#nav-patient", back=True)
     page.keyboard.press("Enter")
     expect(page.locator("#patient-show")).to_be_visible()
-    _tab_to(page, "#patient-show")
+    _has_focus(page, "main[aria-label='For the patient']")
+    _tab_to(page, "#patient-show", most=1)
     page.keyboard.press("Enter")
     drawn(page, ".icon-array")
+    _has_focus(page, "#patient-answer-title")
     assert page.locator(".array-card").count() == 8
     _tab_to(page, "#patient-certainty")
     page.keyboard.press("Space")
@@ -174,4 +228,9 @@ def test_a_whole_consultation_without_a_mouse(english: BrowserContext, address: 
     _tab_to(page, "#print")
     page.keyboard.press("Enter")
     page.wait_for_function("window.printed")
+    _tab_to(page, "#language-choice input", back=True)
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
+    _has_focus(page, "#language-choice input[value='fr']")
+    _tab_to(page, "#theme-toggle", most=1)
     page.close()

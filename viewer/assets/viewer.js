@@ -56,6 +56,44 @@
     }
   }, true);
 
+  /* Whoever works by keyboard stays where the work is: what had the focus goes when its part of the page is drawn anew or
+     hidden, and then another element has it, but never while something else does. */
+  const SOON = 1500;
+  let catching = null;
+  const catchFocus = (selector) => {
+    window.clearInterval(catching);
+    const until = Date.now() + SOON;
+    catching = window.setInterval(() => {
+      const lost = !document.activeElement || document.activeElement === document.body;
+      const next = lost ? document.querySelector(selector) : null;
+      if (next) { next.focus({ preventScroll: true }); }
+      if (next || Date.now() > until) { window.clearInterval(catching); }
+    }, 50);
+  };
+  let shownPage = null;
+  let shownLanguage = null;
+  const keepFocus = (language) => {
+    const here = window.location.pathname;
+    if (shownPage !== null && here !== shownPage) { catchFocus("#main"); }
+    else if (shownPage !== null && language !== shownLanguage) { catchFocus("#language-choice input:checked"); }
+    shownPage = here;
+    shownLanguage = language;
+  };
+
+  /* A menu closes with Escape, and when the tab key leaves it: it would hide the fields beneath. */
+  const shut = (menu) => {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  };
+  document.addEventListener("keydown", function (event) {
+    const menu = event.target instanceof Element ? event.target.closest(".menu[open]") : null;
+    if (!menu) { return; }
+    if (event.key === "Escape") { shut(menu); }
+    if (event.key === "Tab") {
+      window.setTimeout(() => { if (!menu.contains(document.activeElement)) { menu.open = false; } }, 0);
+    }
+  });
+
   const make = (tag, words, name) => {
     const node = document.createElement(tag);
     if (words) { node.textContent = words; }
@@ -167,7 +205,10 @@
     scheme: function (theme) { return theme || none(); },
     document: function (title, language) {
       document.documentElement.lang = language || "en";
-      if (title) { document.title = title; }
+      if (title) {
+        document.title = title;
+        keepFocus(language);
+      }
       return none();
     },
     /* What is said above the tabs and at the fields: only what has changed is touched. */
@@ -265,22 +306,31 @@
       return same ? none() : { ...session, shown: shown };
     },
     close: function () {
-      document.getElementById("example-menu").open = false;
+      /* Dash calls this also when the menu is drawn. */
+      const menu = document.getElementById("example-menu");
+      if (menu.open && menu.contains(document.activeElement)) { shut(menu); }
+      menu.open = false;
       return none();
     },
     awaitVisits: function (chosen) {
       if (chosen) { wait(chosen); }
       return none();
     },
+    answerShown: function (hidden) {
+      if (hidden === false) { catchFocus("#patient-answer-title"); }
+      return none();
+    },
     forget: function (clicks) { return clicks ? "" : none(); },
     print: function (clicks) { if (clicks) { window.print(); } return none(); },
   });
 
-  /* The file field that Dash hides behind a button is found by screen readers all the same. */
+  /* The button opens the choice of a file; the field that Dash lays over it, unseen, would be a second stop for the same. */
   document.addEventListener("toggle", function (event) {
     const field = event.target.querySelector("input[type=file]");
-    const button = document.getElementById("record-choose");
-    if (field && button) { field.setAttribute("aria-label", button.textContent); }
+    if (field) {
+      field.tabIndex = -1;
+      field.setAttribute("aria-hidden", "true");
+    }
   }, true);
 
   /* A number that arrives whole (pasted, dictated, filled in) keeps its decimals whichever mark it was written with: 2.5

@@ -96,7 +96,14 @@ def frame(
         ),
         *([study_strip(text)] if study else []),
         *([html.P(notice, className="notice page-notice", role="alert")] if notice else []),
-        html.Main(content, id="main", className=f"page page-{page}", tabIndex=-1),
+        # Named after the page, since it has the focus when the page is opened from another.
+        html.Main(
+            content,
+            id="main",
+            className=f"page page-{page}",
+            tabIndex=-1,
+            **(aria(label=names[page][1]) if page in names else {}),
+        ),
         html.Footer(
             [
                 html.Strong(text("product.research"), id="research-line"),

@@ -105,6 +105,8 @@ def _table(heads: list[str], rows: list[list[str]]) -> Component:
         ),
         className="table-scroll",
         tabIndex=0,
+        role="group",
+        **aria(label=heads[0]),
     )
 
 

@@ -52,7 +52,7 @@ def layout(session: Session, text: Text) -> Component:
             ),
             html.Div(
                 [
-                    html.H2(text("patient.title")),
+                    html.H2(text("patient.title"), id="patient-answer-title", tabIndex=-1),
                     html.P(id="patient-example", className="hint"),
                     html.P(id="patient-who", className="lead"),
                     html.Div(
@@ -106,6 +106,12 @@ def register(app: dash.Dash, answers: Answers) -> None:
         return wanted, not wanted, text("patient.before.farewell") if not_now and not wanted else ""
 
     application: Any = app
+    application.clientside_callback(
+        ClientsideFunction("viewer", "answerShown"),
+        Output("document", "data", allow_duplicate=True),
+        Input("patient-answer", "hidden"),
+        prevent_initial_call=True,
+    )
     application.clientside_callback(
         ClientsideFunction("viewer", "showClasses"),
         Output("session", "data", allow_duplicate=True),
