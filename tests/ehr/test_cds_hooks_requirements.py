@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -316,16 +317,17 @@ def test_feedback_is_taken_in_and_may_be_repeated(client: TestClient, signer: Si
     reason = {"reason": {"code": "cds-not-applicable", "system": "https://x.example"}, "userComment": "Mrs Private"}
     body = {"feedback": [{**report, "overrideReason": reason}]}
     path = f"{SERVICE}/feedback"
+    tally = client.app.state.doors.feedback  # type: ignore[attr-defined]  # a FastAPI application
+    before = Counter(tally.counts())
     for audience in (path, path, SERVICE):
         answer = client.post(path, json=body, headers=signer.authorization(PUBLIC_URL + audience))
         assert answer.status_code == 200
         assert holds_nothing_empty(answer.json())
-    tally = client.app.state.doors.feedback  # type: ignore[attr-defined]  # a FastAPI application
-    assert tally.counts() == {("overridden", "cds-not-applicable"): 1}
+    assert Counter(tally.counts()) - before == {("overridden", "cds-not-applicable"): 1}
     earlier = {**report, "outcomeTimestamp": "2026-06-15T09:00:00"}
     headers = signer.authorization(PUBLIC_URL + path)
     assert client.post(path, json={"feedback": [earlier]}, headers=headers).status_code == 200
-    assert tally.counts() == {("overridden", "cds-not-applicable"): 1}
+    assert Counter(tally.counts()) - before == {("overridden", "cds-not-applicable"): 1}
 
 
 @covers(175, 179)
