@@ -168,7 +168,10 @@ class AnalysisPlan(_Part):
     """How the endpoints will be analysed."""
 
     alpha: float = Field(default=0.05, gt=0.0, le=0.2, description="Two-sided level of the primary analysis.")
-    primary_model: Literal["mixed", "gee"] = "mixed"
+    primary_model: Literal["mixed", "gee", "cluster_means"] = Field(
+        default="mixed",
+        description="Of every continuous endpoint: mixed, gee, or, for whole clusters, a t test of cluster means.",
+    )
     multiplicity: Literal["holm", "hochberg", "hierarchical"] = Field(
         default="holm", description="For the secondary endpoints; hierarchical follows the order of the protocol."
     )
@@ -298,8 +301,11 @@ class Protocol(_Part):
         months = self.follow_up_months
         if list(months) != sorted(set(months)) or any(not 1 <= month <= 120 for month in months):
             faults.append(Reason("months_rise"))
-        if self.primary.kind is not EndpointKind.CONTINUOUS and self.analysis.primary_model == "mixed":
+        model = self.analysis.primary_model
+        if self.primary.kind is not EndpointKind.CONTINUOUS and model != "gee":
             faults.append(Reason("needs_gee"))
+        if model == "cluster_means" and self.allocation.randomisation is not Randomisation.CLUSTER:
+            faults.append(Reason("means_of_clusters"))
         return faults
 
     @property

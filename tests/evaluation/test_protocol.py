@@ -60,6 +60,13 @@ def test_authorised_wording_belongs_to_the_protocol() -> None:
             {"endpoints": [{"name": "a", "measure": "worsening_24w", "role": "primary", "hypothesis": "x"}]},
             "primary_model: gee",
         ),
+        (
+            {
+                "allocation": {"randomisation": "individual"},
+                "analysis": {"primary_model": "cluster_means"},
+            },
+            "compares whole clusters",
+        ),
         ({"instruments": [{"code": "SUS", "respondent": "neurologist", "moments": ["after"]}]}, "needs DCS"),
         ({"follow_up_months": [12, 6]}, "must rise"),
         ({"consent": {"version": "x" * 41}}, "at most 40"),

@@ -112,7 +112,7 @@ def mixed_effect(design: Design) -> Effect:
         model += " and per neurologist and period"
     if not design.has_both_arms() or len(design.outcome) <= design.exog.shape[1] + design.clusters:
         return design.effect("mean difference", model, notes=("too few outcomes to fit",))
-    fitted = _fit_mixed(design, wedge=wedge)
+    fitted = fit_design(design)
     if fitted is None:
         return design.effect("mean difference", model, notes=("the model could not be fitted",))
     coefficient, standard_error = float(fitted.coefficients[1]), math.sqrt(float(fitted.covariance[1, 1]))
@@ -130,6 +130,49 @@ def mixed_effect(design: Design) -> Effect:
         degrees_of_freedom=float(degrees),
         correlation=between / (between + fitted.residual),
         notes=("no variance between neurologists was found",) if between < 1e-9 * fitted.residual else (),
+    )
+
+
+def cluster_means_effect(design: Design) -> Effect:
+    """Estimate a mean difference with a t test of the cluster means, for treatments given to whole clusters.
+
+    In two stages: a regression of the outcomes on the covariates, without the treatment, leaves residuals; their
+    unweighted means per cluster are compared between the arms within the strata of clusters. Unlike the mixed model
+    it needs no variance between clusters, whose estimate stops at nil where clusters hardly differ, while the degrees
+    of freedom stay the clusters': the mixed model is then conservative, and this test keeps its level (Hayes RJ,
+    Moulton LH. Cluster Randomised Trials, 2nd ed., CRC Press 2017; Leyrat and others, above).
+    """
+    model = "t test of the cluster means, unweighted, adjusted for covariates in a first stage"
+    named = [str(name).startswith("cluster_stratum") for name in design.covariates]
+    of_clusters = design.covariates.loc[:, named].to_numpy(dtype=np.float64)
+    codes = np.unique(design.cluster, return_inverse=True)[1]
+    sizes = np.bincount(codes)
+
+    def means(values: Array) -> Array:
+        return np.asarray(np.bincount(codes, weights=values) / sizes, dtype=np.float64)
+
+    columns = [np.ones(design.clusters), means(design.use.astype(float))]
+    exog = np.column_stack([*columns, *(means(column) for column in of_clusters.T)])
+    degrees = design.clusters - exog.shape[1]
+    if not design.has_both_arms() or degrees < 1 or np.linalg.matrix_rank(exog) < exog.shape[1]:
+        return design.effect("mean difference", model, notes=("too few outcomes to fit",))
+    untreated = np.delete(design.exog, 1, axis=1)
+    mean = means(design.outcome - untreated @ np.linalg.lstsq(untreated, design.outcome)[0])
+    coefficients = np.linalg.lstsq(exog, mean)[0]
+    residual = mean - exog @ coefficients
+    variance = float(residual @ residual) / degrees
+    standard_error = math.sqrt(variance * float(np.linalg.inv(exog.T @ exog)[1, 1]))
+    value = float(coefficients[1])
+    lower, upper, p = t_interval(value, standard_error, degrees, design.alpha)
+    return design.effect(
+        "mean difference",
+        f"{model}, t distribution with {degrees:g} degrees of freedom",
+        value=value,
+        lower=lower,
+        upper=upper,
+        p=p,
+        standard_error=standard_error,
+        degrees_of_freedom=float(degrees),
     )
 
 
@@ -157,10 +200,11 @@ def clustered_mean(values: Array, cluster: NDArray[np.object_], *, alpha: float)
     return mean, lower, upper
 
 
-def _fit_mixed(design: Design, *, wedge: bool) -> MixedFit | None:
+def fit_design(design: Design) -> MixedFit | None:
+    """Return the mixed model of a design, coefficients in the order of its `exog`; None where it cannot be fitted."""
     clusters = np.unique(design.cluster, return_inverse=True)[1]
     cells = None
-    if wedge:
+    if design.randomisation is Randomisation.STEPPED_WEDGE:
         cells = np.unique(clusters * (int(design.period.max()) + 1) + design.period, return_inverse=True)[1]
     try:
         return fit_mixed(design.outcome, design.exog, clusters, cells)

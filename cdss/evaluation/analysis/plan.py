@@ -11,14 +11,18 @@ from numpy.typing import NDArray
 
 from cdss.evaluation.analysis.effect import Effect
 from cdss.evaluation.analysis.missing import Sensitivity, sensitivity
-from cdss.evaluation.analysis.models import Design, gee_effect, mixed_effect
+from cdss.evaluation.analysis.models import Design, cluster_means_effect, gee_effect, mixed_effect
 from cdss.evaluation.analysis.multiplicity import adjusted_p_values
+from cdss.evaluation.analysis.periods import Period, periods_of
 from cdss.evaluation.analysis.survival import SurvivalCurve, hazard_ratio, survival_curves
 from cdss.evaluation.dataset import BASELINE_COLUMNS, TrialData, covariates, endpoint_data, used
-from cdss.evaluation.protocol import Endpoint, EndpointKind, Measure, Protocol
+from cdss.evaluation.protocol import Endpoint, EndpointKind, Measure, Protocol, Randomisation
 
 SHIFTS_IN_DEVIATIONS: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0)
 """Tipping-point shifts, in standard deviations of the outcome, in the unfavourable direction."""
+
+_OTHER_MODELS = ("mixed", "gee")
+"""Shown beside the planned model of a continuous endpoint."""
 
 _HIGHER_IS_BETTER = frozenset({Measure.SHARED_DECISION})
 
@@ -62,12 +66,15 @@ class Analysis:
         Of the primary endpoint to missing outcomes; empty when none is missing or it is not continuous.
     curves : tuple of SurvivalCurve
         Time to confirmed worsening per arm, when it is an endpoint.
+    periods : tuple of Period
+        Of the primary endpoint in a stepped wedge; empty in other designs, and when it is not continuous.
     """
 
     primary: EndpointAnalysis
     secondary: tuple[EndpointAnalysis, ...]
     sensitivity: tuple[Sensitivity, ...]
     curves: tuple[SurvivalCurve, ...]
+    periods: tuple[Period, ...] = ()
 
 
 def _design(
@@ -95,6 +102,16 @@ def _design(
     )
 
 
+def _continuous(design: Design, model: str) -> Effect:
+    match model:
+        case "cluster_means":
+            return cluster_means_effect(design)
+        case "gee":
+            return gee_effect(design, scale="mean difference")
+        case _:
+            return mixed_effect(design)
+
+
 def estimate_effect(protocol: Protocol, data: TrialData, endpoint: Endpoint) -> Effect:
     """Estimate the effect on one endpoint by the model that the protocol gives it."""
     return _estimates(protocol, data, endpoint, also_others=False)[0]
@@ -108,11 +125,9 @@ def _estimates(
     design, known = _design(protocol, data, values.outcome, values.exposure, adjust)
     match endpoint.kind:
         case EndpointKind.CONTINUOUS:
-            mixed_first = protocol.analysis.primary_model == "mixed"
-            effects = [mixed_effect(design)] if mixed_first or also_others else []
-            if also_others or not mixed_first:
-                effects.append(gee_effect(design, scale="mean difference"))
-            return tuple(effects) if mixed_first else tuple(effects[::-1])
+            planned = protocol.analysis.primary_model
+            others = [name for name in _OTHER_MODELS if name != planned] if also_others else []
+            return tuple(_continuous(design, model) for model in (planned, *others))
         case EndpointKind.BINARY:
             return (gee_effect(design, scale="risk difference"),)
         case EndpointKind.COUNT:
@@ -152,6 +167,7 @@ def analyse(protocol: Protocol, data: TrialData, *, rng: np.random.Generator) ->
         secondary=tuple(analysed(endpoint) for endpoint in protocol.secondary),
         sensitivity=_sensitivity(protocol, data, rng),
         curves=_curves(protocol, data),
+        periods=_periods(protocol, data),
     )
 
 
@@ -194,11 +210,10 @@ def _sensitivity(protocol: Protocol, data: TrialData, rng: np.random.Generator) 
     if endpoint.kind is not EndpointKind.CONTINUOUS or values.observed.all() or values.observed.sum() < 10:
         return ()
     adjust = covariates(protocol, data, endpoint)
-    mixed = protocol.analysis.primary_model == "mixed"
 
     def fit(outcome: NDArray[np.float64]) -> Effect:
         design, _ = _design(protocol, data, outcome, values.exposure, adjust)
-        return mixed_effect(design) if mixed else gee_effect(design, scale="mean difference")
+        return _continuous(design, protocol.analysis.primary_model)
 
     worse = -1.0 if endpoint.measure in _HIGHER_IS_BETTER else 1.0
     deviation = float(np.nanstd(values.outcome))
@@ -211,6 +226,16 @@ def _sensitivity(protocol: Protocol, data: TrialData, rng: np.random.Generator) 
         imputations=protocol.analysis.imputations,
         alpha=protocol.analysis.alpha,
         rng=rng,
+    )
+
+
+def _periods(protocol: Protocol, data: TrialData) -> tuple[Period, ...]:
+    endpoint, wedge = protocol.primary, protocol.allocation.randomisation is Randomisation.STEPPED_WEDGE
+    values = endpoint_data(data, endpoint)
+    if not wedge or endpoint.kind is not EndpointKind.CONTINUOUS or not values.observed.any():
+        return ()
+    return periods_of(
+        _design(protocol, data, values.outcome, values.exposure, covariates(protocol, data, endpoint))[0]
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 
 import numpy as np
@@ -9,9 +10,11 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from numpy.typing import NDArray
+from scipy import stats
 
 from cdss.evaluation.analysis.mixed import fit_mixed
-from cdss.evaluation.analysis.models import Design, gee_effect, mixed_effect
+from cdss.evaluation.analysis.models import Design, cluster_means_effect, gee_effect, mixed_effect
+from cdss.evaluation.analysis.periods import periods_of
 from cdss.evaluation.protocol import Randomisation
 
 Array = NDArray[np.float64]
@@ -60,6 +63,34 @@ def test_nested_intercepts_agree_with_statsmodels() -> None:
     assert mine.between_cells == pytest.approx(float(theirs.vcomp[0]), rel=0.02)
 
 
+def test_effects_of_periods_agree_with_least_squares_where_cells_do_not_differ() -> None:
+    """Without a variance between neurologists or cells the model is least squares, by statsmodels."""
+    rng = np.random.default_rng(5)
+    cluster = np.repeat(np.arange(8), 30)
+    period = np.tile(np.repeat(np.arange(3), 10), 8)
+    use = period > cluster % 2
+    base = design_of(np.zeros(240), use, cluster, Randomisation.STEPPED_WEDGE)
+    dummies = pd.DataFrame({"period=1": period == 1, "period=2": period == 2}).astype(float)
+    flat = rng.normal(size=240)
+    cell = np.unique(cluster * 3 + period, return_inverse=True)[1]
+    flat -= (np.bincount(cell, weights=flat) / np.bincount(cell))[cell]
+    outcome = flat + 2.0 * period - 1.5 * use
+    found = periods_of(dataclasses.replace(base, outcome=outcome, period=period, covariates=dummies))
+    theirs = sm.OLS(outcome, sm.add_constant(dummies.assign(use=use.astype(float)))).fit()
+    assert [p.effect for p in found] == pytest.approx([0.0, *theirs.params[["period=1", "period=2"]]])
+    assert [p.effect for p in found] == pytest.approx([0.0, 2.0, 4.0])
+    width = [(p.upper - p.lower) / 2 for p in found[1:]]
+    assert width == pytest.approx(stats.t.ppf(0.975, 24 - 8 - 3) * theirs.bse[["period=1", "period=2"]], rel=1e-4)
+    assert [p.clusters for p in found] == [
+        {"use": 0, "usual": 8},
+        {"use": 4, "usual": 4},
+        {"use": 8, "usual": 0},
+    ]
+    assert [p.patients["use"] for p in found] == [0, 40, 80]
+    assert found[1].means == pytest.approx({"use": 0.5, "usual": 2.0})
+    assert np.isnan(found[0].means["use"])
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_without_variance_between_clusters_it_is_least_squares(seed: int) -> None:
     outcome, exog, cluster = clustered(seed, between=0.0)
@@ -105,10 +136,50 @@ def test_with_ten_clusters_and_no_effect_one_test_in_twenty_rejects(correlation:
         assert np.mean(naive) > 0.3
 
 
+def test_cluster_means_are_compared_by_the_t_test_of_scipy() -> None:
+    outcome, _, cluster = clustered(3, between=0.2)
+    design = design_of(outcome, cluster % 2 == 1, cluster, Randomisation.CLUSTER)
+    effect = cluster_means_effect(design)
+    means = np.bincount(cluster, weights=outcome) / np.bincount(cluster)
+    theirs = stats.ttest_ind(means[1::2], means[::2])
+    interval = theirs.confidence_interval(0.95)
+    assert (effect.lower, effect.upper) == pytest.approx((interval.low, interval.high))
+    assert (effect.p, effect.degrees_of_freedom) == pytest.approx((theirs.pvalue, theirs.df))
+
+
+def test_cluster_means_are_adjusted_in_two_stages() -> None:
+    """Least squares on the patients without the treatment, then on the clusters with it, by statsmodels."""
+    outcome, exog, cluster = clustered(4, between=0.2)
+    use = cluster % 2 == 1
+    plain = design_of(outcome, use, cluster, Randomisation.CLUSTER)
+    larger = (cluster < 5).astype(float)
+    adjust = pd.DataFrame({"baseline": exog[:, 2], "cluster_stratum=larger": larger})
+    effect = cluster_means_effect(dataclasses.replace(plain, covariates=adjust))
+    residual = pd.Series(sm.OLS(outcome, sm.add_constant(adjust)).fit().resid)
+    of_clusters = pd.DataFrame({"y": residual, "use": use * 1.0, "larger": larger}).groupby(cluster).mean()
+    theirs = sm.OLS(of_clusters["y"], sm.add_constant(of_clusters[["use", "larger"]])).fit()
+    assert (effect.value, effect.standard_error) == pytest.approx((theirs.params["use"], theirs.bse["use"]))
+    assert effect.degrees_of_freedom == theirs.df_resid == 12 - 3
+
+
+def test_without_a_variance_between_clusters_their_means_keep_the_level_that_the_mixed_model_does_not_reach() -> None:
+    rng = np.random.default_rng(6)
+    cluster = np.repeat(np.arange(10), 20)
+    repetitions = 1500
+    rejected = {cluster_means_effect: 0, mixed_effect: 0}
+    for _ in range(repetitions):
+        design = design_of(rng.normal(size=200), cluster % 2 == 1, cluster, Randomisation.CLUSTER)
+        for estimate in rejected:
+            rejected[estimate] += estimate(design).p < 0.05
+    low, high = stats.binom.ppf([0.0005, 0.9995], repetitions, 0.05)
+    assert low <= rejected[cluster_means_effect] <= high
+    assert rejected[mixed_effect] < low
+
+
 def test_an_arm_alone_gives_no_effect_but_says_so() -> None:
     outcome, _, cluster = clustered(1, between=0.1)
     design = design_of(outcome, np.zeros(len(outcome), dtype=bool), cluster, Randomisation.CLUSTER)
-    for effect in (mixed_effect(design), gee_effect(design, scale="risk difference")):
+    for effect in (mixed_effect(design), gee_effect(design, scale="risk difference"), cluster_means_effect(design)):
         assert np.isnan(effect.value)
         assert effect.notes == ("too few outcomes to fit",)
 

@@ -139,6 +139,30 @@ def test_standard_errors_of_the_primary_endpoint_are_the_spread_of_its_estimates
     assert low <= found.value.std(ddof=1) / found.standard_error.mean() <= high
 
 
+@pytest.mark.parametrize("name", ["decisional-conflict", "shared-decision", "edss-change", "minutes"])
+def test_means_of_clusters_err_as_planned(name: str, trials: Trials, truth: Mapping[str, float]) -> None:
+    protocol = protocol_with(analysis={"primary_model": "cluster_means"}, endpoints=ENDPOINTS)
+    (endpoint,) = (e for e in protocol.endpoints if e.name == name)
+    shifted, none = (
+        [estimate_effect(protocol, data, endpoint) for data in trials("cluster", with_effect)]
+        for with_effect in (True, False)
+    )
+    assert all(e.model.startswith("t test of the cluster means") for e in (*shifted, *none))
+    assert sum(e.lower <= truth[name] <= e.upper for e in shifted) >= LEAST_COVERED
+    assert sum(e.p < 0.05 for e in none) <= MOST_REJECTED
+
+
+def test_with_means_of_clusters_the_other_models_stand_beside_and_missing_outcomes_are_imputed_for_them(
+    trials: Trials,
+) -> None:
+    protocol = protocol_with(analysis={"primary_model": "cluster_means"})
+    analysis = analyse(protocol, trials("cluster", True)[0], rng=np.random.default_rng(0))
+    models = [effect.model.split(" (")[0].split(",")[0] for effect in analysis.primary.other_models]
+    assert models == ["linear mixed model", "generalised estimating equations"]
+    assert all("t test of the cluster means" in s.effect.model for s in analysis.sensitivity)
+    assert len(analysis.sensitivity) == 4
+
+
 def test_estimating_equations_as_the_primary_model_err_as_planned(trials: Trials, truth: Mapping[str, float]) -> None:
     protocol = protocol_with(analysis={"primary_model": "gee"})
     shifted, none = (
