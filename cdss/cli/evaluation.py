@@ -57,9 +57,12 @@ def list_assumptions() -> None:
     """List what a simulated trial assumes, with defaults and ranges."""
     from cdss.evaluation.simulation import Assumptions
 
-    table = Table("assumption", "default", "what")
+    ranges = Assumptions.model_json_schema()["properties"]
+    table = Table("assumption", "default", "range", "what")
     for name, field in Assumptions.model_fields.items():
-        table.add_row(name, f"{field.default:g}", field.description or "")
+        bounds = ranges[name]
+        least = f"{bounds['minimum']:g}" if "minimum" in bounds else f"above {bounds['exclusiveMinimum']:g}"
+        table.add_row(name, f"{field.default:g}", f"{least} to {bounds['maximum']:g}", field.description or "")
     Console().print(table)
 
 
@@ -109,6 +112,7 @@ def design(
         )
     if picture is not None:
         draw_power(points, picture)
+        typer.echo(f"{picture} written", err=True)
     if as_json:
         typer.echo(json.dumps([asdict(point) for point in points], indent=2))
         return
@@ -121,6 +125,7 @@ def design(
         table.add_row(*row, f"{point.effect:.2f}", f"{point.standard_error:.2f}")
     Console().print(table)
     typer.echo(f"{repetitions} simulated trials per line, two-sided level {planned.analysis.alpha:g}, seed {seed}")
+    typer.echo("effect: mean over the trials, in the unit of the endpoint, or a ratio; s.e.: of one trial")
 
 
 @evaluation.command("open")

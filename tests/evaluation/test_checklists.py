@@ -25,6 +25,7 @@ from cdss.evaluation.simulation.consultations import allocate
 from cdss.persistence import open_database
 from cdss.settings import Settings
 from reference_db.errors import InvalidInput
+from tests.evaluation.conftest import protocol_with
 
 SAY = ReportWords("en")
 ANALYSIS = Path(__file__).parents[2] / "cdss" / "evaluation" / "analysis"
@@ -35,7 +36,7 @@ FIGURES = dict.fromkeys(
     ),
     "a sentence.",
 )
-SAME_IN_BOTH = {"patient", "reason"}
+SAME_IN_BOTH = {"patient", "reason", "endpoint_unit"}
 """Words that English and French share, or that are only punctuated."""
 
 
@@ -120,9 +121,14 @@ def french_report(protocol: Protocol, pool: PatientPool, home: Path) -> str:
     return page
 
 
-def test_the_report_is_wholly_in_french(pool: PatientPool, tmp_path: Path) -> None:
+WEDGE = {"allocation": {"randomisation": "stepped_wedge", "periods": 5}}
+BY_MEANS = {"analysis": {"primary_model": "cluster_means"}}
+
+
+@pytest.mark.parametrize("changes", [{}, WEDGE, BY_MEANS], ids=["clusters", "wedge", "means of clusters"])
+def test_the_report_is_wholly_in_french(changes: dict[str, object], pool: PatientPool, tmp_path: Path) -> None:
     """What is left in English are the texts of the protocol, which stand as they were written."""
-    protocol = example_protocol()
+    protocol = protocol_with(**changes)
     page = french_report(protocol, pool, tmp_path)
     text = unescape(re.sub(r"<style.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL))
     written = str(protocol.document())
@@ -133,6 +139,33 @@ def test_the_report_is_wholly_in_french(pool: PatientPool, tmp_path: Path) -> No
     assert '<html lang="fr">' in page
     assert re.search(r"différence de moyennes -?\d+,\d\d", text)
     assert not re.search(r"\d\.\d\d ", text.replace("10.", ""))
+
+
+def rows_of(page: str, caption: str) -> list[list[str]]:
+    (table,) = re.findall(rf"<caption>{re.escape(caption)}.*?</table>", page, flags=re.DOTALL)
+    return [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in table.split("<tr>")[1:]]
+
+
+def test_neurologists_are_counted_per_arm_at_baseline(pool: PatientPool, tmp_path: Path) -> None:
+    head, neurologists, patients, *_ = rows_of(
+        french_report(example_protocol(), pool, tmp_path), "Caractéristiques à l&#x27;inclusion"
+    )
+    assert head[2:5] == ["ensemble", "Avec l&#x27;outil", "Habituel"]
+    assert neurologists[2:5] == ["10", "5", "5"]
+    assert patients[2] == "400"
+    assert int(patients[3]) + int(patients[4]) == 400
+
+
+def test_a_wedge_is_reported_period_by_period_with_the_unit_and_what_is_adjusted(
+    pool: PatientPool, tmp_path: Path
+) -> None:
+    page = french_report(protocol_with(**WEDGE), pool, tmp_path)
+    _, *rows = rows_of(page, "Critère principal par période (points sur 100, moins est mieux)")
+    assert [row[0] for row in rows] == ["1", "2", "3", "4", "5"]
+    assert (rows[0][1], rows[-1][1]) == ("0 / 10", "10 / 0")
+    assert rows[0][-1] == "référence"
+    assert all("intervalle à 95 %" in row[-1] for row in rows[1:])
+    assert "Les valeurs p des 5 critères secondaires sont ajustées ensemble (méthode de Holm)" in page
 
 
 def test_a_language_without_a_report_is_refused() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from cdss.cli.evaluation import evaluation
 from cdss.evaluation.allocation import allocation_list
 from cdss.evaluation.anonymous import IDENTIFYING, anonymous_trial
 from cdss.evaluation.dataset import TrialData
@@ -116,6 +119,13 @@ def test_questions_that_cannot_be_answered_are_refused(pool: PatientPool) -> Non
         assumptions(conflict_effect=-39.0)
     with pytest.raises(InvalidInput, match="cluster_correlation"):
         assumptions(cluster_correlation=2.0)
+
+
+def test_what_is_assumed_is_listed_with_its_range_and_meaning() -> None:
+    listed = CliRunner().invoke(evaluation, ["assumptions"], env={"COLUMNS": "200"})
+    assert re.search(r"conflict_effect +│ -10 +│ -40 to 40 +│ DCS after", listed.stdout)
+    assert re.search(r"shared_deviation +│ 20 +│ above 0 to 40 +│ Standard deviation of the SDM-Q-9", listed.stdout)
+    assert all(field.description for field in Assumptions.model_fields.values())
 
 
 def test_more_clusters_are_made_after_those_there_are() -> None:

@@ -102,6 +102,7 @@ def render_report(
         baseline_table(data, say),
         heading("effect_heading"),
         _primary(analysis, alpha, say),
+        *([_periods(analysis, alpha, say)] if analysis.periods else []),
         _secondary(analysis, protocol, say),
         pictures.forest((analysis.primary, *analysis.secondary), say),
         *([heading("worsening_heading"), pictures.worsening(curves, say)] if curves else []),
@@ -166,9 +167,17 @@ def baseline_table(data: TrialData, say: ReportWords) -> str:
     first = columns[0]
     frame[first] = frame[first].where(~frame[first].duplicated(), "")
     heads = {"Overall": "head_all", "Missing": "head_unknown", "use": "arm_use", "usual": "arm_usual"}
+    # As trials print it: who there is in all and in each arm, then what differs and what is unknown.
+    order = ["Overall", "use", "usual", *(c for c in columns[2:] if c not in heads), "Missing"]
+    frame = frame[[*columns[:2], *order]]
+    by_arm = {arm: members["cluster"].nunique() for arm, members in data.table.groupby("arm")}
+    counted = {"Overall": data.table["cluster"].nunique(), **by_arm}
+    neurologists = [say("label_neurologists"), "", *(str(counted.get(column, "")) for column in order)]
+    patients, *others = [[say.phrase(cell) for cell in row] for row in frame.astype(str).to_numpy().tolist()]
+    patients[0] = say("label_patients")
     return table(
-        ["", "", *(say(heads.get(column, "head_smd")) for column in columns[2:])],
-        [[say.phrase(cell) for cell in row] for row in frame.astype(str).to_numpy().tolist()],
+        ["", "", *(say(heads.get(column, "head_smd")) for column in order)],
+        [neurologists, patients, *others],
         caption=say("baseline_caption"),
     )
 
@@ -189,6 +198,7 @@ def _primary(analysis: Analysis, alpha: float, say: ReportWords) -> str:
     sentence = say(
         "primary_sentence",
         name=primary.endpoint.name,
+        unit=say(f"unit_{primary.endpoint.measure.value}"),
         hypothesis=primary.endpoint.hypothesis,
         use=say.number(primary.means["use"]),
         usual=say.number(primary.means["usual"]),
@@ -199,11 +209,32 @@ def _primary(analysis: Analysis, alpha: float, say: ReportWords) -> str:
     return paragraph(sentence) + table(head, rows, caption=say("primary_caption"))
 
 
+def _periods(analysis: Analysis, alpha: float, say: ReportWords) -> str:
+    """Return the primary endpoint period by period: in a wedge time and the use of the tool go together."""
+
+    def both(values: Mapping[str, float], decimals: int) -> str:
+        return f"{say.number(values['use'], decimals)} / {say.number(values['usual'], decimals)}"
+
+    rows = []
+    for period in analysis.periods:
+        interval = {"lower": say.number(period.lower), "upper": say.number(period.upper)}
+        level = say.decimals(f"{100 * (1 - alpha):g}")
+        effect = say("period_effect", value=say.number(period.effect), level=level, **interval)
+        reference = say("period_reference") if period is analysis.periods[0] else effect
+        counts = (both(period.clusters, 0), both(period.patients, 0), both(period.means, 2))
+        rows.append((period.number + 1, *counts, reference))
+    head = [
+        say(f"head_{name}") for name in ("period", "period_clusters", "period_patients", "means", "period_effect")
+    ]
+    caption = say("period_caption", unit=say(f"unit_{analysis.primary.endpoint.measure.value}"))
+    return table(head, rows, caption=caption)
+
+
 def _secondary(analysis: Analysis, protocol: Protocol, say: ReportWords) -> str:
     alpha = protocol.analysis.alpha
     rows = [
         (
-            a.endpoint.name,
+            say("endpoint_unit", name=a.endpoint.name, unit=say(f"unit_{a.endpoint.measure.value}")),
             f"{say.number(a.means['use'])} / {say.number(a.means['usual'])}",
             say.effect(a.effect, alpha=alpha),
             say.p_value(a.effect.p),
@@ -214,7 +245,10 @@ def _secondary(analysis: Analysis, protocol: Protocol, say: ReportWords) -> str:
         for a in analysis.secondary
     ]
     head = [say(f"head_{name}") for name in ("endpoint", "means", "effect", "p", "adjusted", "missing", "model")]
-    return table(head, rows, caption=say("secondary_caption", method=say(protocol.analysis.multiplicity)))
+    method = say(protocol.analysis.multiplicity)
+    level = say.decimals(f"{alpha:g}")
+    sentence = say("multiplicity_sentence", level=level, method=method, n=len(rows))
+    return paragraph(sentence) + table(head, rows, caption=say("secondary_caption", method=method))
 
 
 def _missing(analysis: Analysis, alpha: float, say: ReportWords) -> str:
@@ -226,7 +260,8 @@ def _missing(analysis: Analysis, alpha: float, say: ReportWords) -> str:
     ]
     head = [say(f"head_{name}") for name in ("shift", "effect", "p")]
     sentence = say("missing_sentence", **analysis.primary.missing)
-    return paragraph(sentence) + table(head, rows, caption=say("missing_caption"))
+    caption = say("missing_caption", unit=say(f"unit_{analysis.primary.endpoint.measure.value}"))
+    return paragraph(sentence) + table(head, rows, caption=caption)
 
 
 def _checklist(name: str, protocol: Protocol, figures: Mapping[str, str], say: ReportWords) -> str:

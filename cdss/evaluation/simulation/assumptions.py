@@ -17,7 +17,7 @@ class Assumptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     conflict_effect: float = Field(
-        default=-10.0, ge=-40.0, le=40.0, description="Decisional Conflict Scale after the consultation, points."
+        default=-10.0, ge=-40.0, le=40.0, description="DCS after the consultation, points; negative is better."
     )
     shared_effect: float = Field(default=8.0, ge=-40.0, le=40.0, description="SDM-Q-9, points of 100.")
     choice_shift: Share = Field(
@@ -27,9 +27,13 @@ class Assumptions(BaseModel):
     minutes_effect: float = Field(default=4.0, ge=-15.0, le=60.0, description="Length of the consultation, minutes.")
 
     conflict_mean: float = Field(default=40.0, ge=5.0, le=95.0, description="DCS as usual, points.")
-    conflict_deviation: float = Field(default=18.0, gt=0.0, le=40.0, description="Standard deviation of the DCS.")
-    shared_mean: float = Field(default=65.0, ge=5.0, le=95.0)
-    shared_deviation: float = Field(default=20.0, gt=0.0, le=40.0)
+    conflict_deviation: float = Field(
+        default=18.0, gt=0.0, le=40.0, description="Standard deviation of the DCS, points."
+    )
+    shared_mean: float = Field(default=65.0, ge=5.0, le=95.0, description="SDM-Q-9 as usual, points of 100.")
+    shared_deviation: float = Field(
+        default=20.0, gt=0.0, le=40.0, description="Standard deviation of the SDM-Q-9, points."
+    )
     baseline_correlation: float = Field(default=0.4, ge=0.0, le=0.95, description="Of the DCS before and after.")
     cluster_correlation: float = Field(
         default=0.05, ge=0.0, le=0.5, description="Intra-cluster correlation of the questionnaires."
@@ -41,7 +45,7 @@ class Assumptions(BaseModel):
         default=0.1,
         ge=0.0,
         le=1.0,
-        description="Between neurologists, of the logarithm of relapse and worsening rates.",
+        description="Standard deviation between neurologists of the logarithm of relapse and worsening rates.",
     )
     usual_change: Share = Field(default=0.15, description="Share of choices that change in a usual consultation.")
     questionnaire_missing: Share = Field(default=0.1, description="Questionnaires not filled in after the visit.")
