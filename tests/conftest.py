@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from cdss.persistence import Database
 from tests.distribution import SharedScheduling, longest_first
@@ -15,11 +16,16 @@ from tests.postgresql import PostgresServer, postgres_server
 if TYPE_CHECKING:
     from xdist.remote import Producer
 
+# No test is timed: one that shares its processor takes longer than it did a moment ago.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     longest_first(items)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedScheduling:
     return SharedScheduling(config, log)
 

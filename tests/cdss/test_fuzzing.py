@@ -20,7 +20,7 @@ from reference_db.release import open_release
 from tests.client import TestClient
 from tests.e2e.processes import POI
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 SCALARS = st.one_of(
     st.none(),

@@ -32,7 +32,7 @@ designs = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(designs, st.integers(0, 2**63))
 def test_every_prefix_of_every_stratum_is_balanced_within_a_block(protocol: Protocol, seed: int) -> None:
     ratio, largest = protocol.allocation.ratio, max(protocol.allocation.block_sizes)
@@ -48,7 +48,7 @@ def test_every_prefix_of_every_stratum_is_balanced_within_a_block(protocol: Prot
             )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(designs, st.integers(0, 2**63))
 def test_the_same_seed_gives_the_same_list_and_commitment(protocol: Protocol, seed: int) -> None:
     once, again = allocation_list(protocol, seed=seed), allocation_list(protocol, seed=seed)
@@ -75,7 +75,7 @@ def test_block_sizes_really_vary() -> None:
     assert not all(balanced_at_4k)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**63), st.lists(st.sampled_from(["small", "middle", "large"]), min_size=4, max_size=30))
 def test_clusters_are_balanced_over_all_and_in_every_stratum(seed: int, strata: list[str]) -> None:
     clusters = [{"code": f"n{i}", "site": "site-a", "stratum": stratum} for i, stratum in enumerate(strata)]
@@ -93,7 +93,7 @@ def test_each_cluster_goes_to_either_arm_equally_often() -> None:
     assert 160 <= sum(used) <= 240  # binomial(400, 1/2): four standard deviations
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**63), st.integers(3, 11))
 def test_a_wedge_begins_as_usual_ends_with_the_tool_and_never_goes_back(seed: int, periods: int) -> None:
     protocol = protocol_with(allocation={"randomisation": "stepped_wedge", "periods": periods})

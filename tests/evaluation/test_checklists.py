@@ -156,6 +156,45 @@ def test_neurologists_are_counted_per_arm_at_baseline(pool: PatientPool, tmp_pat
     assert int(patients[3]) + int(patients[4]) == 400
 
 
+def test_what_is_missing_at_baseline_is_counted_of_labels_too(pool: PatientPool, tmp_path: Path) -> None:
+    page = french_report(example_protocol(), pool, tmp_path)
+    rows = rows_of(page, "Caractéristiques à l&#x27;inclusion")
+    named = [row for row in rows[3:] if row[0]]
+    assert [row[0].partition(",")[0] for row in named if row[-1] == ""] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ["Neurologues randomisés : 10", "Leurs patients : 400", "Neurologues : 5", "Neurologues : 5"]),
+        (WEDGE, ["Neurologues randomisés : 10", "Leurs patients : 400", *["Neurologues dans cet état : 10"] * 2]),
+        (
+            {"allocation": {"randomisation": "individual", "stratify_by": ["cluster"]}},
+            ["Randomisés : 400", "Neurologues : 10", "Neurologues : 10"],
+        ),
+    ],
+    ids=["clusters", "wedge", "individual"],
+)
+def test_the_flow_says_who_was_randomised(
+    changes: dict[str, object], expected: list[str], pool: PatientPool, tmp_path: Path
+) -> None:
+    page = french_report(protocol_with(**changes), pool, tmp_path)
+    drawn = re.findall(r"<text[^>]*>([^<]+)</text>", page)
+    shown = [line for line in drawn if line.startswith(("Neurologues", "Leurs patients", "Randomisés"))]
+    assert shown == expected
+
+
+def test_the_correlation_within_neurologists_stands_with_its_interval(pool: PatientPool, tmp_path: Path) -> None:
+    """The next trial is planned with it."""
+    page = french_report(example_protocol(), pool, tmp_path)
+    head, planned, *_ = rows_of(page, "Critère principal, par le modèle prévu et par d&#x27;autres")
+    cell = planned[head.index("corrélation intra-grappe")]
+    found = re.fullmatch(r"(0,\d{3}) \(intervalle à 95 % : (0,\d{3}) à (0,\d{3})\)", cell)
+    assert found, cell
+    value, lower, upper = (float(each.replace(",", ".")) for each in found.groups())
+    assert lower <= value <= upper < 0.5
+
+
 def test_a_wedge_is_reported_period_by_period_with_the_unit_and_what_is_adjusted(
     pool: PatientPool, tmp_path: Path
 ) -> None:

@@ -27,7 +27,7 @@ def projector(small_release):
     return Projector(small_release)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_hazard_ratio_equals_lifelines(seed):
     rng = np.random.default_rng(seed)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pymsprog import MSprog
 
@@ -101,7 +101,6 @@ edss_courses = st.lists(
 ).map(np.array)
 
 
-@settings(deadline=None)
 @given(edss_courses)
 def test_longer_confirmation_never_finds_more(course):
     days = EVERY_12_WEEKS[:6]
@@ -109,7 +108,6 @@ def test_longer_confirmation_never_finds_more(course):
     assert not (long & ~short).any()
 
 
-@settings(deadline=None)
 @given(edss_courses)
 def test_patients_do_not_influence_each_other(course):
     days = EVERY_12_WEEKS[:6]

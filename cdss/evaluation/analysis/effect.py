@@ -30,6 +30,8 @@ class Effect:
         What was fitted, in one line.
     notes : tuple of str
         What a reader must know of the fit.
+    correlation_interval : tuple of float
+        Of the correlation, at the level of the analysis; NaN where it was not asked for.
     """
 
     scale: str
@@ -45,6 +47,7 @@ class Effect:
     correlation: float
     model: str
     notes: tuple[str, ...] = ()
+    correlation_interval: tuple[float, float] = (math.nan, math.nan)
 
     @property
     def is_ratio(self) -> bool:

@@ -9,6 +9,8 @@ does not stop short where the variance between clusters is nil, as general optim
 References
 ----------
 Laird NM, Ware JH. Random-effects models for longitudinal data. Biometrics 1982;38:963-974, doi 10.2307/2529876.
+Intervals of the correlation by the profile likelihood: Pawitan Y. In All Likelihood. Oxford University Press 2001,
+chapter 3; at the boundary of nil they hold the truth in more than is said.
 """
 
 from __future__ import annotations
@@ -79,16 +81,7 @@ def fit_mixed(outcome: Array, exog: Array, cluster: Codes, cell: Codes | None = 
     numpy.linalg.LinAlgError
         If the fixed effects are not of full rank.
     """
-    of_cell = cluster if cell is None else cell
-    joined = np.column_stack([exog, outcome])
-    cells = int(of_cell.max()) + 1
-    by_cell = np.zeros((cells, joined.shape[1]))
-    np.add.at(by_cell, of_cell, joined)
-    cluster_of_cell = np.zeros(cells, dtype=np.intp)
-    cluster_of_cell[of_cell] = cluster
-    sizes = np.bincount(of_cell, minlength=cells).astype(float)
-    sums = _Sums(joined.T @ joined, by_cell, sizes, cluster_of_cell, int(cluster.max()) + 1)
-    n = len(outcome)
+    sums, n = _sums(outcome, exog, cluster, cell), len(outcome)
 
     def criterion(between_clusters: float, between_cells: float) -> float:
         return _criterion(sums, n, between_clusters, between_cells)
@@ -100,6 +93,63 @@ def fit_mixed(outcome: Array, exog: Array, cluster: Codes, cell: Codes | None = 
     coefficients = inverse @ weighted[:columns, columns]
     residual = _residual(weighted, n)
     return MixedFit(coefficients, residual * inverse, residual * ratios[0], residual * ratios[1], residual)
+
+
+def correlation_interval(
+    outcome: Array, exog: Array, cluster: Codes, cell: Codes | None = None, *, alpha: float
+) -> tuple[float, float]:
+    """Return the interval of the intra-cluster correlation, by the profile of the restricted likelihood.
+
+    Parameters
+    ----------
+    outcome, exog, cluster, cell
+        As `fit_mixed` takes them. With cells it is the correlation of two patients of one cell.
+    alpha : float
+        One minus the level of the interval.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper limit, from 0 to 0.99; the lower one is 0 where no variance between clusters is as likely.
+    """
+    from scipy import stats
+
+    sums, n = _sums(outcome, exog, cluster, cell), len(outcome)
+
+    def profile(ratio: float) -> float:
+        """Minus twice the log-likelihood for a sum of both ratios, at its best division."""
+        if cell is None or ratio == 0.0:
+            return _criterion(sums, n, ratio, 0.0)
+
+        def divided(share: float) -> float:
+            return _criterion(sums, n, ratio * share, ratio * (1.0 - share))
+
+        found = optimize.minimize_scalar(divided, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-4})
+        return min(float(found.fun), divided(0.0), divided(1.0))
+
+    fitted = fit_mixed(outcome, exog, cluster, cell)
+    best = (fitted.between_clusters + fitted.between_cells) / fitted.residual
+    highest = profile(best) + float(stats.chi2.ppf(1.0 - alpha, 1))
+
+    def beyond(ratio: float) -> float:
+        return profile(ratio) - highest
+
+    lower = float(optimize.brentq(beyond, 0.0, best)) if best > 0 and beyond(0.0) > 0 else 0.0
+    is_bounded = best < _LARGEST_RATIO and beyond(_LARGEST_RATIO) > 0
+    upper = float(optimize.brentq(beyond, best, _LARGEST_RATIO)) if is_bounded else _LARGEST_RATIO
+    return lower / (1.0 + lower), upper / (1.0 + upper)
+
+
+def _sums(outcome: Array, exog: Array, cluster: Codes, cell: Codes | None) -> _Sums:
+    of_cell = cluster if cell is None else cell
+    joined = np.column_stack([exog, outcome])
+    cells = int(of_cell.max()) + 1
+    by_cell = np.zeros((cells, joined.shape[1]))
+    np.add.at(by_cell, of_cell, joined)
+    cluster_of_cell = np.zeros(cells, dtype=np.intp)
+    cluster_of_cell[of_cell] = cluster
+    sizes = np.bincount(of_cell, minlength=cells).astype(float)
+    return _Sums(joined.T @ joined, by_cell, sizes, cluster_of_cell, int(cluster.max()) + 1)
 
 
 def _weighted(sums: _Sums, between_clusters: float, between_cells: float) -> tuple[Array, float]:

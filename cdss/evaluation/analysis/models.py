@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from cdss.evaluation.analysis.effect import Effect, t_interval
-from cdss.evaluation.analysis.mixed import MixedFit, fit_mixed
+from cdss.evaluation.analysis.mixed import MixedFit, correlation_interval, fit_mixed
 from cdss.evaluation.protocol import Randomisation
 
 Array = NDArray[np.float64]
@@ -202,14 +202,27 @@ def clustered_mean(values: Array, cluster: NDArray[np.object_], *, alpha: float)
 
 def fit_design(design: Design) -> MixedFit | None:
     """Return the mixed model of a design, coefficients in the order of its `exog`; None where it cannot be fitted."""
-    clusters = np.unique(design.cluster, return_inverse=True)[1]
-    cells = None
-    if design.randomisation is Randomisation.STEPPED_WEDGE:
-        cells = np.unique(clusters * (int(design.period.max()) + 1) + design.period, return_inverse=True)[1]
     try:
-        return fit_mixed(design.outcome, design.exog, clusters, cells)
+        return fit_mixed(design.outcome, design.exog, *_places(design))
     except np.linalg.LinAlgError:
         return None
+
+
+def with_correlation_interval(design: Design, effect: Effect) -> Effect:
+    """Return an effect with the interval of its intra-cluster correlation; as it is where it has none."""
+    if math.isnan(effect.correlation):
+        return effect
+    found = correlation_interval(design.outcome, design.exog, *_places(design), alpha=design.alpha)
+    return replace(effect, correlation_interval=found)
+
+
+def _places(design: Design) -> tuple[NDArray[np.intp], NDArray[np.intp] | None]:
+    """Return the cluster of each patient, and in a stepped wedge the cell."""
+    clusters = np.unique(design.cluster, return_inverse=True)[1]
+    if design.randomisation is not Randomisation.STEPPED_WEDGE:
+        return clusters, None
+    cells = np.unique(clusters * (int(design.period.max()) + 1) + design.period, return_inverse=True)[1]
+    return clusters, cells
 
 
 def gee_effect(design: Design, *, scale: str) -> Effect:

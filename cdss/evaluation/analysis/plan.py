@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from cdss.evaluation.analysis.effect import Effect
 from cdss.evaluation.analysis.missing import Sensitivity, sensitivity
-from cdss.evaluation.analysis.models import Design, cluster_means_effect, gee_effect, mixed_effect
+from cdss.evaluation.analysis.models import (
+    Design,
+    cluster_means_effect,
+    gee_effect,
+    mixed_effect,
+    with_correlation_interval,
+)
 from cdss.evaluation.analysis.multiplicity import adjusted_p_values
 from cdss.evaluation.analysis.periods import Period, periods_of
 from cdss.evaluation.analysis.survival import SurvivalCurve, hazard_ratio, survival_curves
@@ -126,8 +132,10 @@ def _estimates(
     match endpoint.kind:
         case EndpointKind.CONTINUOUS:
             planned = protocol.analysis.primary_model
-            others = [name for name in _OTHER_MODELS if name != planned] if also_others else []
-            return tuple(_continuous(design, model) for model in (planned, *others))
+            if not also_others:
+                return (_continuous(design, planned),)
+            models = (planned, *(name for name in _OTHER_MODELS if name != planned))
+            return tuple(with_correlation_interval(design, _continuous(design, model)) for model in models)
         case EndpointKind.BINARY:
             return (gee_effect(design, scale="risk difference"),)
         case EndpointKind.COUNT:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from html import escape
 
 from cdss.evaluation.dataset import TrialData, endpoint_data
-from cdss.evaluation.protocol import Arm, Protocol
+from cdss.evaluation.protocol import Arm, Protocol, Randomisation
 from cdss.evaluation.report.writing import ReportWords
 
 
@@ -31,11 +31,26 @@ class ArmFlow:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """The whole flow."""
+    """The whole flow.
+
+    Attributes
+    ----------
+    asked, randomised : int
+        Patients; those of neurologists who were randomised themselves are counted as randomised with them.
+    not_randomised : mapping of str to int
+        Patients by reason.
+    randomised_neurologists : int
+        0 where patients were randomised one by one.
+    crossing : bool
+        Whether neurologists take up the tool one after the other and so are in both arms.
+    arms : mapping of Arm to ArmFlow
+    """
 
     asked: int
     not_randomised: Mapping[str, int]
     randomised: int
+    randomised_neurologists: int
+    crossing: bool
     arms: Mapping[Arm, ArmFlow]
 
 
@@ -55,11 +70,14 @@ def patient_flow(protocol: Protocol, data: TrialData) -> Flow:
             lost_to_follow_up=int((members & ~complete).sum()),
             analysed=int((members & observed).sum()),
         )
+    randomisation = protocol.allocation.randomisation
     not_randomised = dict(sorted(data.screening.not_randomised.items()))
     return Flow(
         asked=len(data) + sum(not_randomised.values()),
         not_randomised=not_randomised,
         randomised=len(data),
+        randomised_neurologists=0 if randomisation is Randomisation.INDIVIDUAL else len(protocol.clusters),
+        crossing=randomisation is Randomisation.STEPPED_WEDGE,
         arms=arms,
     )
 
@@ -70,13 +88,17 @@ def flow_diagram(flow: Flow, say: ReportWords) -> str:
     left = sum(flow.not_randomised.values())
     boxes = [_box(250, 10, 260, [say("asked", n=flow.asked)])]
     boxes.append(_box(530, 70, 210, [say("not_randomised", n=left), *reasons]))
-    boxes.append(_box(250, 150, 260, [say("randomised", n=flow.randomised)]))
+    whole = flow.randomised_neurologists
+    randomised = [say("randomised", n=flow.randomised)]
+    if whole:
+        randomised = [say("neurologists_randomised", n=whole), say("patients_of_theirs", n=flow.randomised)]
+    boxes.append(_box(250, 150, 260, randomised))
     for x, arm in ((60, Arm.USE), (440, Arm.USUAL)):
         part = flow.arms[arm]
         lines = [
             say(f"arm_{arm.value}"),
             say("allocated", n=part.allocated),
-            say("neurologists", n=part.clusters),
+            say("neurologists_while" if flow.crossing else "neurologists", n=part.clusters),
         ]
         boxes.append(_box(x, 230, 260, lines))
         boxes.append(
@@ -93,7 +115,7 @@ def flow_diagram(flow: Flow, say: ReportWords) -> str:
         )
         boxes.append(_box(x, 430, 260, [say("analysed", n=part.analysed)]))
         boxes += [_arrow(x + 130, 296, x + 130, 328), _arrow(x + 130, 396, x + 130, 428)]
-        boxes.append(_arrow(380, 180, x + 130, 228))
+        boxes.append(_arrow(380, 162 + 18 * len(randomised), x + 130, 228))
     boxes += [_arrow(380, 40, 380, 148), _arrow(380, 95, 528, 95)]
     return (
         '<svg viewBox="0 0 760 480" role="img" '

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cdss.evaluation.analysis import Analysis, analyse
+from cdss.evaluation.analysis.effect import Effect
 from cdss.evaluation.collection import collect
 from cdss.evaluation.conduct import CLOSED, Conduct
 from cdss.evaluation.dataset import BASELINE_COLUMNS, TrialData
@@ -166,6 +167,9 @@ def baseline_table(data: TrialData, say: ReportWords) -> str:
     frame.columns = pd.Index(columns)
     first = columns[0]
     frame[first] = frame[first].where(~frame[first].duplicated(), "")
+    for name in set(_CATEGORIES) & set(names):
+        # The library counts what is missing of numbers only.
+        frame.loc[frame[first].str.startswith(say(f"label_{name}")), "Missing"] = str(data.table[name].isna().sum())
     heads = {"Overall": "head_all", "Missing": "head_unknown", "use": "arm_use", "usual": "arm_usual"}
     # As trials print it: who there is in all and in each arm, then what differs and what is unknown.
     order = ["Overall", "use", "usual", *(c for c in columns[2:] if c not in heads), "Missing"]
@@ -189,7 +193,7 @@ def _primary(analysis: Analysis, alpha: float, say: ReportWords) -> str:
             say.phrase(effect.model),
             say.effect(effect, alpha=alpha),
             say.p_value(effect.p),
-            say.number(effect.correlation, 3),
+            _correlation(effect, alpha, say),
             say("patients_in", use=effect.n_use, usual=effect.n_usual, clusters=effect.clusters),
             "; ".join(map(say.phrase, effect.notes)),
         )
@@ -207,6 +211,15 @@ def _primary(analysis: Analysis, alpha: float, say: ReportWords) -> str:
     )
     head = [say(f"head_{name}") for name in ("model", "effect", "p", "correlation", "patients", "notes")]
     return paragraph(sentence) + table(head, rows, caption=say("primary_caption"))
+
+
+def _correlation(effect: Effect, alpha: float, say: ReportWords) -> str:
+    """Return the intra-cluster correlation with its interval, which the next trial is planned with."""
+    value, (lower, upper) = say.number(effect.correlation, 3), (say.number(x, 3) for x in effect.correlation_interval)
+    if not np.isfinite(effect.correlation_interval).all():
+        return value
+    level = say.decimals(f"{100 * (1 - alpha):g}")
+    return say("period_effect", value=value, level=level, lower=lower, upper=upper)
 
 
 def _periods(analysis: Analysis, alpha: float, say: ReportWords) -> str:

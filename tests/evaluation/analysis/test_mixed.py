@@ -12,7 +12,7 @@ import statsmodels.api as sm
 from numpy.typing import NDArray
 from scipy import stats
 
-from cdss.evaluation.analysis.mixed import fit_mixed
+from cdss.evaluation.analysis.mixed import correlation_interval, fit_mixed
 from cdss.evaluation.analysis.models import Design, cluster_means_effect, gee_effect, mixed_effect
 from cdss.evaluation.analysis.periods import periods_of
 from cdss.evaluation.protocol import Randomisation
@@ -113,6 +113,47 @@ def design_of(outcome: Array, use: NDArray[np.bool_], cluster: NDArray[np.intp],
         randomisation=how,
         alpha=0.05,
     )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_interval_of_the_correlation_is_near_the_exact_one_of_a_balanced_trial(seed: int) -> None:
+    """Searle's interval from the F distribution, exact for one way and equal sizes (Biometrics 1956;12:309)."""
+    rng = np.random.default_rng(seed)
+    clusters, size = 30, 12
+    cluster = np.repeat(np.arange(clusters), size)
+    outcome = rng.normal(0, 0.25**0.5, clusters)[cluster] + rng.normal(0, 0.75**0.5, len(cluster))
+    means = outcome.reshape(clusters, size).mean(axis=1)
+    within = ((outcome - means[cluster]) ** 2).sum() / (clusters * (size - 1))
+    ratio = size * means.var(ddof=1) / within
+    f = np.asarray(stats.f.ppf([0.975, 0.025], clusters - 1, clusters * (size - 1)))
+    exact = (ratio / f - 1) / (ratio / f + size - 1)
+    found = correlation_interval(outcome, np.ones((len(outcome), 1)), cluster, alpha=0.05)
+    assert found == pytest.approx(exact, abs=0.02)
+
+
+@pytest.mark.parametrize("wedge", [False, True])
+def test_the_interval_of_the_correlation_holds_it(wedge: bool) -> None:
+    held, trials = 0, 150
+    for seed in range(trials):
+        rng = np.random.default_rng(seed)
+        cluster = np.repeat(np.arange(16), 24)
+        cell = cluster * 4 + np.tile(np.repeat(np.arange(4), 6), 16) if wedge else None
+        between = rng.normal(0, 0.15**0.5, 16)[cluster]
+        if cell is not None:
+            between = between * 0.5 + rng.normal(0, (0.15 * 0.75) ** 0.5, 64)[cell]
+        outcome = between + rng.normal(0, 0.85**0.5, len(cluster))
+        lower, upper = correlation_interval(outcome, np.ones((len(outcome), 1)), cluster, cell, alpha=0.05)
+        held += lower <= 0.15 <= upper
+    # Three standard errors of a share of 95 %.
+    assert held / trials == pytest.approx(0.95, abs=3 * (0.95 * 0.05 / trials) ** 0.5)
+
+
+def test_the_interval_of_no_correlation_begins_at_nil() -> None:
+    rng = np.random.default_rng(1)
+    cluster = np.repeat(np.arange(10), 20)
+    lower, upper = correlation_interval(rng.normal(size=200), np.ones((200, 1)), cluster, alpha=0.05)
+    assert lower == 0.0
+    assert 0.0 < upper < 0.2
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.05, 0.3])
