@@ -152,7 +152,7 @@ def test_the_report_is_whole_escaped_and_the_same_twice(
     assert first.status_code == 200
     assert first.text == second.text
     page = first.text
-    for words in ("Randomised: 400", "DECIDE-AI", "CONSORT-AI", "not a medical device", "linear mixed model"):
+    for words in ("Their patients: 400", "DECIDE-AI", "CONSORT-AI", "not a medical device", "linear mixed model"):
         assert words in page
     assert page.count("<svg") == 3
     assert not re.search(r"(?:src|href)=\"https?://", page)

@@ -50,7 +50,7 @@ def test_the_whole_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     finally:
         stop_server(server)
     report = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Randomised: 240" in report
+    assert "Their patients: 240" in report
     assert (tmp_path / "power.png").stat().st_size > 5_000
     assert {path.name for path in Path(done.stdout.strip()).iterdir()} == {
         *("dm.csv", "ds.csv", "qs.csv", "ce.csv"),
