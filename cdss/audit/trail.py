@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import structlog
-from sqlalchemy import insert, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, insert, select, text
 
 from cdss.audit.key import AuditKey, audit_key
 from cdss.audit.record import AuditRecord
@@ -24,6 +23,11 @@ WITNESS_BEGUN = "audit.witness-begun"
 _START = Head(0, "0" * 64)
 _LOCK = 4_702_111_936
 _BATCH = 500
+_TABLE = AuditRecord.metadata.tables[AuditRecord.__tablename__]
+_COLUMNS = tuple(column.key for column in _TABLE.columns)
+_INSERT = insert(_TABLE)
+_NEWEST = select(_TABLE.c.sequence, _TABLE.c.digest).order_by(_TABLE.c.sequence.desc()).limit(1)
+_TAKE_LOCK = text("SELECT pg_advisory_xact_lock(:lock)")
 _UNREADABLE = (ValueError, TypeError, OverflowError)
 """What reading a value raises that its column could never have been given."""
 
@@ -119,20 +123,20 @@ class AuditTrail:
         DatabaseUnavailable
             If they cannot be kept; then none is.
         """
-        with self._database.session() as session:
-            if session.get_bind().dialect.name == "postgresql":
-                session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            head = last = _last(session)
+        with self._database.connection() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(_TAKE_LOCK, {"lock": _LOCK})
+            head = last = _last(connection)
             if head != _START and not self._witness.path.exists():
                 begun = AuditEntry(actor="", role="service", action=WITNESS_BEGUN, outcome=Outcome.SUCCESS)
                 entries = [begun, *entries]
             rows = []
             for entry in entries:
                 record = self._record(entry, head)
-                rows.append({column.key: getattr(record, column.key) for column in AuditRecord.__table__.columns})
+                rows.append({name: getattr(record, name) for name in _COLUMNS})
                 head = Head(record.sequence, record.digest)
             if rows:
-                session.execute(insert(AuditRecord), rows)
+                connection.execute(_INSERT, rows)
         self._advance(head, last)
         return head
 
@@ -303,7 +307,6 @@ def _has_its_types(record: AuditRecord) -> bool:
     return all(isinstance(value, str) for value in texts)
 
 
-def _last(session: Session) -> Head:
-    query = select(AuditRecord.sequence, AuditRecord.digest).order_by(AuditRecord.sequence.desc()).limit(1)
-    row = session.execute(query).one_or_none()
+def _last(connection: Connection) -> Head:
+    row = connection.execute(_NEWEST).one_or_none()
     return Head(row.sequence, row.digest) if row else _START

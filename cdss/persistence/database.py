@@ -80,6 +80,20 @@ class Database:
             yield session
 
     @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Give a connection that writes, as `session` does, without the object mapping: for what every request does.
+
+        Raises
+        ------
+        DatabaseUnavailable
+            If the database cannot be reached or written to.
+        IntegrityError
+            If what was written breaks a constraint.
+        """
+        with self._available(), self._ready_engine().begin() as connection:
+            yield connection
+
+    @contextmanager
     def reading(self) -> Iterator[Session]:
         """Give a session that only reads, and does not wait for writers.
 
