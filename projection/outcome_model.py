@@ -91,7 +91,8 @@ def fit_outcome_model(
     pseudo = _pseudo_values(codes, source * classes + treatment)
     years = endpoints.years
     rates = _rates(endpoints, treatment, classes)
-    mean_years = np.array([years[of].mean() if of.any() else 1.0 for of in map(treatment.__eq__, range(classes))])
+    each = [treatment == one for one in range(classes)]
+    mean_years = np.array([years[of].mean() if of.any() else 1.0 for of in each])
     contribution = (endpoints.relapses - rates[treatment] * years) / np.maximum(mean_years, 1e-9)[treatment]
 
     def slopes(outcomes: Floats, judged_by: int) -> Slopes:

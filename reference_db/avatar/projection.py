@@ -67,7 +67,10 @@ class FactorSpace:
 
         Records that are alike have the same coordinates, whatever records they are transformed with.
         """
-        return np.ascontiguousarray(np.round(self._standardised(encoded) @ self.axes[:, :axes], _DECIMALS))
+        # Relative to the heaviest column: weights say what counts more, not in which unit.
+        unit = float(self.roots.max(initial=0.0)) or 1.0
+        coordinates = self._standardised(encoded) @ self.axes[:, :axes]
+        return np.ascontiguousarray(np.round(coordinates / unit, _DECIMALS) * unit)
 
     def _standardised(self, encoded: EncodedTable) -> Floats:
         numbers = np.where(np.isnan(encoded.numbers), self.means, encoded.numbers)

@@ -45,6 +45,14 @@ def test_a_record_has_the_same_coordinates_among_other_records(table: pd.DataFra
     np.testing.assert_array_equal(space.transform(encoded)[:rows], space.transform(encoded.rows(np.arange(rows))))
 
 
+def test_light_weights_are_as_exact_as_heavy_ones(table: pd.DataFrame) -> None:
+    columns = read_columns(table)
+    encoded = columns.encode(table)
+    light = fit_factor_space(encoded, columns, weights=dict.fromkeys(table.columns, 1e-14))
+    plain = factor_space(table, columns)
+    assert 1e7 * pdist(light.transform(encoded)) == pytest.approx(pdist(plain.transform(encoded)), rel=1e-6)
+
+
 def test_a_weight_multiplies_the_squared_distance_and_zero_leaves_out(table: pd.DataFrame) -> None:
     columns = read_columns(table)
     encoded = columns.encode(table)

@@ -219,7 +219,7 @@ def _correlation(effect: Effect, alpha: float, say: ReportWords) -> str:
     if not np.isfinite(effect.correlation_interval).all():
         return value
     level = say.decimals(f"{100 * (1 - alpha):g}")
-    return say("period_effect", value=value, level=level, lower=lower, upper=upper)
+    return say("value_interval", value=value, level=level, lower=lower, upper=upper)
 
 
 def _periods(analysis: Analysis, alpha: float, say: ReportWords) -> str:
@@ -232,7 +232,7 @@ def _periods(analysis: Analysis, alpha: float, say: ReportWords) -> str:
     for period in analysis.periods:
         interval = {"lower": say.number(period.lower), "upper": say.number(period.upper)}
         level = say.decimals(f"{100 * (1 - alpha):g}")
-        effect = say("period_effect", value=say.number(period.effect), level=level, **interval)
+        effect = say("value_interval", value=say.number(period.effect), level=level, **interval)
         reference = say("period_reference") if period is analysis.periods[0] else effect
         counts = (both(period.clusters, 0), both(period.patients, 0), both(period.means, 2))
         rows.append((period.number + 1, *counts, reference))
