@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
 from projection.endpoints import GRID, NEDA3, NEDA3_PARTS, endpoints_of
 from projection.estimates import RIDGE
@@ -54,14 +55,16 @@ class DistributedEstimates:
     probabilities: Floats
 
 
-def silo_of(episodes: Episodes, *, threshold: int = SMALL_CELL) -> Silo:
+def silo_of(episodes: Episodes, *, secret: bytes | None = None, exact: bool = False) -> Silo:
     """Return a silo that holds these episodes.
 
     Parameters
     ----------
     episodes : Episodes
-    threshold : int
-        Fewest patients behind any sum that leaves the silo.
+    secret : bytes, optional
+        Decides how answers are moved; drawn anew when not given. See `selection.silos.Silo`.
+    exact : bool
+        Give everything, for simulated patients only.
     """
     endpoints = endpoints_of(episodes)
     treatment = {name.value: position for position, name in enumerate(Treatment)}
@@ -73,7 +76,9 @@ def silo_of(episodes: Episodes, *, threshold: int = SMALL_CELL) -> Silo:
         outcomes=endpoints.change,
         codes=code(endpoints.step, endpoints.event),
     )
-    return Silo(patients, classes=len(Treatment), n_codes=2 * len(GRID), regressed=REGRESSED, threshold=threshold)
+    return Silo(
+        patients, classes=len(Treatment), n_codes=2 * len(GRID), regressed=REGRESSED, secret=secret, exact=exact
+    )
 
 
 class DistributedProjector:
@@ -99,11 +104,11 @@ class DistributedProjector:
     def project(self, poi: PatientOfInterest, *, k: int, ridge: float = RIDGE) -> DistributedEstimates:
         """Project one patient of interest from the k nearest, or a few more, of each class over all silos."""
         question = self.question(poi)
-        sums = self.hub.sums(question, self.hub.radius(question, k))
-        return estimates(sums, poi.edss, ridge=ridge)
+        sums = self.hub.sums(question, self.hub.radius(question, k)).about(question.columns[REGRESSED])
+        return estimates(sums, poi.edss, ridge=ridge, moved=self.hub.moved)
 
 
-def estimates(sums: GroupSums, own: float, *, ridge: float) -> DistributedEstimates:
+def estimates(sums: GroupSums, own: float, *, ridge: float, moved: bool = False) -> DistributedEstimates:
     """Return the corrected outcomes of a patient of interest from the sums of its patients of reference.
 
     Parameters
@@ -113,6 +118,8 @@ def estimates(sums: GroupSums, own: float, *, ridge: float) -> DistributedEstima
         EDSS of the patient of interest.
     ridge : float
         Penalty of the correction, in patients.
+    moved : bool
+        Whether silos have moved the sums, so that curves go up and down by chance.
     """
     number = np.maximum(sums.number, 1.0)
     mean = sums.first / number[:, None]
@@ -130,18 +137,38 @@ def estimates(sums: GroupSums, own: float, *, ridge: float) -> DistributedEstima
     direction = solved(outcome_mean, sums.outcome_number)
     tilt = sums.outcome_cross - outcome_mean * sums.outcome_total[:, :, None]
     change = sums.outcome_total / known - (direction * tilt).sum(axis=2)
+    # Nobody has changed at the start; what silos move sums by would say so.
+    change[:, 0] = 0.0
     edss = np.where(sums.outcome_number >= SMALL_CELL, np.clip(own + change, EDSS_SCALE[0], EDSS_SCALE[-1]), np.nan)
     towards = solved(mean[:, None, :], sums.number[:, None])[:, 0]
-    return DistributedEstimates(sums.number, edss, _probabilities(sums, mean, towards))
+    return DistributedEstimates(sums.number, edss, _probabilities(sums, mean, towards, moved=moved))
 
 
-def _probabilities(sums: GroupSums, mean: Floats, direction: Floats) -> Floats:
+def _probabilities(sums: GroupSums, mean: Floats, direction: Floats, *, moved: bool) -> Floats:
     shape = (*sums.code_number.shape[:2], len(GRID), 2)
-    curve = kaplan_meier(sums.code_number.reshape(shape))
+    counts = sums.code_number.reshape(shape)
+    curve = kaplan_meier(_none_below_zero(counts) if moved else counts)
     per_patient = 1.0 / np.maximum(sums.number, 1.0) + (direction * mean).sum(axis=1)
     weight = sums.code_number * per_patient[:, None, None]
     weight = weight - np.einsum("cexf,cf->cex", sums.code_first, direction)
     value = np.einsum("cesx,cesxt->cet", weight.reshape(shape), pseudo_values(curve))
-    survival = np.minimum.accumulate(shifted(curve.survival, 1.0 - value - curve.survival), axis=2)
+    survival = shifted(curve.survival, 1.0 - value - curve.survival)
+    # The lowest so far would take every move downwards for an event.
+    survival = _monotone(survival, increasing=False) if moved else np.minimum.accumulate(survival, axis=2)
     shown = np.minimum.accumulate(curve.at_risk, axis=2) >= SMALL_CELL
     return raised_to_parts(np.where(shown, 1.0 - survival, np.nan), NEDA3, NEDA3_PARTS)
+
+
+def _none_below_zero(counts: Floats) -> Floats:
+    """Return numbers of patients by step and kind of end, (..., grid, 2), of which none is negative.
+
+    Those whose sums up to each step are nearest to the sums given.
+    """
+    up_to = _monotone(np.cumsum(counts, axis=-2).swapaxes(-1, -2), increasing=True)
+    return np.diff(np.maximum(up_to, 0.0).swapaxes(-1, -2), axis=-2, prepend=0.0)
+
+
+def _monotone(values: Floats, *, increasing: bool) -> Floats:
+    """Return the nearest values that only rise, or only fall, along the last axis (isotonic regression)."""
+    rows = values.reshape(-1, values.shape[-1])
+    return np.array([isotonic_regression(row, increasing=increasing).x for row in rows]).reshape(values.shape)

@@ -8,7 +8,8 @@
     │   ├── ReleaseNotFound      there is none of that name
     │   ├── ReleaseCorrupted     its files do not match its manifest
     │   └── ReleaseQuarantined   its privacy assessment missed a target
-    └── BuildError               a build could not be finished; nothing was released
+    ├── BuildError               a build could not be finished; nothing was released
+    └── SiloError                silos cannot answer together            (selection.silos)
 
 The command line turns the tree into exit codes, the service into problem details (RFC 9457), each at one place.
 """

@@ -1,7 +1,8 @@
-"""Selection over silos that never give out a patient: aggregates only, added up by a hub."""
+"""Selection over silos that never give out a patient: masked aggregates only, of which a hub sees the total."""
 
+from selection.silos.aggregates import SiloPatients
 from selection.silos.hub import Hub
-from selection.silos.messages import FeatureMoments, GroupSums, Question, Standard
-from selection.silos.silo import Silo, SiloPatients
+from selection.silos.messages import GroupSums, Question, SiloError
+from selection.silos.silo import Silo
 
-__all__ = ["FeatureMoments", "GroupSums", "Hub", "Question", "Silo", "SiloPatients", "Standard"]
+__all__ = ["GroupSums", "Hub", "Question", "Silo", "SiloError", "SiloPatients"]

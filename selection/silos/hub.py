@@ -1,4 +1,4 @@
-"""The hub: agrees on a standard, chooses radii, and adds up what silos answer. It never sees a patient."""
+"""The hub: agrees on a standard, chooses radii, and adds up what silos answer. It sees totals, never a patient."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from selection.criteria import LARGEST_DISTANCE
 from selection.features import COLUMN_FEATURE, NUMERIC
-from selection.silos.messages import FeatureMoments, Floats, GroupSums, Question, Standard
+from selection.silos.masking import total
+from selection.silos.messages import RADII, FeatureMoments, Floats, GroupSums, Question, Standard
 from selection.silos.silo import Silo
-
-RADII: Floats = np.round(np.arange(1, 201) * LARGEST_DISTANCE / 200.0, 6)
-"""Radii at which silos count; single distances stay with them."""
 
 
 class Hub:
@@ -26,35 +23,46 @@ class Hub:
     ----------
     standard : Standard
         How features are standardised, from the moments of all silos.
+    moved : bool
+        Whether any silo moves what it tells.
+
+    Raises
+    ------
+    SiloError
+        Silos do not answer together: they are too few, or joined others, or do not add up.
     """
 
     def __init__(self, silos: Sequence[Silo]) -> None:
         self.silos = tuple(silos)
-        self.standard = agreed([silo.moments() for silo in self.silos])
+        self.moved = not all(silo.exact for silo in self.silos)
+        roster = [silo.public for silo in self.silos]
+        for silo in self.silos:
+            silo.join(roster)
+        self.standard = agreed(FeatureMoments(*np.split(total([silo.moments() for silo in self.silos]), 3)))
         for silo in self.silos:
             silo.adopt(self.standard)
 
     def radius(self, question: Question, k: int) -> Floats:
         """Return per class the smallest radius within which silos count k patients; the largest where fewer."""
-        within = np.sum([silo.counts(question, RADII) for silo in self.silos], axis=0)
+        within = total([silo.counts(question) for silo in self.silos]).reshape(-1, len(RADII))
         enough = within >= k
         first = np.where(enough.any(axis=1), enough.argmax(axis=1), len(RADII) - 1)
         return np.asarray(RADII[first], dtype=np.float64)
 
     def sums(self, question: Question, radius: Floats) -> GroupSums:
         """Return the sums over all silos of the patients within the radius of each class."""
-        known = [silo.known_sums(question, radius) for silo in self.silos]
-        count = np.sum([part[0] for part in known], axis=0)
-        total = np.sum([part[1] for part in known], axis=0)
-        unknown = total / np.maximum(count, 1.0)
-        return GroupSums.added([silo.sums(question, radius, unknown) for silo in self.silos])
+        nobody = self.silos[0].nobody
+        known = total([silo.known_sums(question, radius) for silo in self.silos])
+        count, added = known.reshape(2, *nobody.first.shape)
+        unknown = added / np.maximum(count, 1.0)
+        return nobody.filled(total([silo.sums(question, radius, unknown) for silo in self.silos]))
 
 
-def agreed(parts: Sequence[FeatureMoments]) -> Standard:
+def agreed(moments: FeatureMoments) -> Standard:
     """Return the standard of all silos, as `selection.features.Scaling` learns it from pooled patients."""
-    count = np.maximum(np.sum([part.count for part in parts], axis=0), 1.0)
-    mean = np.sum([part.total for part in parts], axis=0) / count
-    variance = np.maximum(np.sum([part.square for part in parts], axis=0) / count - mean**2, 0.0)
+    count = np.maximum(moments.count, 1.0)
+    mean = moments.total / count
+    variance = np.maximum(moments.square / count - mean**2, 0.0)
     per_feature = np.bincount(COLUMN_FEATURE, weights=variance)[COLUMN_FEATURE]
     spread = np.sqrt(np.where(NUMERIC, variance, per_feature))
     spread = np.where(spread > 0, spread, 1.0)

@@ -1,16 +1,25 @@
-"""What hub and silos tell each other: questions one way, sums and counts the other."""
+"""What hub and silos tell each other: questions one way, sums and counts the other, as `masking` hides them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reference_db.errors import CdssError
+from selection.criteria import LARGEST_DISTANCE
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.intp]
+
+RADII: Floats = np.round(np.arange(1, 201) * LARGEST_DISTANCE / 200.0, 6)
+"""Radii at which silos count and describe, and no others: a radius a hair wider is not answered."""
+
+
+class SiloError(CdssError):
+    """Silos cannot answer together, or were asked what they do not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,8 @@ class Question:
 class GroupSums:
     """Sums over the patients of reference of each class; they add up over silos.
 
-    Differences are features of the patients of reference minus those of the patient of interest.
+    Differences are standardised features of the patients of reference minus those of one point, which silos put at
+    everybody's mean: so the same group gives the same sums, whoever the patient of interest is.
 
     Attributes
     ----------
@@ -93,6 +103,50 @@ class GroupSums:
     code_first: Floats
 
     @classmethod
-    def added(cls, parts: Sequence[GroupSums]) -> Self:
-        """Add the sums of silos up."""
-        return cls(*(np.sum([getattr(part, field.name) for part in parts], axis=0) for field in fields(cls)))
+    def none(cls, classes: int, features: int, outcomes: int, endpoints: int, codes: int) -> Self:
+        """Return the sums over nobody."""
+        shapes = (
+            (),
+            (features,),
+            (features, features),
+            (outcomes,),
+            (outcomes,),
+            (outcomes, features),
+            (outcomes, features),
+            (endpoints, codes),
+            (endpoints, codes, features),
+        )
+        return cls(*(np.zeros((classes, *shape)) for shape in shapes))
+
+    def flat(self) -> Floats:
+        """Return all sums in one row."""
+        return np.concatenate([getattr(self, field.name).ravel() for field in fields(self)])
+
+    def filled(self, row: Floats) -> GroupSums:
+        """Return sums of the same shapes from `flat`."""
+        parts = [getattr(self, field.name) for field in fields(self)]
+        ends = np.cumsum([part.size for part in parts])
+        split = np.split(row, ends[:-1])
+        return GroupSums(*(values.reshape(part.shape) for values, part in zip(split, parts, strict=True)))
+
+    def about(self, shift: Floats) -> GroupSums:
+        """Return the sums of differences from a point further on.
+
+        Parameters
+        ----------
+        shift : ndarray, shape (features,)
+            By how much; NaN for a feature that is to be left out, whose differences are 0 then.
+        """
+        known = ~np.isnan(shift)
+        by = np.where(known, shift, 0.0)
+        first = self.first - self.number[:, None] * by
+        crossed = first[:, :, None] * by
+        second = self.second - crossed.transpose(0, 2, 1) - self.first[:, :, None] * by
+        return replace(
+            self,
+            first=first * known,
+            second=second * (known[:, None] & known),
+            outcome_first=(self.outcome_first - self.outcome_number[:, :, None] * by) * known,
+            outcome_cross=(self.outcome_cross - self.outcome_total[:, :, None] * by) * known,
+            code_first=(self.code_first - self.code_number[:, :, :, None] * by) * known,
+        )

@@ -1,61 +1,45 @@
-"""One silo: patients who stay where they are, and the sums they may be part of.
-
-A class of which a silo has fewer patients of reference than the threshold is answered as if there were none, and so
-is an outcome that is known of fewer: a sum over few patients says too much about each. Within a class that is
-answered, tables of events by step hold small numbers, and neither counts nor sums are moved: who asks a silo must
-be trusted not to take differences, or the silo must hold synthetic patients.
-"""
+"""One silo: patients who stay where they are, and the masked sums that a hub is given."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from reference_db.small_cells import SMALL_CELL
-from selection.silos.messages import FeatureMoments, Floats, GroupSums, Integers, Question, Standard
+from selection.features import COLUMN_FEATURE
+from selection.silos.aggregates import Aggregates, SiloPatients
+from selection.silos.masking import FEWEST_SILOS, Masks, Words, content_of
+from selection.silos.messages import RADII, Floats, GroupSums, Integers, Question, SiloError, Standard
+from selection.silos.rule import Everything, SmallCells
 
-
-@dataclass(frozen=True)
-class SiloPatients:
-    """What a silo holds, per patient.
-
-    Attributes
-    ----------
-    columns : ndarray, shape (patients, columns)
-        Features in natural units, NaN where unknown.
-    treatment : ndarray of int, shape (patients,)
-        Position of the class.
-    group : ndarray of int, shape (patients,)
-        Code of the hard criterion.
-    outcomes : ndarray, shape (patients, outcomes)
-        NaN where unknown.
-    codes : ndarray of int, shape (patients, endpoints)
-        Step and kind of the end of observation, joined into one number.
-    """
-
-    columns: Floats
-    treatment: Integers
-    group: Integers
-    outcomes: Floats
-    codes: Integers
+_ROUNDING = 1e-9
+_LARGEST_UNKNOWN = 100.0
 
 
 class Silo:
-    """Answers a hub with aggregates.
+    """Answers a hub with aggregates under masks.
 
     Parameters
     ----------
     patients : SiloPatients
+        A silo holds the same as long as it lives; for other patients another is made, with other keys.
     classes : int
         Number of treatment classes.
     n_codes : int
         Number of values that codes may take.
     regressed : ndarray of int
         Columns whose differences are summed.
-    threshold : int
-        Fewest patients behind any sum; 1 gives everything.
+    secret : bytes, optional
+        32 to 64, known to nobody else and kept as long as the patients are: it decides how answers are moved. Drawn
+        anew when not given; a silo that is started often needs its own, as what is drawn anew can be averaged.
+    exact : bool
+        Give everything, for simulated patients only: no small-cell rule, and a silo may be alone.
+
+    Raises
+    ------
+    SiloError
+        The secret is too short or too long.
     """
 
     def __init__(
@@ -65,116 +49,135 @@ class Silo:
         classes: int,
         n_codes: int,
         regressed: Integers,
-        threshold: int = SMALL_CELL,
+        secret: bytes | None = None,
+        exact: bool = False,
     ) -> None:
-        self._patients = patients
-        self._classes, self._n_codes, self._regressed = classes, n_codes, regressed
-        self._threshold = threshold
-        self._standardised = np.empty((0, 0))
-        self._stored = np.empty((0, 0))
+        number = len(patients.treatment)
+        rule = Everything() if exact else SmallCells(secrets.token_bytes(32) if secret is None else secret, number)
+        self._aggregates = Aggregates(patients, classes=classes, n_codes=n_codes, regressed=regressed, rule=rule)
+        self.exact = exact
+        self._fewest = 1 if exact else FEWEST_SILOS
+        self._masks = Masks()
+        self._standard: tuple[Floats, ...] = ()
 
-    def moments(self) -> FeatureMoments:
-        """Return the moments of each feature; of those known in too few patients, none."""
-        known = ~np.isnan(self._patients.columns)
-        values = np.where(known, self._patients.columns, 0.0)
-        count = known.sum(axis=0).astype(np.float64)
-        shown = count >= self._threshold
-        return FeatureMoments(*(np.where(shown, sums, 0.0) for sums in (count, values.sum(0), (values**2).sum(0))))
+    @property
+    def public(self) -> bytes:
+        """Public key of this silo, for the roster."""
+        return self._masks.public
+
+    @property
+    def fingerprint(self) -> str:
+        """Name of the roster; whoever runs a silo compares it with the others, by another way than the hub."""
+        return self._masks.fingerprint
+
+    @property
+    def nobody(self) -> GroupSums:
+        """Sums over nobody: their shapes are how answers are read."""
+        return self._aggregates.nobody
+
+    def join(self, roster: Sequence[bytes]) -> None:
+        """Agree with the other silos on masks; see `Masks.join`."""
+        self._masks.join(roster, fewest=self._fewest)
+
+    def moments(self) -> Words:
+        """Return count, sum and sum of squares of each feature, in one row."""
+        found = self._aggregates.moments()
+        return self._masks.masked(content_of("moments"), np.concatenate([found.count, found.total, found.square]))
 
     def adopt(self, standard: Standard) -> None:
-        """Standardise as the hub says."""
-        columns = (self._patients.columns - standard.mean) / standard.spread
-        unknown = np.isnan(columns)
-        known = np.where(unknown, 0.0, columns)
-        self._standardised = columns
-        self._stored = np.concatenate([known, np.where(unknown, standard.expected_square, known**2)], axis=1)
+        """Standardise as the hub says, once.
 
-    def counts(self, question: Question, radii: Floats) -> Floats:
-        """Return how many patients of each class are within each radius, (classes, radii); small counts as 0."""
-        distance = self._distances(question)
-        within = np.zeros((self._classes, len(radii)))
-        for position in range(self._classes):
-            of_class = np.sort(distance[self._eligible(question) & (self._patients.treatment == position)])
-            within[position] = np.searchsorted(of_class, radii, side="right")
-        return np.where(within >= self._threshold, within, 0.0)
-
-    def known_sums(self, question: Question, radius: Floats) -> tuple[Floats, Floats]:
-        """Return count and sum of the known differences within the radius of each class, (classes, features).
-
-        None of a feature that is known in too few patients.
+        Raises
+        ------
+        SiloError
+            Another standard was adopted: sums by two standards would tell more than by one.
         """
-        count = np.zeros((self._classes, len(self._regressed)))
-        total = np.zeros_like(count)
-        differences = self._standardised[:, self._regressed] - question.columns[self._regressed]
-        for position, rows in enumerate(self._members(question, radius)):
-            known = ~np.isnan(differences[rows])
-            known &= known.sum(axis=0) >= self._threshold
-            count[position] = known.sum(axis=0)
-            total[position] = np.where(known, differences[rows], 0.0).sum(axis=0)
-        return count, total
+        told = (standard.mean, standard.spread, standard.expected_square)
+        if self._standard:
+            if not all(np.array_equal(one, other) for one, other in zip(told, self._standard, strict=True)):
+                raise SiloError("this silo has adopted another standard: start it anew")
+            return
+        shape = (self._aggregates.columns,)
+        if (
+            any(part.shape != shape or not np.isfinite(part).all() for part in told)
+            or not (standard.spread > 0).all()
+        ):
+            raise SiloError(f"a standard has {shape[0]} means, spreads over 0 and squares, all of them numbers")
+        self._aggregates.adopt(standard)
+        self._standard = told
 
-    def sums(self, question: Question, radius: Floats, unknown: Floats) -> GroupSums:
-        """Return the sums of outcomes and differences within the radius of each class.
+    def counts(self, question: Question) -> Words:
+        """Return how many patients of each class are within each of `RADII`, (classes, radii) in one row.
+
+        Raises
+        ------
+        SiloError
+            The question cannot be asked, or it comes before roster and standard.
+        """
+        self._verify(question)
+        content = content_of("counts", *self._standard, *_parts(question))
+        return self._masks.masked(content, self._aggregates.counts(question).ravel())
+
+    def known_sums(self, question: Question, radius: Floats) -> Words:
+        """Return count and sum of the known differences within the radius of each class, twice (classes, features).
 
         Parameters
         ----------
         question : Question
         radius : ndarray, shape (classes,)
+            Each of `RADII`.
+
+        Raises
+        ------
+        SiloError
+            The question cannot be asked, or it comes before roster and standard.
+        """
+        self._verify(question)
+        content = content_of("known", *self._standard, *_parts(question), radius)
+        return self._masks.masked(content, np.ravel(self._aggregates.known_sums(question, self._step(radius))))
+
+    def sums(self, question: Question, radius: Floats, unknown: Floats) -> Words:
+        """Return `GroupSums` of the patients within the radius of each class, in one row.
+
+        Parameters
+        ----------
+        question : Question
+        radius : ndarray, shape (classes,)
+            Each of `RADII`.
         unknown : ndarray, shape (classes, features)
             What an unknown difference counts as: the mean of the known ones over all silos.
+
+        Raises
+        ------
+        SiloError
+            The question cannot be asked, or it comes before roster and standard.
         """
-        patients, f = self._patients, len(self._regressed)
-        outcomes, endpoints = patients.outcomes.shape[1], patients.codes.shape[1]
-        shape = self._classes
-        found = GroupSums(
-            np.zeros(shape),
-            np.zeros((shape, f)),
-            np.zeros((shape, f, f)),
-            np.zeros((shape, outcomes)),
-            np.zeros((shape, outcomes)),
-            np.zeros((shape, outcomes, f)),
-            np.zeros((shape, outcomes, f)),
-            np.zeros((shape, endpoints, self._n_codes)),
-            np.zeros((shape, endpoints, self._n_codes, f)),
-        )
-        for position, rows in enumerate(self._members(question, radius)):
-            if not len(rows):
-                continue
-            differences = self._standardised[np.ix_(rows, self._regressed)] - question.columns[self._regressed]
-            differences = np.where(np.isnan(differences), unknown[position], differences)
-            found.number[position] = len(rows)
-            found.first[position] = differences.sum(axis=0)
-            found.second[position] = differences.T @ differences
-            known = ~np.isnan(patients.outcomes[rows])
-            known &= known.sum(axis=0) >= self._threshold
-            seen = known.astype(np.float64)
-            value = np.where(known, patients.outcomes[rows], 0.0)
-            found.outcome_number[position] = seen.sum(axis=0)
-            found.outcome_total[position] = value.sum(axis=0)
-            found.outcome_first[position] = seen.T @ differences
-            found.outcome_cross[position] = value.T @ differences
-            for endpoint in range(endpoints):
-                codes = patients.codes[rows, endpoint]
-                found.code_number[position, endpoint] = np.bincount(codes, minlength=self._n_codes)
-                np.add.at(found.code_first[position, endpoint], codes, differences)
-        return found
+        self._verify(question)
+        shape = self.nobody.first.shape
+        if unknown.shape != shape or not (np.abs(unknown) <= _LARGEST_UNKNOWN).all():
+            raise SiloError(f"what is unknown counts as {shape} numbers up to {_LARGEST_UNKNOWN:g}")
+        content = content_of("sums", *self._standard, *_parts(question), radius, unknown)
+        return self._masks.masked(content, self._aggregates.sums(question, self._step(radius), unknown).flat())
 
-    def _distances(self, question: Question) -> Floats:
-        known = np.where(np.isnan(question.columns), 0.0, question.columns)
-        asked = np.concatenate([2 * question.weights * known, -question.weights])
-        constant = float((question.weights * known**2).sum())
-        return np.asarray(np.sqrt(np.maximum(constant - self._stored @ asked, 0.0)), dtype=np.float64)
+    def _verify(self, question: Question) -> None:
+        if not self._standard:
+            raise SiloError("this silo was told no standard")
+        shape = (self._aggregates.columns,)
+        if question.columns.shape != shape or np.isinf(question.columns).any():
+            raise SiloError(f"a question has {shape[0]} features, numbers or unknown")
+        if question.weights.shape != shape or not (question.weights >= 0).all():
+            raise SiloError(f"a question has {shape[0]} weights, none of them negative")
+        # Larger weights would make radii finer than they are.
+        features = np.flatnonzero(np.diff(COLUMN_FEATURE, prepend=-1))
+        if question.weights[features].sum() > 1 + _ROUNDING or question.weights.max() > 1 + _ROUNDING:
+            raise SiloError("weights of features add up to 1 at most")
 
-    def _eligible(self, question: Question) -> NDArray[np.bool_]:
-        if question.group < 0:
-            return np.ones(len(self._patients.group), dtype=np.bool_)
-        return np.asarray(self._patients.group == question.group, dtype=np.bool_)
+    def _step(self, radius: Floats) -> Integers:
+        step = np.searchsorted(RADII, radius - _ROUNDING)
+        if radius.shape != (len(self.nobody.number),) or not np.isin(radius, RADII).all():
+            raise SiloError(f"a radius is one of {len(RADII)}, from {RADII[0]:g} to {RADII[-1]:g}, for each class")
+        return step
 
-    def _members(self, question: Question, radius: Floats) -> list[NDArray[np.intp]]:
-        """Return the patients of reference of each class; none where they are fewer than the threshold."""
-        distance, eligible = self._distances(question), self._eligible(question)
-        members = [
-            np.flatnonzero(eligible & (self._patients.treatment == position) & (distance <= radius[position]))
-            for position in range(self._classes)
-        ]
-        return [rows if len(rows) >= self._threshold else rows[:0] for rows in members]
+
+def _parts(question: Question) -> tuple[Floats, ...]:
+    return question.columns, question.weights, np.array([float(question.group)])
