@@ -14,11 +14,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from reference_db.small_cells import ROUNDING, SMALL_CELL
+from reference_db.small_cells import LEFT_OUT, ROUNDING, SMALL_CELL
 from selection.features import COLUMN_FEATURE, FEATURES
 from selection.silos import GroupSums, Hub, Question, Silo, SiloError, SiloPatients
 from selection.silos.masking import total
 from selection.silos.messages import RADII, Floats, Standard
+from selection.silos.rule import SmallCells
 
 COLUMNS = len(COLUMN_FEATURE)
 REGRESSED = np.arange(COLUMNS)
@@ -54,7 +55,7 @@ class Attacked:
         return np.asarray((self.patients.columns - self.hub.standard.mean) / self.hub.standard.spread)
 
     def within(self, question: Question, radius: float) -> np.ndarray:
-        squared = (question.weights * (self.features - question.columns) ** 2).sum(axis=1)
+        squared = np.nansum(question.weights * (self.features - question.columns) ** 2, axis=1)
         return np.asarray(np.flatnonzero(np.sqrt(squared) <= radius))
 
 
@@ -228,8 +229,11 @@ def test_what_a_lying_hub_says_of_the_unknown_does_not_tell_who_is_unknown() -> 
             answers = [silo.sums(question, RADII[-1:], np.full((1, COLUMNS), said)) for silo in silos]
             told.append(silos[0].nobody.filled(total(answers)))
         seen = (told[1].outcome_first - told[0].outcome_first)[0, :, AGE]
-        truly = (~np.isnan(held[0].outcomes[:unknown])).sum(axis=0)
-        off = np.abs(seen - truly)
+        # The judge knows who is described and by what sums are scaled.
+        rows = Attacked(hub, held[0]).within(question, RADII[-1])
+        group = silos[0]._aggregates._rule.described(rows, len(RADII) - 1, "sums")
+        missing = group.rows[group.rows < unknown]
+        off = np.abs(seen - group.scale * (~np.isnan(held[0].outcomes[missing])).sum(axis=0))
         assert hub.moved is not exact
         if exact:
             np.testing.assert_allclose(off, 0, atol=1e-6)
@@ -237,6 +241,21 @@ def test_what_a_lying_hub_says_of_the_unknown_does_not_tell_who_is_unknown() -> 
             np.testing.assert_allclose(seen, 0, atol=1e-6)
         else:
             assert off.min() > 1e-3
+
+
+def test_others_are_left_out_as_soon_as_one_patient_joins_or_the_radius_is_another() -> None:
+    rule = SmallCells(b"s" * 32, 200)
+    common = []
+    for size in range(40, 80):
+        rows = np.arange(size)
+        first, again = rule.described(rows, 7, "sums"), rule.described(rows[::-1], 7, "sums")
+        assert len(first.rows) == size - LEFT_OUT
+        assert set(first.rows) == set(again.rows)
+        out = set(rows) - set(first.rows)
+        others = rule.described(np.arange(size + 1), 7, "sums"), rule.described(rows, 8, "sums")
+        common += [len(out - set(other.rows)) for other in others]
+    assert np.mean(common) < 1
+    assert rule.described(np.arange(SMALL_CELL + 2), 7, "sums").number == 0
 
 
 def test_questions_that_would_undo_the_rule_are_refused() -> None:
