@@ -1,7 +1,8 @@
 """Projection over silos by the estimator ``local``: equal to it on the pooled patients at the same radius.
 
 Only that estimator: the default, ``corrected``, completes missing visits patient by patient and learns within sources
-over whole classes, which silos do not send (decision 0009). Suppression of small sums moves the answer too.
+over whole classes, which silos do not send (decision 0009). The small-cell rule of silos moves the answer too
+(decision 0015).
 
 The regression correction is linear in the outcomes (see `projection.local_regression`), so counts, sums and
 cross-products are all it needs; the correction of event probabilities is linear in pseudo-values, which take one

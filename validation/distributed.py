@@ -1,7 +1,7 @@
 """Distributed against centralised: silos that give sums only, and one database of all.
 
 Three projections of the same patients of interest: the distributed algorithm (DA) with every source a silo, without
-suppression and with small sums suppressed; the centralised algorithm (CA) on the originals; the centralised algorithm
+the small-cell rule and with it; the centralised algorithm (CA) on the originals; the centralised algorithm
 on the synthetic patients. Where the two centralised ones differ stands the price of anonymity, where DA and CA differ
 that of distribution.
 """
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from projection.distributed import DistributedProjector, silo_of
 from projection.endpoints import ENDPOINTS
 from reference_db.episodes import Episodes
-from reference_db.small_cells import SMALL_CELL
 from selection import PatientOfInterest, learn_weights
 from selection.selector import DEFAULT_K
 from selection.silos import Hub
@@ -95,8 +94,8 @@ def distributed(material: Material, *, progress: Callable[[float, str], None] | 
         remarks=(
             f"{len(by_source)} silos, one per source, in one process; {len(patients)} patients of interest.",
             f"DA takes all patients within the first radius of a fixed grid that holds {DEFAULT_K}; CA takes the "
-            f"{DEFAULT_K} nearest. Suppressed: classes and outcomes of "
-            f"fewer than {SMALL_CELL} in a silo are left out.",
+            f"{DEFAULT_K} nearest. Suppressed: by the small-cell rule in every silo, which withholds small groups, "
+            "leaves patients out and moves sums.",
         ),
     )
 
@@ -135,7 +134,7 @@ def _checks(rows: tuple[Record, ...]) -> list[Check]:
         )
     ]
     for name, label, first, second in (
-        ("suppression", "what suppression of small sums changes", SUPPRESSED, POOLED),
+        ("suppression", "what the small-cell rule of silos changes", SUPPRESSED, POOLED),
         ("distribution", "distributed against centralised, originals", SUPPRESSED, ORIGINALS),
         ("anonymity", "centralised, synthetic against originals", SYNTHETIC, ORIGINALS),
     ):

@@ -142,7 +142,7 @@ def _shares_of_outcomes_found(exact: bool) -> tuple[float, float]:
 
 
 def test_a_radius_that_takes_in_one_patient_more_does_not_tell_what_became_of_that_one() -> None:
-    """Guessing the commonest is right in a third of outcomes and 43 % of ends."""
+    """Guessing the commonest is right in a quarter of outcomes and 43 % of ends."""
     assert _shares_of_outcomes_found(exact=True) == (1.0, 1.0)
     outcome, end = _shares_of_outcomes_found(exact=False)
     assert outcome < 0.3
