@@ -35,7 +35,10 @@ COUNTED = ("relapses_12m", "gd_lesions")
 HELD = (2.5, 5.5)
 """Months for which a worsening must hold, less half a month: 12 and 24 weeks in the months of any source."""
 
-COLUMNS = len(RELAPSE_MONTHS) + 2 * len(MRI_MONTHS) + 2 * len(EDSS_MONTHS)
+AT_BASELINE = ("age", "years_since_onset", "edss_0", "relapses_12m", "relapses_24m", "gd_lesions")
+"""Numbers at baseline whose means are kept."""
+
+COLUMNS = len(AT_BASELINE) + len(RELAPSE_MONTHS) + 2 * len(MRI_MONTHS) + 2 * len(EDSS_MONTHS)
 """The first statistics: the columns themselves, or exchanging avatars would cost them the distributions they have."""
 
 CENTRES = {
@@ -71,7 +74,8 @@ def course_statistics(encoded: EncodedTable, columns: Columns) -> Floats:
     since = np.nan_to_num(edss - edss[:, :1])
     baseline = _baseline(encoded, columns)
     onsets = [held_worsening(edss, months=held) for held in HELD]
-    statistics = [*relapses.T, *lesions.T, *enhancing.T, *visits.T, *since.T, *_scans(lesions, enhancing)]
+    state = np.nan_to_num(numbers[:, [place[name] for name in AT_BASELINE]])
+    statistics = [*state.T, *relapses.T, *lesions.T, *enhancing.T, *visits.T, *since.T, *_scans(lesions, enhancing)]
     for horizon in HORIZONS:
         counted = np.asarray(RELAPSE_MONTHS) <= horizon
         scanned = np.asarray(MRI_MONTHS) <= horizon

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from reference_db.avatar.columns import Codes, Columns, EncodedTable
 from reference_db.avatar.margins import normal_scores, restore_covariance, restore_margins
 from reference_db.avatar.method import Method
-from reference_db.avatar.missing import Together, draw_missing, known_together, missing_cells
+from reference_db.avatar.missing import Together, draw_missing, known_together, missing_cells, raked
 from reference_db.avatar.neighbours import nearest_records
 from reference_db.avatar.projection import fit_factor_space
 from reference_db.avatar.sampling import Donors, donor_weights, draw_donors, draw_levels, mix_numbers
@@ -112,7 +112,7 @@ class Stratum:
         made = []
         for _ in range(method.candidates):
             donors = Donors(found[0], donor_weights(found[1], limit=method.donor_limit, rng=rng))
-            main = draw_donors(donors, rng)
+            main = draw_donors(raked(donors, absent), rng)
             missing = draw_missing(absent, donors, main, self.groups, end=end, rng=rng)
             mixed = mix(material, donors, main=main, missing=missing, steps=self.steps, method=method, rng=rng)
             made.append((mixed, main))

@@ -129,6 +129,24 @@ def test_restored_rare_counts_keep_their_mean_on_their_grid() -> None:
     assert np.mean(means) == pytest.approx(numbers.mean(), rel=0.03)
 
 
+def test_a_rare_count_keeps_its_spread_and_not_its_highest_value() -> None:
+    """The mean of the five highest of a count that is mostly 0 would leave two thirds of its standard deviation."""
+    rng = np.random.default_rng(0)
+    numbers = np.repeat([0.0, 1.0, 2.0, 9.0], [50, 7, 2, 1])[:, None]
+    spreads, means, highest = [], [], []
+    for _ in range(300):
+        restored = restore_margins(rng.normal(size=numbers.shape), numbers, (1.0,), rng)
+        spreads.append(restored.std())
+        means.append(restored.mean())
+        highest.append(restored.max())
+    assert np.median(spreads) == pytest.approx(numbers.std(), rel=0.2)
+    assert np.mean(means) == pytest.approx(numbers.mean(), rel=0.05)
+    assert max(highest) <= 9
+    assert np.mean(np.array(highest) == 9) < 0.15
+    few = restore_margins(rng.normal(size=(6, 1)), numbers[-6:] * (numbers[-6:] > 1), (1.0,), rng)
+    assert few.max() > 1
+
+
 def test_a_label_of_few_levels_goes_with_numbers_as_before() -> None:
     """A mid-rank for each level would leave .55 of it: the label is ordered by what goes with it."""
     rng = np.random.default_rng(0)
