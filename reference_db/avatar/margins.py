@@ -219,8 +219,9 @@ def _rare_counts(values: Floats, levels: Floats, step: float, rng: np.random.Gen
     drawn[beyond] = rng.uniform(highest[-2], highest[-1], size=int(beyond.sum()))
     drawn.sort()
     if not len(rest):
-        return drawn
-    return np.sort(np.concatenate([smoothed_quantiles(rest, levels[~is_high] / share), drawn]))
+        return np.asarray(drawn, dtype=np.float64)
+    below = smoothed_quantiles(rest, levels[~is_high] / share)
+    return np.asarray(np.sort(np.concatenate([below, drawn])), dtype=np.float64)
 
 
 def restore_covariance(mixed: Floats, scores: Floats) -> Floats:

@@ -97,12 +97,14 @@ def draw_missing(
     everyone = np.arange(len(rare))
     for group in groups:
         columns = np.array(group.columns)
-        lent, over = weights, np.zeros(len(rare), dtype=bool)
+        lent = weights
+        over: Booleans = np.zeros(len(rare), dtype=bool)
         if group.time is not None and end is not None:
             lent = weights * (end[rows] >= group.time)
-            over = end[main[rare]] < group.time
-        lacking = missing[:, columns].any(axis=1)
-        wanted = lacking.mean() * len(drawn) - drawn[:, columns].any(axis=1)[~is_rare[main]].sum() - over.sum()
+            over = np.asarray(end[main[rare]] < group.time)
+        lacking: Booleans = np.asarray(missing[:, columns].any(axis=1))
+        common = drawn[np.ix_(~is_rare[main], columns)].any(axis=1)
+        wanted = lacking.mean() * len(drawn) - np.sum(common) - over.sum()
         if min(lacking.sum(), (~lacking).sum()) >= SMALL_CELL:
             lacks = lacking[rows]
             lent = lent * np.where(lacks, _favour(lent[~over], lacks[~over], float(wanted)), 1.0)
