@@ -96,7 +96,7 @@ def sweep_unfinished(parent: Path) -> None:
     """Remove what killed processes left behind; what a living process is still writing stays."""
     for path in parent.glob(f"{_UNFINISHED}*"):
         writer = path.name.removeprefix(_UNFINISHED).partition("-")[0]
-        if writer.isdigit() and not _is_alive(int(writer)):
+        if writer.isdecimal() and not _is_alive(int(writer)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

@@ -249,7 +249,8 @@ class Selector:
             eligible = self._eligibility.among(part.treatment, index.rows, shared, selection.criteria)
             if per_column.any():
                 restricted = self._eligibility.within_calipers(columns[0], index.rows, eligible, selection.criteria)
-                within = constants[0] - index.stored @ questions[0] <= selection.criteria.largest_distance**2
+                distance = np.sqrt(np.maximum(constants[0] - index.stored @ questions[0], 0.0))
+                within = distance <= selection.criteria.largest_distance
                 rows = index.rows[within if restricted is None else within & restricted]
                 found[position] = self.one_per_patient(rows)
         return found

@@ -87,7 +87,7 @@ def _decision(action: str) -> Decision:
 
 def _requested(fields: Mapping[str, str], asking: Caller, desk: ExportDesk) -> ExportRequest:
     size = fields.get("size", "").strip()
-    if size and not (size.isdigit() and len(size) < 9):
+    if size and not (size.isdecimal() and len(size) < 9):
         raise InvalidInput.of("size", "is not a number of patients or of avatars")
     if fields.get("purpose") not in set(Purpose):
         raise InvalidInput.of("purpose", "is not known", ", ".join(Purpose))

@@ -29,11 +29,22 @@ async def list_all(reference: _Reference) -> list[dict[str, Any]]:
     "/releases/{version}", responses={404: {"description": "There is no release of that version (RFC 9457)."}}
 )
 async def show(version: str, reference: _Reference) -> Manifest:
-    """Return the manifest of a release: how it was made, its hashes and its privacy assessment."""
+    """Return the manifest of a release: how it was made, its hashes and its privacy assessment.
+
+    Of the folder of the originals only the name is told.
+    """
     known = {path.name: path for path in list_releases(reference.settings.releases)}
     if version not in known:
         raise NotFound("there is no release of that version; /api/v1/releases lists them")
-    return await run_in_threadpool(verify_release, known[version])
+    return _without_folder(await run_in_threadpool(verify_release, known[version]))
+
+
+def _without_folder(manifest: Manifest) -> Manifest:
+    """Return a manifest that does not tell where on this machine the originals are."""
+    if "bkp" not in manifest.parameters:
+        return manifest
+    named = {"bkp": Path(str(manifest.parameters["bkp"])).name}
+    return manifest.model_copy(update={"parameters": {**manifest.parameters, **named}})
 
 
 def _summary(path: Path) -> dict[str, Any]:

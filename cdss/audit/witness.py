@@ -104,7 +104,7 @@ class Witness:
 
     def _parsed(self, content: bytes) -> Head:
         parts = content.decode("ascii", errors="replace").split()
-        if len(parts) == 3 and parts[0].isdigit():
+        if len(parts) == 3 and parts[0].isdecimal():
             head = Head(int(parts[0]), parts[1])
             if parts[2] == self._seal(head):
                 return head

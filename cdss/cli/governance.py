@@ -277,7 +277,7 @@ def _head(text: str) -> Head:
     from cdss.audit import Head
 
     sequence, _, digest = text.partition(":")
-    if not sequence.isdigit() or not digest:
+    if not sequence.isdecimal() or not digest:
         raise InvalidInput.of("expect", f"{text!r} is not a head", "number:digest, as `cdss audit head` prints it")
     return Head(int(sequence), digest)
 

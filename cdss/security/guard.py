@@ -106,7 +106,7 @@ class Guard:
         if self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
             return problem(HTTPStatus.MISDIRECTED_REQUEST, "The service is not known under that name.")
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > _largest(needs):
+        if length.isdecimal() and int(length) > _largest(needs):
             return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, BodyTooLarge(_largest(needs)).detail)
         try:
             caller = self._caller(headers, needs)

@@ -181,6 +181,8 @@ def test_the_languages_of_the_page_say_the_same_things() -> None:
         ("session", {"name": "x", "role": "root"}),
         ("request", {"purpose": "fun"}),
         ("request", {"size": "many"}),
+        # A digit that is no number.
+        ("request", {"purpose": "teaching", "size": "²"}),
         ("nothing", {}),
         ("approve", {"export": "../.."}),
     ],
