@@ -258,7 +258,8 @@ class DisclosedProjector(Projector):
             parts, selected.classes, used, eligible, rates, keys, scale.tolist(), strict=True
         ):
             if part.refusal is not None:
-                too_few, few = _too_few(n), _eligible(chosen, n_eligible)
+                few = _eligible(chosen, n_eligible)
+                too_few = _too_few(n, few)
                 reason = self._refusal(chosen, selected, too_few, few)
                 shown.append(replace(part, n=too_few, n_eligible=few, refusal=reason))
                 continue
@@ -351,7 +352,8 @@ class DisclosedProjector(Projector):
         used = len(chosen.rows)
         n = self._used_in(chosen, selected)
         if part.refusal is not None:
-            n, n_eligible = _too_few(n), _eligible(chosen, n_eligible)
+            n_eligible = _eligible(chosen, n_eligible)
+            n = _too_few(n, n_eligible)
         within = _count(len(rows_within), self.cells.key(rows_within))
         trials = None if part.from_trials is None else float(rounded_shares(part.from_trials, used))
         return replace(
@@ -378,8 +380,8 @@ class DisclosedProjector(Projector):
         if chosen.refusal is None:
             return None
         n_eligible = _eligible(chosen, _count(chosen.n_eligible, self._eligible_key(selected, chosen.treatment)))
-        n = _too_few(_count(len(chosen.rows), self.cells.key(chosen.rows)))
-        return self._refusal(chosen, selected, min(n, n_eligible), n_eligible)
+        n = _too_few(_count(len(chosen.rows), self.cells.key(chosen.rows)), n_eligible)
+        return self._refusal(chosen, selected, n, n_eligible)
 
     def _contrast(self, exact: Contrast, key: np.uint64, against: np.uint64, n: int) -> Contrast:
         both = self.cells.derived(key, f"against {int(against)}")
@@ -461,9 +463,9 @@ def _limits(exact: Estimate) -> Floats:
     return np.array([exact.value, exact.lower, exact.upper])
 
 
-def _too_few(n: int) -> int:
+def _too_few(n: int, n_eligible: int) -> int:
     """Return how many were similar enough in a class that is refused, those left out included."""
-    return min(n + LEFT_OUT, FEWEST_FOUND - ROUNDING) if n else 0
+    return min(n + LEFT_OUT, n_eligible, FEWEST_FOUND - ROUNDING) if n else 0
 
 
 def _eligible(chosen: ClassSelection, n_eligible: int) -> int:

@@ -205,6 +205,12 @@ def test_a_refusal_does_not_tell_an_exact_count(disclosed: DisclosedProjector) -
                 numbers = [int(word) for word in words if word.isdigit()]
                 assert all(number % ROUNDING == 0 for number in numbers), each.refusal
                 told += len(numbers)
+        for each in (
+            *disclosed.project(POI, criteria=criteria).classes,
+            *disclosed.explain(POI, criteria=criteria).classes,
+        ):
+            # Two numbers of the same patients, moved otherwise, would tell more than one.
+            assert each.n <= each.n_eligible
     assert told > 100
 
 
