@@ -72,12 +72,20 @@ class Aggregates:
         return GroupSums.none(self._classes, len(self._regressed), outcomes, endpoints, self._n_codes)
 
     def moments(self) -> FeatureMoments:
-        """Return the moments of each feature; of those known in too few patients, none."""
-        known = ~np.isnan(self._patients.columns)
-        values = np.where(known, self._patients.columns, 0.0)
+        """Return the moments of each feature; of those known in too few patients, none.
+
+        Of patients chosen as for any group: who joins the silo would be the difference of two starts.
+        """
+        group = self._rule.described(np.arange(len(self._patients.columns)), 0, "moments")
+        columns = self._patients.columns[group.rows]
+        known = ~np.isnan(columns)
+        values = np.where(known, columns, 0.0)
         count = known.sum(axis=0).astype(np.float64)
-        shown = count >= self._rule.smallest
-        return FeatureMoments(*(np.where(shown, sums, 0.0) for sums in (count, values.sum(0), (values**2).sum(0))))
+        # Where few are unknown they count as the others here do.
+        few_unknown = len(columns) - count < group.smallest
+        scale = group.scale * np.where(few_unknown, len(columns) / np.maximum(count, 1.0), 1.0)
+        scale = np.where(count >= group.smallest, scale, 0.0)
+        return FeatureMoments(*(scale * sums for sums in (count, values.sum(axis=0), (values**2).sum(axis=0))))
 
     def adopt(self, standard: Standard) -> None:
         """Standardise as the hub says."""

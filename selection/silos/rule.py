@@ -68,10 +68,6 @@ class Described:
 class Rule(Protocol):
     """How a silo answers."""
 
-    @property
-    def smallest(self) -> int:
-        """Fewest patients behind any figure."""
-
     def counts(self, rows: Integers, sizes: Integers) -> Floats:
         """Return how many patients there are among the first so many of some rows, as it may be told."""
 
@@ -81,8 +77,6 @@ class Rule(Protocol):
 
 class Everything:
     """No protection at all: for simulated patients, to verify that sums add up."""
-
-    smallest = 1
 
     def counts(self, rows: Integers, sizes: Integers) -> Floats:  # noqa: ARG002  # who they are does not matter
         """Return the sizes."""
@@ -109,8 +103,6 @@ class SmallCells:
     SiloError
         The secret is shorter or longer.
     """
-
-    smallest = SMALL_CELL
 
     def __init__(self, secret: bytes, patients: int) -> None:
         if not _SHORTEST <= len(secret) <= hashlib.blake2b.MAX_KEY_SIZE:

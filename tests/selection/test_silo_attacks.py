@@ -7,7 +7,7 @@ Every attack has the worst case for the silo: no other silo has patients in the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from itertools import pairwise
 
@@ -63,11 +63,16 @@ class Attacked:
 def _attacked(seed: int, exact: bool, number: int = 150) -> Attacked:
     rng = np.random.default_rng(seed)
     held = [_patients(number, rng), _patients(60, rng, group=1), _patients(60, rng, group=1)]
-    silos = [
-        Silo(one, classes=1, n_codes=2 * STEPS, regressed=REGRESSED, secret=bytes([at + 1]) * 32, exact=exact)
-        for at, one in enumerate(held)
-    ]
-    return Attacked(Hub(silos), held[0])
+    return Attacked(_hub(held, exact), held[0])
+
+
+def _hub(held: list[SiloPatients], exact: bool) -> Hub:
+    return Hub(
+        [
+            Silo(one, classes=1, n_codes=2 * STEPS, regressed=REGRESSED, secret=bytes([at + 1]) * 32, exact=exact)
+            for at, one in enumerate(held)
+        ]
+    )
 
 
 def _question(weights: dict[int, float], at: float = 0.0, group: int = 0) -> Question:
@@ -120,6 +125,26 @@ def test_who_leaves_alone_is_not_read_off_two_months_of_one_answer() -> None:
     """Whoever guesses everybody's mean is within a third of a standard deviation in a quarter of features."""
     assert _share_of_records_read(exact=True) == 1.0
     assert _share_of_records_read(exact=False) < 0.3
+
+
+def _share_of_joining_read(exact: bool) -> float:
+    """Return how often features of a patient are told by what moments are before and after that patient joins."""
+    read = []
+    for seed in range(20):
+        held = _patients(151, np.random.default_rng(seed))
+        told = []
+        for number in (150, 151):
+            first = SiloPatients(*(getattr(held, field.name)[:number] for field in fields(held)))
+            others = [_patients(60, np.random.default_rng(at)) for at in (1, 2)]
+            hub = _hub([first, *others], exact)
+            told.append(np.split(total([silo.moments() for silo in hub.silos]), 3)[1])
+        read.append(np.abs(told[1] - told[0] - held.columns[150]) < 1 / 3)
+    return float(np.mean(read))
+
+
+def test_who_joins_a_silo_is_not_the_difference_of_two_starts() -> None:
+    assert _share_of_joining_read(exact=True) == 1.0
+    assert _share_of_joining_read(exact=False) < 0.3
 
 
 def _shares_of_outcomes_found(exact: bool) -> tuple[float, float]:
@@ -218,11 +243,8 @@ def test_what_a_lying_hub_says_of_the_unknown_does_not_tell_who_is_unknown() -> 
     for exact, unknown in ((True, 1), (False, 1), (False, 40)):
         held = [_patients(150, rng), _patients(60, rng, group=1), _patients(60, rng, group=1)]
         held[0].columns[:unknown, AGE] = np.nan
-        silos = [
-            Silo(one, classes=1, n_codes=2 * STEPS, regressed=REGRESSED, secret=bytes([at + 1]) * 32, exact=exact)
-            for at, one in enumerate(held)
-        ]
-        hub = Hub(silos)
+        hub = _hub(held, exact)
+        silos = hub.silos
         question = _question({EDSS: 1.0})
         told = []
         for said in (0.0, 1.0):
