@@ -1,12 +1,14 @@
-"""Projection over silos by the estimator ``local``: equal to it on the pooled patients at the same radius.
+"""Projection over silos, from nothing but totals.
 
-Only that estimator: the default, ``corrected``, completes missing visits patient by patient and learns within sources
-over whole classes, which silos do not send (decision 0009). The small-cell rule of silos moves the answer too
-(decision 0015).
+Silos that follow the small-cell rule tell what became of the patients of reference, moved by a little: the mean
+change of the EDSS and the Kaplan-Meier curves of events, as the estimator ``plain`` has them (decision 0015).
 
-The regression correction is linear in the outcomes (see `projection.local_regression`), so counts, sums and
-cross-products are all it needs; the correction of event probabilities is linear in pseudo-values, which take one
-value per step and kind of end, so patients and sums of features by those are all it needs.
+Exact silos, which hold simulated patients, tell sums of features too. From these comes the estimator ``local``, equal
+to it on the pooled patients at the same radius. The regression correction is linear in the outcomes (see
+`projection.local_regression`), so counts, sums and cross-products are all it needs; the correction of event
+probabilities is linear in pseudo-values, which take one value per step and kind of end, so patients and sums of
+features by those are all it needs. The default, ``corrected``, completes missing visits patient by patient and learns
+within sources over whole classes, which silos do not send (decision 0009).
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from reference_db.vocabulary import Phenotype, Treatment
 from selection.distance import column_weights
 from selection.features import columns_of_episodes, columns_of_patients
 from selection.patient import PatientOfInterest
-from selection.silos import GroupSums, Hub, Question, Silo, SiloPatients
+from selection.silos import FeatureSums, Hub, OutcomeSums, Question, Silo, SiloPatients
 
 Floats = NDArray[np.float64]
 
@@ -83,7 +85,7 @@ def silo_of(episodes: Episodes, *, secret: bytes | None = None, exact: bool = Fa
 
 
 class DistributedProjector:
-    """Projects patients of interest from silos, by the estimator ``local`` and without intervals.
+    """Projects patients of interest from silos without intervals: by ``local`` where all are exact, else ``plain``.
 
     Parameters
     ----------
@@ -105,26 +107,47 @@ class DistributedProjector:
     def project(self, poi: PatientOfInterest, *, k: int, ridge: float = RIDGE) -> DistributedEstimates:
         """Project one patient of interest from the k nearest, or a few more, of each class over all silos."""
         question = self.question(poi)
-        sums = self.hub.sums(question, self.hub.radius(question, k)).about(question.columns[REGRESSED])
-        return estimates(sums, poi.edss, ridge=ridge, moved=self.hub.moved)
+        radius = self.hub.radius(question, k)
+        outcomes = self.hub.outcomes(question, radius)
+        if self.hub.exact:
+            return corrected(outcomes, self.hub.features(question, radius), poi.edss, ridge=ridge)
+        return uncorrected(outcomes, poi.edss)
 
 
-def estimates(sums: GroupSums, own: float, *, ridge: float, moved: bool = False) -> DistributedEstimates:
-    """Return the corrected outcomes of a patient of interest from the sums of its patients of reference.
+def uncorrected(outcomes: OutcomeSums, own: float) -> DistributedEstimates:
+    """Return the outcomes of a patient of interest as its patients of reference have them.
 
     Parameters
     ----------
-    sums : GroupSums
+    outcomes : OutcomeSums
+        As silos with the small-cell rule tell them: moved.
+    own : float
+        EDSS of the patient of interest.
+    """
+    change = outcomes.total / np.maximum(outcomes.known, 1.0)
+    # Nobody has changed at the start; what silos move sums by would say so.
+    change[:, 0] = 0.0
+    curve = kaplan_meier(_none_below_zero(outcomes.ends.reshape(*outcomes.ends.shape[:2], len(GRID), 2)))
+    return DistributedEstimates(
+        outcomes.number, _on_scale(own + change, outcomes.known), _shown(curve.survival, curve.at_risk)
+    )
+
+
+def corrected(outcomes: OutcomeSums, features: FeatureSums, own: float, *, ridge: float) -> DistributedEstimates:
+    """Return the outcomes of a patient of interest, corrected for how its patients of reference differ from it.
+
+    Parameters
+    ----------
+    outcomes : OutcomeSums
+    features : FeatureSums
     own : float
         EDSS of the patient of interest.
     ridge : float
         Penalty of the correction, in patients.
-    moved : bool
-        Whether silos have moved the sums, so that curves go up and down by chance.
     """
-    number = np.maximum(sums.number, 1.0)
-    mean = sums.first / number[:, None]
-    scatter = sums.second / number[:, None, None] - mean[:, :, None] * mean[:, None, :]
+    number = np.maximum(outcomes.number, 1.0)
+    mean = features.first / number[:, None]
+    scatter = features.second / number[:, None, None] - mean[:, :, None] * mean[:, None, :]
     values, vectors = np.linalg.eigh(scatter)
     values = np.maximum(values, 0.0)
 
@@ -133,43 +156,43 @@ def estimates(sums: GroupSums, own: float, *, ridge: float, moved: bool = False)
         rotated = right @ vectors / (values[:, None, :] * total[:, :, None] + ridge)
         return np.asarray(rotated @ vectors.transpose(0, 2, 1))
 
-    known = np.maximum(sums.outcome_number, 1.0)
-    outcome_mean = sums.outcome_first / known[:, :, None]
-    direction = solved(outcome_mean, sums.outcome_number)
-    tilt = sums.outcome_cross - outcome_mean * sums.outcome_total[:, :, None]
-    change = sums.outcome_total / known - (direction * tilt).sum(axis=2)
-    # Nobody has changed at the start; what silos move sums by would say so.
-    change[:, 0] = 0.0
-    edss = np.where(sums.outcome_number >= SMALL_CELL, np.clip(own + change, EDSS_SCALE[0], EDSS_SCALE[-1]), np.nan)
-    towards = solved(mean[:, None, :], sums.number[:, None])[:, 0]
-    return DistributedEstimates(sums.number, edss, _probabilities(sums, mean, towards, moved=moved))
+    known = np.maximum(outcomes.known, 1.0)
+    known_mean = features.known_first / known[:, :, None]
+    direction = solved(known_mean, outcomes.known)
+    tilt = features.cross - known_mean * outcomes.total[:, :, None]
+    change = outcomes.total / known - (direction * tilt).sum(axis=2)
+    towards = solved(mean[:, None, :], outcomes.number[:, None])[:, 0]
+    return DistributedEstimates(
+        outcomes.number, _on_scale(own + change, outcomes.known), _probabilities(outcomes, features, mean, towards)
+    )
 
 
-def _probabilities(sums: GroupSums, mean: Floats, direction: Floats, *, moved: bool) -> Floats:
-    shape = (*sums.code_number.shape[:2], len(GRID), 2)
-    counts = sums.code_number.reshape(shape)
-    curve = kaplan_meier(_none_below_zero(counts) if moved else counts)
-    per_patient = 1.0 / np.maximum(sums.number, 1.0) + (direction * mean).sum(axis=1)
-    weight = sums.code_number * per_patient[:, None, None]
-    weight = weight - np.einsum("cexf,cf->cex", sums.code_first, direction)
+def _on_scale(edss: Floats, known: Floats) -> Floats:
+    return np.where(known >= SMALL_CELL, np.clip(edss, EDSS_SCALE[0], EDSS_SCALE[-1]), np.nan)
+
+
+def _probabilities(outcomes: OutcomeSums, features: FeatureSums, mean: Floats, direction: Floats) -> Floats:
+    shape = (*outcomes.ends.shape[:2], len(GRID), 2)
+    curve = kaplan_meier(outcomes.ends.reshape(shape))
+    per_patient = 1.0 / np.maximum(outcomes.number, 1.0) + (direction * mean).sum(axis=1)
+    weight = outcomes.ends * per_patient[:, None, None]
+    weight = weight - np.einsum("cexf,cf->cex", features.ends_first, direction)
     value = np.einsum("cesx,cesxt->cet", weight.reshape(shape), pseudo_values(curve))
-    survival = shifted(curve.survival, 1.0 - value - curve.survival)
-    # The lowest so far would take every move downwards for an event.
-    survival = _monotone(survival, increasing=False) if moved else np.minimum.accumulate(survival, axis=2)
-    shown = np.minimum.accumulate(curve.at_risk, axis=2) >= SMALL_CELL
+    survival = np.minimum.accumulate(shifted(curve.survival, 1.0 - value - curve.survival), axis=2)
+    return _shown(survival, curve.at_risk)
+
+
+def _shown(survival: Floats, at_risk: Floats) -> Floats:
+    """Return probabilities of an event until fewer patients are at risk than may be shown."""
+    shown = np.minimum.accumulate(at_risk, axis=2) >= SMALL_CELL
     return raised_to_parts(np.where(shown, 1.0 - survival, np.nan), NEDA3, NEDA3_PARTS)
 
 
 def _none_below_zero(counts: Floats) -> Floats:
     """Return numbers of patients by step and kind of end, (..., grid, 2), of which none is negative.
 
-    Those whose sums up to each step are nearest to the sums given.
+    Those whose sums up to each step are nearest to the sums given (isotonic regression).
     """
-    up_to = _monotone(np.cumsum(counts, axis=-2).swapaxes(-1, -2), increasing=True)
-    return np.diff(np.maximum(up_to, 0.0).swapaxes(-1, -2), axis=-2, prepend=0.0)
-
-
-def _monotone(values: Floats, *, increasing: bool) -> Floats:
-    """Return the nearest values that only rise, or only fall, along the last axis (isotonic regression)."""
-    rows = values.reshape(-1, values.shape[-1])
-    return np.array([isotonic_regression(row, increasing=increasing).x for row in rows]).reshape(values.shape)
+    up_to = np.cumsum(counts, axis=-2).swapaxes(-1, -2)
+    rising = np.array([isotonic_regression(row).x for row in up_to.reshape(-1, up_to.shape[-1])])
+    return np.diff(np.maximum(rising.reshape(up_to.shape), 0.0).swapaxes(-1, -2), axis=-2, prepend=0.0)

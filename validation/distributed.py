@@ -95,7 +95,7 @@ def distributed(material: Material, *, progress: Callable[[float, str], None] | 
             f"{len(by_source)} silos, one per source, in one process; {len(patients)} patients of interest.",
             f"DA takes all patients within the first radius of a fixed grid that holds {DEFAULT_K}; CA takes the "
             f"{DEFAULT_K} nearest. Suppressed: by the small-cell rule in every silo, which withholds small groups, "
-            "leaves patients out and moves sums.",
+            "leaves patients out, moves sums and tells no features, so that nothing is corrected for them.",
         ),
     )
 

@@ -34,7 +34,7 @@ async def create_projection(
         str,
         Query(
             description="`corrected` for the features and sources in which patients of reference differ, by what the "
-            "whole class tells; `local`, for features by a regression among them alone, which is what silos compute; "
+            "whole class tells; `local`, for features by a regression among them alone; "
             "or `plain`."
         ),
     ] = "corrected",

@@ -2,7 +2,7 @@
 
 from selection.silos.aggregates import SiloPatients
 from selection.silos.hub import Hub
-from selection.silos.messages import GroupSums, Question, SiloError
+from selection.silos.messages import FeatureSums, OutcomeSums, Question, SiloError
 from selection.silos.silo import Silo
 
-__all__ = ["GroupSums", "Hub", "Question", "Silo", "SiloError", "SiloPatients"]
+__all__ = ["FeatureSums", "Hub", "OutcomeSums", "Question", "Silo", "SiloError", "SiloPatients"]

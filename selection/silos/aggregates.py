@@ -7,7 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from selection.silos.messages import RADII, FeatureMoments, Floats, GroupSums, Integers, Question, Standard
+from selection.silos.messages import (
+    RADII,
+    FeatureMoments,
+    FeatureSums,
+    Floats,
+    Integers,
+    OutcomeSums,
+    Question,
+    Standard,
+)
 from selection.silos.rule import Described, Rule
 
 
@@ -66,17 +75,25 @@ class Aggregates:
         return int(self._patients.columns.shape[1])
 
     @property
-    def nobody(self) -> GroupSums:
+    def nobody(self) -> OutcomeSums:
         """Sums over nobody, in the shapes of the others."""
-        outcomes, endpoints = self._patients.outcomes.shape[1], self._patients.codes.shape[1]
-        return GroupSums.none(self._classes, len(self._regressed), outcomes, endpoints, self._n_codes)
+        outcomes, endpoints, classes = self._patients.outcomes.shape[1], self._patients.codes.shape[1], self._classes
+        shapes = (), (outcomes,), (outcomes,), (endpoints, self._n_codes)
+        return OutcomeSums(*(np.zeros((classes, *shape)) for shape in shapes))
+
+    @property
+    def no_features(self) -> FeatureSums:
+        """Sums of the features of nobody, in the shapes of the others."""
+        outcomes, endpoints, f = self._patients.outcomes.shape[1], self._patients.codes.shape[1], len(self._regressed)
+        shapes = (f,), (f, f), (outcomes, f), (outcomes, f), (endpoints, self._n_codes, f)
+        return FeatureSums(*(np.zeros((self._classes, *shape)) for shape in shapes))
 
     def moments(self) -> FeatureMoments:
         """Return the moments of each feature; of those known in too few patients, none.
 
         Of patients chosen as for any group: who joins the silo would be the difference of two starts.
         """
-        group = self._rule.described(np.arange(len(self._patients.columns)), 0, "moments")
+        group = self._rule.described(np.arange(len(self._patients.columns)), 0)
         columns = self._patients.columns[group.rows]
         known = ~np.isnan(columns)
         values = np.where(known, columns, 0.0)
@@ -105,8 +122,8 @@ class Aggregates:
             within[position] = self._rule.counts(rows, np.searchsorted(distance[rows], RADII, side="right"))
         return within
 
-    def known_sums(self, question: Question, step: Integers) -> tuple[Floats, Floats]:
-        """Return count and sum of the known differences within the radius of each class, (classes, features).
+    def outcomes(self, question: Question, step: Integers) -> OutcomeSums:
+        """Return what became of the patients within the radius of each class.
 
         Parameters
         ----------
@@ -114,18 +131,36 @@ class Aggregates:
         step : ndarray of int, shape (classes,)
             Positions in `RADII`.
         """
+        found = self.nobody
+        for position, group in enumerate(self._groups(question, step)):
+            if not len(group.rows):
+                continue
+            found.number[position] = group.number
+            values = self._patients.outcomes[group.rows]
+            exact = (~np.isnan(values)).sum(axis=0)
+            known = group.scale * exact + group.deviations(len(exact))
+            total = group.scale * np.nansum(values, axis=0) + group.deviations(len(exact))
+            shown = (exact >= group.smallest) & (known >= group.clearly)
+            found.known[position] = np.where(shown, known, 0.0)
+            found.total[position] = np.where(shown, total, 0.0)
+            for endpoint, codes in enumerate(self._patients.codes[group.rows].T):
+                # Moved so that the number up to a step is moved as much: deviations do not add up along a curve.
+                moved = np.diff(group.deviations(self._n_codes // 2, 2), axis=0, prepend=0.0)
+                ended = np.bincount(codes, minlength=self._n_codes)
+                found.ends[position, endpoint] = group.scale * ended + moved.ravel()
+        return found
+
+    def known_sums(self, question: Question, step: Integers) -> tuple[Floats, Floats]:
+        """Return count and sum of the known differences within the radius of each class, (classes, features)."""
         count = np.zeros((self._classes, len(self._regressed)))
         total = np.zeros_like(count)
-        for position, group in enumerate(self._groups(question, step, "known")):
-            differences = self._differences(group)
-            known = ~np.isnan(differences)
-            count[position] = group.scale * known.sum(axis=0)
-            total[position] = group.scale * np.nan_to_num(differences).sum(axis=0) + group.deviations(known.shape[1])
-            total[position, ~known.any(axis=0)] = 0.0
+        for position, differences in enumerate(self._differences(question, step)):
+            count[position] = (~np.isnan(differences)).sum(axis=0)
+            total[position] = np.nansum(differences, axis=0)
         return count, total
 
-    def sums(self, question: Question, step: Integers, unknown: Floats) -> GroupSums:
-        """Return the sums of outcomes and differences within the radius of each class.
+    def features(self, question: Question, step: Integers, unknown: Floats) -> FeatureSums:
+        """Return the sums of differences within the radius of each class.
 
         Parameters
         ----------
@@ -135,71 +170,23 @@ class Aggregates:
         unknown : ndarray, shape (classes, features)
             What an unknown difference counts as: the mean of the known ones over all silos.
         """
-        found = self.nobody
-        for position, group in enumerate(self._groups(question, step, "sums")):
-            if not len(group.rows):
-                continue
-            differences = self._differences(group)
-            filled = np.where(np.isnan(differences).any(axis=0), unknown[position], 0.0)
-            differences = np.where(np.isnan(differences), filled, differences)
-            found.number[position] = group.number
-            found.first[position] = group.scale * differences.sum(axis=0) + _moves(group, filled, len(filled))
-            of_products = _moves(group, filled, len(filled), len(filled))
-            of_products = (of_products + of_products.T) / np.sqrt(2)
-            found.second[position] = group.scale * (differences.T @ differences) + of_products
-            self._add_outcomes(found, position, group, differences, filled)
-            self._add_ends(found, position, group, differences, filled)
+        found = self.no_features
+        for position, group in enumerate(self._groups(question, step)):
+            differences = self._differences(question, step)[position]
+            differences = np.where(np.isnan(differences), unknown[position], differences)
+            outcomes = self._patients.outcomes[group.rows]
+            found.first[position] = differences.sum(axis=0)
+            found.second[position] = differences.T @ differences
+            found.known_first[position] = (~np.isnan(outcomes)).astype(np.float64).T @ differences
+            found.cross[position] = np.nan_to_num(outcomes).T @ differences
+            for endpoint, codes in enumerate(self._patients.codes[group.rows].T):
+                np.add.at(found.ends_first[position, endpoint], codes, differences)
         return found
 
-    def _add_outcomes(
-        self, found: GroupSums, position: int, group: Described, differences: Floats, filled: Floats
-    ) -> None:
-        """Add what became of a group, month by month; nothing of months at which it is known of few."""
-        outcomes = self._patients.outcomes[group.rows]
-        seen = (~np.isnan(outcomes)).astype(np.float64)
-        value = np.nan_to_num(outcomes)
-        months, features = outcomes.shape[1], differences.shape[1]
-        number = group.scale * seen.sum(axis=0) + group.deviations(months)
-        shown = (seen.sum(axis=0) >= group.smallest) & (number >= group.clearly)
-        total = group.scale * value.sum(axis=0) + group.deviations(months)
-        first = group.scale * (seen.T @ differences) + _moves(group, filled, months, features)
-        cross = group.scale * (value.T @ differences) + _moves(group, filled, months, features)
-        found.outcome_number[position] = np.where(shown, number, 0.0)
-        found.outcome_total[position] = np.where(shown, total, 0.0)
-        found.outcome_first[position] = np.where(shown[:, None], first, 0.0)
-        found.outcome_cross[position] = np.where(shown[:, None], cross, 0.0)
-
-    def _add_ends(
-        self, found: GroupSums, position: int, group: Described, differences: Floats, filled: Floats
-    ) -> None:
-        """Add how many of a group end their observation at each step, and how.
-
-        A sum is moved so that the sum of all up to its step is moved as much: deviations do not add up along a curve.
-        """
-        steps, features = self._n_codes // 2, differences.shape[1]
-        for endpoint in range(self._patients.codes.shape[1]):
-            codes = self._patients.codes[group.rows, endpoint]
-            number = np.bincount(codes, minlength=self._n_codes)
-            first = np.zeros((self._n_codes, features))
-            np.add.at(first, codes, differences)
-            moved = np.diff(group.deviations(steps, 2), axis=0, prepend=0.0)
-            moved_first = np.diff(_moves(group, filled, steps, 2, features), axis=0, prepend=0.0)
-            found.code_number[position, endpoint] = group.scale * number + moved.ravel()
-            found.code_first[position, endpoint] = group.scale * first + moved_first.reshape(self._n_codes, features)
-
-    def _differences(self, group: Described) -> Floats:
-        """Return the differences of patients from everybody's mean, NaN where unknown.
-
-        Where few are unknown they count as the others here do, and where few are known all are unknown: what the hub
-        says of the unknown is never multiplied by a small number.
-        """
-        differences = np.clip(self._standardised[np.ix_(group.rows, self._regressed)], -group.largest, group.largest)
-        known = ~np.isnan(differences)
-        count = known.sum(axis=0)
-        mean = np.where(known, differences, 0.0).sum(axis=0) / np.maximum(count, 1)
-        few_unknown = len(group.rows) - count < group.smallest
-        differences = np.where(known | ~few_unknown, differences, mean)
-        return np.where((count < group.smallest) & ~few_unknown, np.nan, differences)
+    def _differences(self, question: Question, step: Integers) -> list[Floats]:
+        """Return the differences of the patients of each class from the patient of interest, NaN where unknown."""
+        own = question.columns[self._regressed]
+        return [self._standardised[np.ix_(one.rows, self._regressed)] - own for one in self._groups(question, step)]
 
     def _distances(self, question: Question) -> Floats:
         known = np.where(np.isnan(question.columns), 0.0, question.columns)
@@ -212,15 +199,10 @@ class Aggregates:
             return np.ones(len(self._patients.group), dtype=np.bool_)
         return np.asarray(self._patients.group == question.group, dtype=np.bool_)
 
-    def _groups(self, question: Question, step: Integers, purpose: str) -> list[Described]:
+    def _groups(self, question: Question, step: Integers) -> list[Described]:
         """Return whom the silo describes of each class."""
         distance, eligible = self._distances(question), self._eligible(question)
         return [
-            self._rule.described(np.flatnonzero(near & (self._patients.treatment == position)), at, purpose)
+            self._rule.described(np.flatnonzero(near & (self._patients.treatment == position)), at)
             for position, (at, near) in enumerate((int(at), eligible & (distance <= RADII[at])) for at in step)
         ]
-
-
-def _moves(group: Described, filled: Floats, *shape: int) -> Floats:
-    """Return deviations of sums of differences: of what is known and of how many are unknown, each its own."""
-    return group.deviations(*shape) + filled * group.deviations(*shape)

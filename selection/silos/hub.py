@@ -8,7 +8,16 @@ import numpy as np
 
 from selection.features import COLUMN_FEATURE, NUMERIC
 from selection.silos.masking import total
-from selection.silos.messages import RADII, FeatureMoments, Floats, GroupSums, Question, Standard
+from selection.silos.messages import (
+    RADII,
+    FeatureMoments,
+    FeatureSums,
+    Floats,
+    OutcomeSums,
+    Question,
+    Standard,
+    filled,
+)
 from selection.silos.silo import Silo
 
 
@@ -23,8 +32,8 @@ class Hub:
     ----------
     standard : Standard
         How features are standardised, from the moments of all silos.
-    moved : bool
-        Whether any silo moves what it tells.
+    exact : bool
+        Whether all silos tell everything, sums of features too.
 
     Raises
     ------
@@ -34,7 +43,7 @@ class Hub:
 
     def __init__(self, silos: Sequence[Silo]) -> None:
         self.silos = tuple(silos)
-        self.moved = not all(silo.exact for silo in self.silos)
+        self.exact = all(silo.exact for silo in self.silos)
         roster = [silo.public for silo in self.silos]
         for silo in self.silos:
             silo.join(roster)
@@ -49,13 +58,23 @@ class Hub:
         first = np.where(enough.any(axis=1), enough.argmax(axis=1), len(RADII) - 1)
         return np.asarray(RADII[first], dtype=np.float64)
 
-    def sums(self, question: Question, radius: Floats) -> GroupSums:
-        """Return the sums over all silos of the patients within the radius of each class."""
-        nobody = self.silos[0].nobody
+    def outcomes(self, question: Question, radius: Floats) -> OutcomeSums:
+        """Return what became of the patients within the radius of each class, over all silos."""
+        return filled(self.silos[0].nobody, total([silo.outcomes(question, radius) for silo in self.silos]))
+
+    def features(self, question: Question, radius: Floats) -> FeatureSums:
+        """Return the sums of features of the patients within the radius of each class, over all silos.
+
+        Raises
+        ------
+        SiloError
+            A silo is not exact.
+        """
+        nothing = self.silos[0].no_features
         known = total([silo.known_sums(question, radius) for silo in self.silos])
-        count, added = known.reshape(2, *nobody.first.shape)
+        count, added = known.reshape(2, *nothing.first.shape)
         unknown = added / np.maximum(count, 1.0)
-        return nobody.filled(total([silo.sums(question, radius, unknown) for silo in self.silos]))
+        return filled(nothing, total([silo.features(question, radius, unknown) for silo in self.silos]))
 
 
 def agreed(moments: FeatureMoments) -> Standard:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Self
+from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,86 +67,61 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupSums:
-    """Sums over the patients of reference of each class; they add up over silos.
-
-    Differences are standardised features of the patients of reference minus those of one point, which silos put at
-    everybody's mean: so the same group gives the same sums, whoever the patient of interest is.
+class OutcomeSums:
+    """What became of the patients of reference of each class, in sums that add up over silos.
 
     Attributes
     ----------
     number : ndarray, shape (classes,)
+    known, total : ndarray, shape (classes, outcomes)
+        Patients whose outcome is known, and its sum over them.
+    ends : ndarray, shape (classes, endpoints, codes)
+        Patients by the step and kind of the end of their observation.
+    """
+
+    number: Floats
+    known: Floats
+    total: Floats
+    ends: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSums:
+    """Sums of differences of features, of the patients of reference of each class minus the patient of interest.
+
+    Whoever knows what one patient is like finds in them what became of that patient: exact silos tell them only.
+
+    Attributes
+    ----------
     first : ndarray, shape (classes, features)
         Of differences.
     second : ndarray, shape (classes, features, features)
         Of products of differences.
-    outcome_number, outcome_total : ndarray, shape (classes, outcomes)
-        Patients whose outcome is known, and its sum over them.
-    outcome_first : ndarray, shape (classes, outcomes, features)
+    known_first : ndarray, shape (classes, outcomes, features)
         Of differences, over the patients whose outcome is known.
-    outcome_cross : ndarray, shape (classes, outcomes, features)
+    cross : ndarray, shape (classes, outcomes, features)
         Of outcome times differences.
-    code_number : ndarray, shape (classes, endpoints, codes)
-        Patients by the step and kind of the end of their observation.
-    code_first : ndarray, shape (classes, endpoints, codes, features)
-        Of differences, by the same.
+    ends_first : ndarray, shape (classes, endpoints, codes, features)
+        Of differences, by the step and kind of the end of observation.
     """
 
-    number: Floats
     first: Floats
     second: Floats
-    outcome_number: Floats
-    outcome_total: Floats
-    outcome_first: Floats
-    outcome_cross: Floats
-    code_number: Floats
-    code_first: Floats
+    known_first: Floats
+    cross: Floats
+    ends_first: Floats
 
-    @classmethod
-    def none(cls, classes: int, features: int, outcomes: int, endpoints: int, codes: int) -> Self:
-        """Return the sums over nobody."""
-        shapes = (
-            (),
-            (features,),
-            (features, features),
-            (outcomes,),
-            (outcomes,),
-            (outcomes, features),
-            (outcomes, features),
-            (endpoints, codes),
-            (endpoints, codes, features),
-        )
-        return cls(*(np.zeros((classes, *shape)) for shape in shapes))
 
-    def flat(self) -> Floats:
-        """Return all sums in one row."""
-        return np.concatenate([getattr(self, field.name).ravel() for field in fields(self)])
+Sums = TypeVar("Sums", OutcomeSums, FeatureSums)
 
-    def filled(self, row: Floats) -> GroupSums:
-        """Return sums of the same shapes from `flat`."""
-        parts = [getattr(self, field.name) for field in fields(self)]
-        ends = np.cumsum([part.size for part in parts])
-        split = np.split(row, ends[:-1])
-        return GroupSums(*(values.reshape(part.shape) for values, part in zip(split, parts, strict=True)))
 
-    def about(self, shift: Floats) -> GroupSums:
-        """Return the sums of differences from a point further on.
+def flat(sums: OutcomeSums | FeatureSums) -> Floats:
+    """Return all sums in one row."""
+    return np.concatenate([getattr(sums, field.name).ravel() for field in fields(sums)])
 
-        Parameters
-        ----------
-        shift : ndarray, shape (features,)
-            By how much; NaN for a feature that is to be left out, whose differences are 0 then.
-        """
-        known = ~np.isnan(shift)
-        by = np.where(known, shift, 0.0)
-        first = self.first - self.number[:, None] * by
-        crossed = first[:, :, None] * by
-        second = self.second - crossed.transpose(0, 2, 1) - self.first[:, :, None] * by
-        return replace(
-            self,
-            first=first * known,
-            second=second * (known[:, None] & known),
-            outcome_first=(self.outcome_first - self.outcome_number[:, :, None] * by) * known,
-            outcome_cross=(self.outcome_cross - self.outcome_total[:, :, None] * by) * known,
-            code_first=(self.code_first - self.code_number[:, :, :, None] * by) * known,
-        )
+
+def filled(like: Sums, row: Floats) -> Sums:
+    """Return the sums of one row, in the shapes of others."""
+    parts = [getattr(like, field.name) for field in fields(like)]
+    split = np.split(row, np.cumsum([part.size for part in parts])[:-1])
+    return type(like)(*(values.reshape(part.shape) for values, part in zip(split, parts, strict=True)))

@@ -2,8 +2,11 @@
 
 A silo follows `reference_db.small_cells`: small groups are withheld, counts are moved and rounded, and five patients
 are left out of every group that is described. Sums need one thing more. A patient who alone leaves at some month is
-the difference between two months of one honest answer, features and all; and exact sums of many features can be
-solved for who was left out. So each sum is moved as well, by about as much as one patient brings about.
+the difference between two months of one honest answer, and leaving five out hides nobody in a table of few events. So
+each sum is moved as well, by about as much as two patients bring about.
+
+Features are not summed at all, apart from their moments over everybody: the product of an outcome and twenty features
+singles a patient out whose features are known, whatever is left out.
 
 Everything is decided by a secret of the silo and the patients concerned: whoever asks again is told the same.
 """
@@ -19,11 +22,8 @@ import numpy as np
 from reference_db.small_cells import HIDDEN_START, SMALL_CELL, CellKeys, rounded_counts
 from selection.silos.messages import Floats, Integers, SiloError
 
-DEVIATION = 1.0
-"""Standard deviation by which a sum is moved: as by a patient one standard deviation, or one point of EDSS, away."""
-
-LARGEST_DIFFERENCE = 6.0
-"""Features further away count as this: nobody stands out of a sum by more."""
+DEVIATION = 2.0
+"""Standard deviation by which a sum is moved, in patients, or in points of EDSS."""
 
 _SHORTEST = 32
 
@@ -42,8 +42,6 @@ class Described:
         Fewest patients behind a figure.
     clearly : float
         Fewest behind a figure by month, as it is told.
-    largest : float
-        Bound of differences.
     generator : Generator or None
         From which deviations are drawn.
     """
@@ -52,7 +50,6 @@ class Described:
     scale: float = 1.0
     smallest: float = 1.0
     clearly: float = 1.0
-    largest: float = np.inf
     generator: np.random.Generator | None = field(default=None, repr=False)
 
     @property
@@ -71,8 +68,8 @@ class Rule(Protocol):
     def counts(self, rows: Integers, sizes: Integers) -> Floats:
         """Return how many patients there are among the first so many of some rows, as it may be told."""
 
-    def described(self, rows: Integers, step: int, purpose: str) -> Described:
-        """Return whom to describe of the patients within one of `RADII`; deviations differ by purpose."""
+    def described(self, rows: Integers, step: int) -> Described:
+        """Return whom to describe of the patients within one of `RADII`."""
 
 
 class Everything:
@@ -82,7 +79,7 @@ class Everything:
         """Return the sizes."""
         return sizes.astype(np.float64)
 
-    def described(self, rows: Integers, step: int, purpose: str) -> Described:  # noqa: ARG002  # nor why
+    def described(self, rows: Integers, step: int) -> Described:  # noqa: ARG002  # nor where
         """Return all."""
         return Described(rows)
 
@@ -115,21 +112,18 @@ class SmallCells:
         keys = np.append(np.uint64(0), np.cumsum(self._cells.of_rows[rows], dtype=np.uint64))
         return np.nan_to_num(rounded_counts(sizes, keys[sizes]), nan=0.0)
 
-    def described(self, rows: Integers, step: int, purpose: str) -> Described:
+    def described(self, rows: Integers, step: int) -> Described:
         """Return all but five, or nobody where the count is withheld."""
         number = np.nan_to_num(self._cells.count(rows))
         # Radii between which nobody stands are answered differently: the same answer would say so.
         kept = rows[~self._cells.left_out(rows, wanted=step)] if number else rows[:0]
         if len(kept) < SMALL_CELL:
             return Described(rows[:0])
-        drawn_from = hashlib.blake2b(
-            f"{self._cells.key(rows)} {step} {purpose}".encode(), key=self._secret, digest_size=16
-        )
+        drawn_from = hashlib.blake2b(f"{self._cells.key(rows)} {step}".encode(), key=self._secret, digest_size=16)
         return Described(
             kept,
             number / len(kept),
             SMALL_CELL,
             SMALL_CELL + HIDDEN_START,
-            LARGEST_DIFFERENCE,
             np.random.default_rng(int.from_bytes(drawn_from.digest())),
         )

@@ -10,11 +10,20 @@ import numpy as np
 from selection.features import COLUMN_FEATURE
 from selection.silos.aggregates import Aggregates, SiloPatients
 from selection.silos.masking import FEWEST_SILOS, Masks, Words, content_of
-from selection.silos.messages import RADII, Floats, GroupSums, Integers, Question, SiloError, Standard
+from selection.silos.messages import (
+    RADII,
+    FeatureSums,
+    Floats,
+    Integers,
+    OutcomeSums,
+    Question,
+    SiloError,
+    Standard,
+    flat,
+)
 from selection.silos.rule import Everything, SmallCells
 
 _ROUNDING = 1e-9
-_LARGEST_UNKNOWN = 100.0
 
 
 class Silo:
@@ -34,7 +43,7 @@ class Silo:
         32 to 64, known to nobody else and kept as long as the patients are: it decides how answers are moved. Drawn
         anew when not given; a silo that is started often needs its own, as what is drawn anew can be averaged.
     exact : bool
-        Give everything, for simulated patients only: no small-cell rule, and a silo may be alone.
+        Give everything, for simulated patients only: no small-cell rule, sums of features, and a silo may be alone.
 
     Raises
     ------
@@ -71,9 +80,14 @@ class Silo:
         return self._masks.fingerprint
 
     @property
-    def nobody(self) -> GroupSums:
+    def nobody(self) -> OutcomeSums:
         """Sums over nobody: their shapes are how answers are read."""
         return self._aggregates.nobody
+
+    @property
+    def no_features(self) -> FeatureSums:
+        """Sums of the features of nobody."""
+        return self._aggregates.no_features
 
     def join(self, roster: Sequence[bytes]) -> None:
         """Agree with the other silos on masks; see `Masks.join`."""
@@ -118,8 +132,8 @@ class Silo:
         content = content_of("counts", *self._standard, *_parts(question))
         return self._masks.masked(content, self._aggregates.counts(question).ravel())
 
-    def known_sums(self, question: Question, radius: Floats) -> Words:
-        """Return count and sum of the known differences within the radius of each class, twice (classes, features).
+    def outcomes(self, question: Question, radius: Floats) -> Words:
+        """Return `OutcomeSums` of the patients within the radius of each class, in one row.
 
         Parameters
         ----------
@@ -133,11 +147,23 @@ class Silo:
             The question cannot be asked, or it comes before roster and standard.
         """
         self._verify(question)
+        content = content_of("outcomes", *self._standard, *_parts(question), radius)
+        return self._masks.masked(content, flat(self._aggregates.outcomes(question, self._step(radius))))
+
+    def known_sums(self, question: Question, radius: Floats) -> Words:
+        """Return count and sum of the known differences within the radius of each class, twice (classes, features).
+
+        Raises
+        ------
+        SiloError
+            The silo is not exact, the question cannot be asked, or it comes before roster and standard.
+        """
+        self._verify(question, of_features=True)
         content = content_of("known", *self._standard, *_parts(question), radius)
         return self._masks.masked(content, np.ravel(self._aggregates.known_sums(question, self._step(radius))))
 
-    def sums(self, question: Question, radius: Floats, unknown: Floats) -> Words:
-        """Return `GroupSums` of the patients within the radius of each class, in one row.
+    def features(self, question: Question, radius: Floats, unknown: Floats) -> Words:
+        """Return `FeatureSums` of the patients within the radius of each class, in one row.
 
         Parameters
         ----------
@@ -150,16 +176,15 @@ class Silo:
         Raises
         ------
         SiloError
-            The question cannot be asked, or it comes before roster and standard.
+            The silo is not exact, the question cannot be asked, or it comes before roster and standard.
         """
-        self._verify(question)
-        shape = self.nobody.first.shape
-        if unknown.shape != shape or not (np.abs(unknown) <= _LARGEST_UNKNOWN).all():
-            raise SiloError(f"what is unknown counts as {shape} numbers up to {_LARGEST_UNKNOWN:g}")
-        content = content_of("sums", *self._standard, *_parts(question), radius, unknown)
-        return self._masks.masked(content, self._aggregates.sums(question, self._step(radius), unknown).flat())
+        self._verify(question, of_features=True)
+        content = content_of("features", *self._standard, *_parts(question), radius, unknown)
+        return self._masks.masked(content, flat(self._aggregates.features(question, self._step(radius), unknown)))
 
-    def _verify(self, question: Question) -> None:
+    def _verify(self, question: Question, *, of_features: bool = False) -> None:
+        if of_features and not self.exact:
+            raise SiloError("only an exact silo tells sums of features")
         if not self._standard:
             raise SiloError("this silo was told no standard")
         shape = (self._aggregates.columns,)

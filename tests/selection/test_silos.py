@@ -94,22 +94,24 @@ def test_a_silo_keeps_sums_over_few_patients_to_itself(originals: Episodes) -> N
     hub = _silos(Episodes(table.assign(gd_lesions=rarely_known), originals.sources), exact=False)
     question = DistributedProjector(hub, WEIGHTS).question(poi)
     step = np.full(len(Treatment), 59)
-    withheld = 0
+    withheld, unknown = 0, 0
     for silo in hub.silos:
         aggregates = silo._aggregates
+        known = aggregates.moments().count
+        # Scaled to a count that is moved.
+        assert ((known == 0) | (known >= SMALL_CELL / 2)).all()
+        unknown += int((known == 0).any())
         counts = aggregates.counts(question)
         assert ((counts == 0) | (counts >= SMALL_CELL)).all()
-        known, total = aggregates.known_sums(question, step)
-        # Scaled to a count that is moved by up to a third.
-        assert ((known == 0) | (known >= SMALL_CELL / 2)).all()
-        assert not total[known == 0].any()
-        sums = aggregates.sums(question, step, np.zeros_like(total))
-        assert ((sums.number == 0) | (sums.number >= SMALL_CELL)).all()
-        assert ((sums.outcome_number == 0) | (sums.outcome_number >= SMALL_CELL)).all()
-        nobody = sums.number == 0
-        assert not any(part[nobody].any() for part in (sums.first, sums.second, sums.outcome_total, sums.code_first))
+        told = aggregates.outcomes(question, step)
+        for number in (told.number, told.known):
+            assert ((number == 0) | (number >= SMALL_CELL)).all()
+        assert not told.total[told.known == 0].any()
+        nobody = told.number == 0
+        assert not any(part[nobody].any() for part in (told.known, told.ends))
         withheld += int(nobody.sum())
     assert withheld > len(hub.silos)
+    assert unknown
 
 
 def test_probabilities_start_at_zero_and_never_fall(originals: Episodes) -> None:
