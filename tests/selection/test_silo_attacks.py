@@ -160,6 +160,15 @@ def test_who_joins_a_silo_is_not_the_difference_of_two_starts() -> None:
     assert _share_of_joining_read(exact=False) < 0.3
 
 
+@pytest.mark.parametrize("unknown", [3, 40])
+def test_that_a_feature_is_unknown_of_few_is_not_the_difference_of_two_counts(unknown: int) -> None:
+    held = [_patients(150, np.random.default_rng(at)) for at in range(3)]
+    held[0].columns[:unknown, AGE] = np.nan
+    hub = _hub(held, exact=False)
+    count = np.split(total([silo.moments() for silo in hub.silos]), 3)[0]
+    assert bool(np.isclose(count[AGE], count[EDSS])) is (unknown < SMALL_CELL)
+
+
 def _shares_of_outcomes_found(exact: bool) -> tuple[float, float]:
     """Return how often an outcome and an end of observation are found by a radius that takes in one patient more."""
     outcome, end, tried = 0, 0, 0

@@ -128,6 +128,7 @@ def test_by_the_rule_silos_say_nearly_what_they_would_without(originals: Episode
     exact = DistributedProjector(_silos(originals), WEIGHTS).project(POIS[0], k=60)
     moved = DistributedProjector(_silos(originals, exact=False), WEIGHTS).project(POIS[0], k=60)
     assert np.nanmean(np.abs(moved.edss - exact.edss)) < 0.25
+    assert set(moved.edss[:, 0][~np.isnan(moved.edss[:, 0])]) == {POIS[0].edss}
     assert np.nanmean(np.abs(moved.probabilities - exact.probabilities)) < 0.1
     shown = moved.probabilities[~np.isnan(moved.probabilities).any(axis=2)]
     assert len(shown)
