@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from threadpoolctl import threadpool_limits
 
-from reference_db.avatar.episodes import anonymise_episodes, episode_constraints
+from reference_db.avatar.episodes import APART, STRATA, anonymise_episodes, episode_constraints
 from reference_db.constraints import violations
 from reference_db.episodes import Episodes
 from reference_db.errors import FieldProblem, InvalidInput
@@ -150,7 +150,8 @@ def _build(
         episodes,
         anonymous.table,
         origin=anonymous.origin,
-        strata=("source", "arm"),
+        strata=STRATA,
+        apart=APART,
         rng=privacy_rng,
         rehearse=lambda table, rng: (
             anonymise_episodes(table, k=config.k, ncp=config.ncp, weights=config.weights, rng=rng).table

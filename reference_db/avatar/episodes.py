@@ -46,6 +46,9 @@ Floats = NDArray[np.float64]
 STRATA = ("source", "arm")
 """Records that are anonymised together: never mixed with others, so that arm sizes hold exactly."""
 
+APART = ("phenotype",)
+"""Columns whose values an avatar has from its original, where a stratum has enough of them."""
+
 SMALLEST_PART = 75
 """Fewest patients of a phenotype who are mixed among themselves: smoothing margins of fewer presses their tails."""
 

@@ -122,6 +122,7 @@ def assess_privacy(
     holdout: pd.DataFrame | None = None,
     strata: str | Sequence[str] | None = None,
     categorical: Sequence[str] = (),
+    apart: Sequence[str] = (),
     rehearse: Rehearsal | None = None,
     progress: Progress | None = None,
     jobs: int = 1,
@@ -145,6 +146,8 @@ def assess_privacy(
         Columns whose combinations are judged one by one.
     categorical : sequence of str
         Numeric columns whose values are labels.
+    apart : sequence of str
+        Columns whose values are kept by design, as those of strata are: nobody copied them.
     rehearse : callable, optional
         Makes a synthetic table in the way `synthetic` was made, of a table with the same columns. Without held-out
         records, membership is then tested on rehearsals: avatars of a random 70 % of the originals, with the others
@@ -176,7 +179,7 @@ def assess_privacy(
     number = len(tasks)
     streams = rng.spawn(len(material.made))
     tasks += [
-        (_measured, (material.of_stratum(name), name, origin, stream))
+        (_measured, (material.of_stratum(name), name, origin, apart, stream))
         for name, stream in zip(material.made, streams, strict=True)
     ]
     done = list(_side_by_side(tasks, jobs, "measured and rehearsed", _part(progress, 0.0, 0.5)))
@@ -266,11 +269,13 @@ def _part(progress: Progress | None, begun: float, width: float) -> Progress:
     return told
 
 
-def _measured(stratum: _Material, name: str, origin: Origin | None, rng: np.random.Generator) -> StratumAssessment:
+def _measured(
+    stratum: _Material, name: str, origin: Origin | None, apart: Sequence[str], rng: np.random.Generator
+) -> StratumAssessment:
     """Measure the metrics of one stratum."""
     rows, made = stratum.rows[name], stratum.made[name]
     own = _within(origin, rows, made)
-    metrics = all_metrics(stratum.columns, stratum.originals, stratum.avatars, own, rng)
+    metrics = all_metrics(stratum.columns, stratum.originals, stratum.avatars, own, rng, apart=apart)
     return StratumAssessment(name, len(rows), len(made), metrics)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reference_db.avatar.columns import Columns, EncodedTable
+from reference_db.avatar.neighbours import nearest_records
 from reference_db.avatar.projection import fit_factor_space
 from reference_db.privacy.cloaking import cloaking, spaced
 from reference_db.privacy.direct_match import column_protection, row_protection
 from reference_db.privacy.disclosure import correlation_protection, inference_errors
-from reference_db.privacy.distances import distance_ratio, outlier_protection, two_nearest
+from reference_db.privacy.distances import alone_at_the_ends, distance_ratio, outlier_protection, two_nearest
 from reference_db.privacy.targets import ASSESSED_AXES, FURTHER_TARGETS, TARGETS, Target, Verdict
 
 Origin = NDArray[np.intp]
@@ -75,7 +77,7 @@ def distance_metrics(
     tuple of Metric
         In the order of `TARGETS`.
     """
-    return _distance_metrics(columns, originals, avatars, origin, most)[0]
+    return _distance_metrics(columns, originals, avatars, origin, most, ())[0]
 
 
 def all_metrics(
@@ -86,23 +88,26 @@ def all_metrics(
     rng: np.random.Generator,
     *,
     most: int | None = None,
+    apart: Sequence[str] = (),
 ) -> tuple[Metric, ...]:
     """Return the distance metrics and the further ones; parameters as in `distance_metrics`, with a generator.
 
-    With `most`, the further ones are those of about this many originals and avatars.
+    With `most`, the further ones are those of about this many originals and avatars. Columns `apart` keep their
+    values by design, as strata do: that they agree is no sign that the column was copied.
 
     Returns
     -------
     tuple of Metric
         In the order of `TARGETS`, then of `FURTHER_TARGETS`.
     """
-    metrics, geometry = _distance_metrics(columns, originals, avatars, origin, most)
+    metrics, geometry = _distance_metrics(columns, originals, avatars, origin, most, apart)
     own, theirs = (spaced(np.arange(len(table)), most) for table in (originals, avatars))
     originals, avatars = originals.rows(own), avatars.rows(theirs)
     nearest = geometry.nearest
     hidden_rate = next(metric.value for metric in metrics if metric.name == "hidden_rate")
     too_near = (nearest[:, 0] < 0.2) & (distance_ratio(nearest) < 0.3)
-    outlier = outlier_protection(geometry.originals[own], geometry.avatars[theirs])
+    extreme = alone_at_the_ends(originals.numbers)
+    outlier = outlier_protection(geometry.originals[own], geometry.avatars[theirs], extreme)
     raw = "values as they are"
     found: dict[str, tuple[float | None, str]] = {
         "closest_rate": (float(100 * (1 - too_near.mean())), metrics[0].space),
@@ -121,7 +126,12 @@ def all_metrics(
 
 
 def _distance_metrics(
-    columns: Columns, originals: EncodedTable, avatars: EncodedTable, origin: Origin | None, most: int | None
+    columns: Columns,
+    originals: EncodedTable,
+    avatars: EncodedTable,
+    origin: Origin | None,
+    most: int | None,
+    apart: Sequence[str],
 ) -> tuple[tuple[Metric, ...], _Geometry]:
     """Return the distance metrics, and the coordinates and distances they rest on."""
     space = fit_factor_space(originals, columns)
@@ -144,10 +154,22 @@ def _distance_metrics(
         around = cloaking(own[:, :axes], theirs[:, :axes], origin, most=most)
         found["local_cloaking"] = (around.local_cloaking, plane)
         found["hidden_rate"] = (around.hidden_rate, plane)
-        found["column_direct_match_protection"] = (float(column_protection(originals, avatars, origin).min()), raw)
+        names = [*(column.name for column in columns.numeric), *(column.name for column in columns.categorical)]
+        protection = column_protection(
+            originals, avatars, origin, _alike(own, most), apart=np.isin(np.array(names, dtype=object), list(apart))
+        )
+        found["column_direct_match_protection"] = (float(protection.min()), raw)
         rate = _categorical_hidden_rate(columns, originals, avatars, origin, most)
         found["categorical_hidden_rate"] = (rate, "all factor axes of the categorical columns")
     return tuple(_judged(target, *found[target.name]) for target in TARGETS), _Geometry(own, theirs, nearest)
+
+
+def _alike(originals: NDArray[np.float64], most: int | None) -> tuple[Origin, Origin]:
+    """Return about `most` originals and the nearest other of each; nobody where there is one original."""
+    rows = spaced(np.arange(len(originals)), most)
+    if len(originals) < 2:
+        return rows[:0], rows[:0]
+    return rows, nearest_records(originals, originals[rows], 1, others_of=rows)[0][:, 0]
 
 
 def _categorical_hidden_rate(

@@ -68,7 +68,8 @@ TARGETS: tuple[Target, ...] = (
     Target(
         "column_direct_match_protection",
         "Column direct match protection",
-        "least over columns of 1 - (share of avatars with their original's value) x (distinct values / records)",
+        "least over columns of 1 - (share of avatars with their original's value) x (distinct values / records), and "
+        "of 1 - (that share - share of originals whose nearest other has their value)",
         50.0,
         "%",
         needs_origin=True,
@@ -119,8 +120,8 @@ FURTHER_TARGETS: tuple[Target, ...] = (
     Target(
         "outlier_protection",
         "Outlier protection",
-        "share of isolated originals (more than twice as far as usual from their nearest other) without an avatar "
-        "within a twentieth of that distance",
+        "share of 99 outliers (originals alone with the lowest or highest value of a column, then those more than "
+        "twice as far as usual from their nearest other) without an avatar within a twentieth of that distance",
         99.0,
         "%",
     ),

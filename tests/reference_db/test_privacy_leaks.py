@@ -78,6 +78,25 @@ def column_kept(made: pd.DataFrame) -> pd.DataFrame:
     return made.assign(c=ORIGINAL["c"])
 
 
+def counts_kept(made: pd.DataFrame) -> pd.DataFrame:
+    """Return avatars with a column of a dozen values from their originals, of which no value tells who has it."""
+    return made.assign(visits=ORIGINAL["visits"])
+
+
+def one_column_shuffled(_: pd.DataFrame) -> pd.DataFrame:
+    return ORIGINAL.assign(a=np.random.default_rng(4).permutation(ORIGINAL["a"]))
+
+
+def one_record_many_times(made: pd.DataFrame) -> pd.DataFrame:
+    made.iloc[:200] = np.repeat(ORIGINAL.iloc[[20]].to_numpy(), 200, axis=0)
+    return made.astype(ORIGINAL.dtypes)
+
+
+def half_kept(made: pd.DataFrame) -> pd.DataFrame:
+    made.iloc[::2] = ORIGINAL.iloc[::2]
+    return made
+
+
 def labels_kept(made: pd.DataFrame) -> pd.DataFrame:
     return made.assign(**{name: ORIGINAL[name] for name in ORIGINAL if name.startswith("label")})
 
@@ -123,6 +142,10 @@ def test_avatars_without_a_leak_pass() -> None:
         (two_neighbours, ["local cloaking", "inference"]),
         (records_kept, ["row direct match"]),
         (column_kept, ["column direct match"]),
+        (counts_kept, ["column direct match"]),
+        (one_column_shuffled, ["column direct match", "hidden rate", "inference", "linkability"]),
+        (one_record_many_times, ["closest distances ratio", "closest rate"]),
+        (half_kept, ["row direct match", "hidden rate", "inference", "linkability", "reconstruction"]),
         (labels_kept, ["categorical hidden rate"]),
         (half_of_the_columns_kept, ["column direct match", "hidden rate"]),
         (outlier_kept, ["outlier protection"]),

@@ -14,7 +14,12 @@ from reference_db.errors import InvalidTable
 from reference_db.privacy import TARGETS, PrivacyAssessment, Verdict, assess_privacy
 from reference_db.privacy.cloaking import cloaking
 from reference_db.privacy.direct_match import column_protection, row_protection
-from reference_db.privacy.distances import distance_ratio, two_nearest
+from reference_db.privacy.distances import (
+    alone_at_the_ends,
+    distance_ratio,
+    outlier_protection,
+    two_nearest,
+)
 from reference_db.privacy.metrics import distance_metrics
 
 
@@ -56,8 +61,15 @@ def test_direct_matches() -> None:
     # Rows (2, b) and (missing, a) come back, wherever they stand.
     assert row_protection(mine, theirs) == pytest.approx(50)
     # x: one of three known values kept, 3 distinct of 4; s: two of four kept, 3 distinct of 4.
-    protection = column_protection(mine, theirs, np.arange(4))
+    everybody = np.arange(4)
+    protection = column_protection(mine, theirs, everybody, (everybody, everybody))
     assert protection == pytest.approx([100 * (1 - 1 / 3 * 3 / 4), 100 * (1 - 2 / 4 * 3 / 4)])
+    # Where the nearest other has another value, the whole share of what is kept counts, if it is the greater.
+    protection = column_protection(mine, theirs, everybody, (everybody, np.array([1, 0, 3, 2])))
+    assert protection == pytest.approx([100 * (1 - 1 / 3), 100 * (1 - 2 / 4)])
+    others = (everybody, np.array([1, 0, 3, 2]))
+    protection = column_protection(mine, theirs, everybody, others, apart=np.array([True, False]))
+    assert protection == pytest.approx([100 * (1 - 1 / 3 * 3 / 4), 100 * (1 - 2 / 4)])
 
 
 @pytest.fixture
@@ -179,3 +191,31 @@ def test_tables_that_tell_little_are_assessed_all_the_same(columns: dict[str, ob
     for holdout in (None, table.iloc[:40]):
         assessment = assess_privacy(table, synthetic, holdout=holdout, rng=np.random.default_rng(1))
         json.dumps(assessment.to_json_dict(), allow_nan=False)
+
+
+def test_one_outlier_that_is_kept_is_not_lost_among_many() -> None:
+    rng = np.random.default_rng(0)
+    originals, avatars = rng.standard_t(2, size=(2, 1500, 5))
+    nearest = np.sort(cdist(originals, originals), axis=1)[:, 1]
+    assert (nearest > 2 * np.median(nearest)).sum() > 150
+    extreme = alone_at_the_ends(originals)
+    for kept in (nearest.argmax(), extreme[nearest[extreme].argmin()]):
+        assert outlier_protection(originals, avatars, extreme) == 100
+        leak = avatars.copy()
+        leak[3] = originals[kept]
+        assert outlier_protection(originals, leak, extreme) < 99
+
+
+def test_alone_at_the_ends() -> None:
+    numbers = np.array([[1.0, np.nan, 3.0], [1.0, np.nan, 2.0], [4.0, np.nan, 9.0], [2.0, np.nan, np.nan]])
+    assert alone_at_the_ends(numbers).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3])
+def test_chance_gives_no_outlier_away_in_few_dimensions(dimensions: int) -> None:
+    for seed in range(10):
+        originals, avatars = np.random.default_rng(seed).standard_t(3, size=(2, 1000, dimensions))
+        extreme = alone_at_the_ends(originals)
+        assert outlier_protection(originals, avatars, extreme) == 100
+    avatars[5] = originals[extreme[0]]
+    assert outlier_protection(originals, avatars, extreme) < 99
