@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,39 +116,77 @@ def _contrast(
 ) -> Contrast:
     n = len(first.rows) + len(second.rows)
     courses, events = first.estimates.courses, first.estimates.probabilities
-    common = first.estimates.covariance_between(first.at, second.at)
+    places = (first.at, second.at)
     survival = 1.0 - events.value
     free = restricted_mean(np.nan_to_num(survival), GRID, HORIZON)
     risks, months, ratios = {}, {}, {}
 
     def pair(array: Floats, *at: int) -> Floats:
-        return np.array([array[(side.at, *at)] for side in (first, second)], dtype=np.float64)
+        return np.array([array[(place, *at)] for place in places], dtype=np.float64)
 
     for e, name in enumerate(ENDPOINTS):
         risk, error = pair(events.value, e, _AT), pair(events.error, e, _AT)
         if np.isnan(risk).any():
             continue
         repeated = pair(events.repeated, e, _AT)
-        steep = slope_of_log_log(1.0 - risk)
-        units = float(np.prod(np.divide(1.0, steep, out=np.zeros(2), where=steep > 0)))
-        together = common * between.shared_events[e] * between.events[e, _AT] * units
-        risks[name] = _difference(risk, error, n, repeated, together)
-        together = common * between.shared_event_free[e] * between.event_free[e]
+        common = _Common.of_event(first.estimates, places, between, e, risk)
+        risks[name] = _difference(risk, error, n, repeated, common.risk)
         repeated_free = pair(events.restricted_repeated, e)
-        months[name] = _difference(pair(free, e), pair(events.restricted_error, e), n, repeated_free, together)
+        months[name] = _difference(pair(free, e), pair(events.restricted_error, e), n, repeated_free, common.months)
         if cox:
             ratio = log_hazard_ratio(*(outcomes.tally(group.rows, e) for group in (first, second)))
         else:
-            sources = common * between.shared_events[e] * between.events[e, _AT]
-            ratio = _cumulative_hazard_ratio(risk, error, repeated, sources)
+            ratio = _cumulative_hazard_ratio(risk, error, repeated, common.logarithm)
         if not np.isnan(ratio[0]):
             ratios[name] = _of_logarithm(*ratio, n)
     value = pair(courses.value, _AT)
-    together = common * between.shared_edss * between.edss[_AT]
     edss = None
     if not np.isnan(value).any():
+        together = _common_course(outcomes, first.estimates, places, between)
         edss = _difference(value, pair(courses.error, _AT), n, pair(courses.repeated, _AT), together)
     return Contrast(part.treatment.value, None, len(first.rows), edss, risks, months, ratios)
+
+
+class _Common(NamedTuple):
+    """What two groups have in common of one endpoint: covariances on the scales on which they are compared."""
+
+    risk: float
+    months: float
+    logarithm: float
+
+    @classmethod
+    def of_event(
+        cls, estimates: Estimates, places: tuple[int, int], between: Heterogeneity, endpoint: int, risk: Floats
+    ) -> _Common:
+        """Take it from composed estimates; none from others, whose groups are different patients.
+
+        Sources that both take over, effects of features that both learned from all classes, and what is special about
+        the neighbourhood of the patient of interest whatever the treatment.
+        """
+        by, weight = estimates.composition, estimates.event_weight
+        steep = slope_of_log_log(1.0 - risk)
+        if by is None or weight is None or not (steep > 0).all():
+            return cls(0.0, 0.0, 0.0)
+        sources, features, departure = by.in_common(weight[:, endpoint], places)
+        units = float(np.prod(1.0 / steep))
+        taken = sources * between.shared_events[endpoint]
+        logarithm = taken * between.events[endpoint, _AT] + departure * by.departure.shared_events[endpoint]
+        learned = features * float(np.sqrt(np.prod(risk * (1.0 - risk))))
+        months = taken * between.event_free[endpoint]
+        return cls(logarithm * units + learned, months, logarithm + learned / units)
+
+
+def _common_course(
+    outcomes: Outcomes, estimates: Estimates, places: tuple[int, int], between: Heterogeneity
+) -> float:
+    """Return the covariance of the EDSS of two groups at 24 months."""
+    by, weight = estimates.composition, estimates.course_weight
+    if by is None or weight is None:
+        return 0.0
+    sources, features, departure = by.in_common(weight, places)
+    taken = sources * between.shared_edss * between.edss[_AT]
+    learned = by.sampling * features * outcomes.model.change.variance[_AT]
+    return float(taken + learned + departure * by.departure.shared_edss[_AT])
 
 
 def _refused(part: ClassSelection) -> Contrast:
@@ -170,11 +209,11 @@ def _variance(variances: Floats, repeated: Floats, together: float) -> float:
     repeated : ndarray, shape (2,)
         Parts of them that a synthetic database adds, the same way in all classes (decision 0009).
     together : float
-        Covariance by sources that both rest on.
+        Covariance by what both rest on.
     """
     variance = variances.sum() - 2.0 * (float(np.sqrt(repeated.prod())) + together)
-    # Never below what the patients of one of the two alone are uncertain by.
-    return float(max(variance, (variances - repeated).max()))
+    # Never below what one of the two alone is uncertain by, beside what they have in common.
+    return float(max(variance, (variances - repeated).max() - together, 0.0))
 
 
 def _of_logarithm(value: float, error: float, n: int) -> Estimate:

@@ -8,14 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projection.activity import Rates, relapse_rates
+from projection.class_outcomes import ClassOutcomes, class_outcomes
+from projection.composite import Composition, Departure, forms_along
 from projection.endpoints import ENDPOINTS, GRID, NEDA3, NEDA3_PARTS, Endpoints
+from projection.event_curves import EventParts, composed_events, departure_of_events, event_parts
 from projection.heterogeneity import NONE, Heterogeneity
 from projection.local_regression import LocalRegression
 from projection.outcome_model import fit_outcome_model
 from projection.probabilities import Probabilities, at_least_parts, probabilities
-from projection.standardised import Standardised, source_weights
+from projection.standardised import SourceMix, Standardised, source_weights
 from projection.survival import code, tally
-from projection.trajectories import Courses, edss_courses, standardised_courses
+from projection.trajectories import Courses, Levels, composed_courses, departure_of_courses, edss_courses, levels
 from projection.within_sources import PHENOTYPES, REGRESSED, not_known, terms
 from reference_db.episodes import Episodes
 
@@ -24,8 +27,9 @@ Indices = NDArray[np.intp]
 
 ESTIMATORS = ("corrected", "local", "plain")
 """Corrected for the features and sources in which patients of reference differ from the patient of interest and from
-the population, by what the whole class tells; corrected for features by a regression among the patients of reference
-alone, which needs nothing but sums over them; or their plain means and Kaplan-Meier curves."""
+patients like this one, and composed with what the whole class tells of such patients; corrected for features by a
+regression among the patients of reference alone, which needs nothing but sums over them; or their plain means and
+Kaplan-Meier curves."""
 
 RIDGE = 100.0
 """Penalty of the regression among patients of reference, in patients (decision 0009)."""
@@ -40,22 +44,18 @@ class Estimates:
     courses : Courses
     probabilities : Probabilities
     rates : Rates
-    away : ndarray, shape (groups, sources), optional
-        How far the share of each source in a group is from its share in the population; where the estimator looks at
-        it.
+    composition : Composition, optional
+        What the estimates of different groups have in common; where the estimator looks at it.
+    course_weight, event_weight : ndarray, shapes (groups,) and (groups, endpoints), optional
+        Of the patients of reference in it.
     """
 
     courses: Courses
     probabilities: Probabilities
     rates: Rates
-    away: Floats | None = None
-
-    def covariance_between(self, first: int, second: int) -> float:
-        """Return the covariance of two groups' estimates for sources of variance 1: what they take over from both.
-
-        Groups are different patients; what they have in common are sources that stand away from their mix.
-        """
-        return 0.0 if self.away is None else float(self.away[first] @ self.away[second])
+    composition: Composition | None = None
+    course_weight: Floats | None = None
+    event_weight: Floats | None = None
 
 
 class Outcomes:
@@ -82,8 +82,6 @@ class Outcomes:
         names, source = np.unique(episodes.table["source"].to_numpy().astype(str), return_inverse=True)
         self._sources = np.eye(len(names))[source]
         phenotype = _phenotype(columns)
-        counts = np.stack([self._sources[phenotype == level].sum(axis=0) for level in range(len(PHENOTYPES))])
-        self._mix = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
         treatment = np.zeros(len(columns), dtype=np.intp)
         for number, rows in enumerate(episodes.rows_by_treatment.values()):
             treatment[rows] = number
@@ -97,6 +95,28 @@ class Outcomes:
             len(episodes.rows_by_treatment),
             synthetic=synthetic,
         )
+        self._mix = SourceMix.of(self._sources, predictors, phenotype, len(PHENOTYPES))
+        classes = len(episodes.rows_by_treatment)
+        self._classes = class_outcomes(self._codes, self.model, phenotype, self._sources, self._mix.overall, classes)
+        nothing = np.zeros(len(ENDPOINTS)), np.zeros(len(GRID))
+        self._departure = Departure(*nothing, *nothing)
+
+    def learn_departure(self, own: Floats, pois: Floats, rows: Indices, weights: Floats, poi: Indices) -> None:
+        """Learn how far neighbourhoods depart from what features tell, from groups of many patients of interest.
+
+        Until then they are taken not to: the whole class tells nearly everything.
+
+        Parameters
+        ----------
+        own, pois, rows, weights
+            As `estimate` takes them.
+        poi : ndarray of int, shape (groups,)
+            Number of the patient of interest of each group.
+        """
+        found = self._prepared(own, pois, rows, weights)
+        events, shared_events = departure_of_events(found.events, poi)
+        edss, shared_edss = departure_of_courses(found.levels, found.whole.level, found.whole.level_variance, poi)
+        self._departure = Departure(events, edss, shared_events, shared_edss)
 
     def regression(self, pois: Floats, rows: Indices, weights: Floats, ridge: float) -> LocalRegression:
         """Prepare the regressions of groups.
@@ -205,48 +225,98 @@ class Outcomes:
             rates=relapse_rates(self._relapses[rows], self._years[rows], regression, between.rate),
         )
 
-    def _standardised(
-        self, own: Floats, pois: Floats, rows: Indices, weights: Floats, restricted_to: int | None
-    ) -> Estimates:
+    def _prepared(self, own: Floats, pois: Floats, rows: Indices, weights: Floats) -> _Prepared:
+        """Lay out what the standardised estimates of groups rest on."""
         model, sources = self.model, self._sources.take(rows, axis=0)
         phenotype = _phenotype(pois)
-        mix = self._mix[phenotype]
+        at, unknown = terms(pois, own), not_known(pois)
+        mix = self._mix.of_patients(at, phenotype)
         balanced = source_weights((weights > 0).astype(np.float64), sources, mix, model.ratio[phenotype])
         share = balanced / np.maximum(balanced.sum(axis=1), 1e-12)[:, None]
         mean = np.matmul(share[:, None, :], model.predictors.take(rows, axis=0))[:, 0]
         # A feature that is not known of the patient of interest is what it is in the patients of reference.
-        gap = np.where(not_known(pois), 0.0, terms(pois, own) - mean)
+        gap = np.where(unknown, 0.0, at - mean)
         group = Standardised(balanced, sources, mix)
         treatment = model.treatment[rows[:, 0]]
-        unsure = (np.matmul(gap[:, None, :], model.uncertainty[treatment])[:, 0] * gap).sum(axis=1)
-        predicted = np.matmul((mean + gap)[:, None, :], model.change.coefficients[treatment])[:, 0]
-        shift = np.matmul(gap[:, None, :], model.events[treatment]).reshape(-1, len(ENDPOINTS), len(GRID))
-        between = model.heterogeneity.of(phenotype)
-        return Estimates(
-            courses=standardised_courses(own, predicted, rows, group, unsure, model, between.edss),
-            probabilities=probabilities(
-                self._codes.take(rows, axis=0),
-                group,
-                GRID,
-                between=between.events,
-                between_event_free=between.event_free,
-                corrected=True,
-                shift=shift,
-                unsure=unsure,
-                sampling=model.sampling,
-                restricted_to=restricted_to,
+        whole = self._classes.of(treatment, phenotype)
+        class_gap = np.where(unknown, 0.0, at - whole.predictors)
+        near_shift, class_shift = self._worth(np.stack([gap, class_gap], axis=1), treatment)
+        return _Prepared(
+            group,
+            treatment,
+            np.matmul((mean + gap)[:, None, :], model.change.coefficients[treatment])[:, 0],
+            levels(rows, group, model.change),
+            whole,
+            event_parts(self._codes.take(rows, axis=0), group, near_shift, whole, class_shift),
+            Composition(
+                self._departure,
+                model.sampling,
+                forms_along(model.uncertainty[treatment], gap, class_gap),
+                model.shared,
+                gap,
+                class_gap,
+                np.matmul(share[:, None, :], sources)[:, 0] - mix,
+                whole.share - mix,
+                model.heterogeneity.of(phenotype),
             ),
+        )
+
+    def _standardised(
+        self, own: Floats, pois: Floats, rows: Indices, weights: Floats, restricted_to: int | None
+    ) -> Estimates:
+        model, ready = self.model, self._prepared(own, pois, rows, weights)
+        group, by = ready.group, ready.composition
+        events, event_weight = composed_events(ready.events, by, restricted_to=restricted_to)
+        courses, course_weight = composed_courses(
+            own,
+            ready.predicted,
+            ready.levels,
+            group,
+            ready.whole.level,
+            ready.whole.level_variance,
+            by,
+            model.change.variance,
+        )
+        return Estimates(
+            courses=courses,
+            probabilities=events,
             rates=relapse_rates(
                 self._relapses[rows],
                 self._years[rows],
                 group,
-                between.rate,
-                shift=(gap * model.rate[treatment]).sum(axis=1),
-                unsure=unsure,
+                by.between.rate,
+                shift=(by.near_gap * model.rate[ready.treatment]).sum(axis=1),
+                unsure=by.variance_along_gap(np.ones((len(own), 1)))[:, 0],
                 sampling=model.sampling,
             ),
-            away=np.matmul(share[:, None, :], sources)[:, 0] - mix,
+            composition=by,
+            course_weight=course_weight,
+            event_weight=event_weight,
         )
+
+    def _worth(self, gaps: Floats, treatment: Indices) -> Floats:
+        """Return what features are worth over gaps, as logarithms of ratios of cumulative hazards.
+
+        From shape (groups, gaps, terms) to (gaps, groups, endpoints, grid).
+        """
+        shift: Floats = np.matmul(gaps, self.model.events[treatment])
+        return shift.transpose(1, 0, 2).reshape(gaps.shape[1], len(gaps), len(ENDPOINTS), len(GRID))
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What the standardised estimates of groups rest on.
+
+    `treatment` is the class of each group, `predicted` the change of EDSS that features predict, (groups, grid).
+    """
+
+    group: Standardised
+    treatment: Indices
+    predicted: Floats
+    levels: Levels
+    whole: ClassOutcomes
+    events: EventParts
+    composition: Composition
 
 
 def _phenotype(columns: Floats) -> Indices:

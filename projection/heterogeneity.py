@@ -214,9 +214,13 @@ def _pooled(excess: Floats, freedom: Floats) -> Floats:
 
 
 def _shared(levels: _Levels) -> Floats:
-    """Return the correlation of the levels of one source under two classes, from the sources that have both."""
+    """Return the correlation of the levels of one source under two classes, from the sources that have both.
+
+    Covariance and variances are those of the same sources. Most pairs of classes meet in registries, which are near
+    each other: beside the variance of all sources their covariance would look like none.
+    """
     usable = ~np.isnan(levels.mean)
-    product = freedom = np.zeros(levels.mean.shape[3])
+    product = squares = np.zeros(levels.mean.shape[3])
     for first in range(len(usable)):
         for second in range(first):
             both = usable[first] & usable[second]
@@ -224,8 +228,8 @@ def _shared(levels: _Levels) -> Floats:
             pair = [np.where(both, levels.mean[at], 0.0) for at in (first, second)]
             centred = [np.where(both, side - side.sum(axis=1, keepdims=True) / number, 0.0) for side in pair]
             product = product + (centred[0] * centred[1]).sum(axis=(0, 1))
-            freedom = freedom + (number - 1).sum(axis=(0, 1))
-    covariance = np.divide(product, freedom, out=np.zeros_like(product), where=freedom > 0)
-    between = _pooled(*_excess(levels))
-    share = np.divide(covariance, between, out=np.zeros_like(between), where=between > 0)
+            for at, side in zip((first, second), centred, strict=True):
+                sampled = (number - 1.0) / number * np.where(both, levels.variance[at], 0.0)
+                squares = squares + (side**2 - sampled).sum(axis=(0, 1)) / 2.0
+    share = np.divide(product, squares, out=np.zeros_like(product), where=squares > 0)
     return np.asarray(np.clip(share, 0.0, 1.0), dtype=np.float64)

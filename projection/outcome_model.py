@@ -41,6 +41,8 @@ class OutcomeModel:
         Effects on relapses a year.
     uncertainty : ndarray, shape (classes, terms, terms)
         Covariance of coefficients for residuals of variance 1.
+    shared : ndarray, shape (terms, terms)
+        The part of it that is of the effects which all classes share.
     heterogeneity : Heterogeneity
     sampling : float
         Factor on sampling variances: 1 for patients, 2 for synthetic ones.
@@ -52,6 +54,7 @@ class OutcomeModel:
     events: Floats
     rate: Floats
     uncertainty: Floats
+    shared: Floats
     heterogeneity: Heterogeneity
     sampling: float
 
@@ -124,6 +127,7 @@ def fit_outcome_model(
         on_hazards,
         rate.coefficients[:, :, 0],
         change.uncertainty,
+        change.shared,
         heterogeneity,
         2.0 if synthetic else 1.0,
     )

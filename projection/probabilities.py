@@ -22,9 +22,6 @@ from reference_db.small_cells import SMALL_CELL
 
 Floats = NDArray[np.float64]
 
-_LARGEST = 5.0
-"""Largest logarithm of a ratio of cumulative hazards by which a curve is corrected."""
-
 
 @dataclass(frozen=True, slots=True)
 class Probabilities:
@@ -50,6 +47,21 @@ class Probabilities:
     repeated: Floats
     restricted_repeated: Floats
 
+    @classmethod
+    def where_enough(
+        cls, value: Floats, lower: Floats, upper: Floats, error: Floats, number: Floats, repeated: Floats
+    ) -> Probabilities:
+        """Return probabilities up to where the threshold is at risk; restricted means are left to the caller.
+
+        Once too few were at risk, what comes after rests on them too.
+        """
+        shown = np.minimum.accumulate(number, axis=2) >= SMALL_CELL
+        value, lower, upper, error, number = (
+            np.where(shown, array, np.nan) for array in (value, lower, upper, error, number)
+        )
+        of_endpoint = number.shape[:2]
+        return cls(value, lower, upper, error, number, np.full(of_endpoint, np.nan), repeated, np.zeros(of_endpoint))
+
 
 def probabilities(
     codes: NDArray[np.intp],
@@ -59,9 +71,6 @@ def probabilities(
     between: Floats,
     between_event_free: Floats,
     corrected: bool,
-    shift: Floats | None = None,
-    unsure: Floats | None = None,
-    sampling: float = 1.0,
     restricted_to: int | None = None,
 ) -> Probabilities:
     """Estimate probabilities for groups of patients of reference.
@@ -81,13 +90,6 @@ def probabilities(
     corrected : bool
         Whether to correct by regression of the pseudo-values on the features that still differ. Without it, and with
         weights of 0 and 1, this is the Kaplan-Meier estimate with Greenwood's variance.
-    shift : ndarray, shape (groups, endpoints, grid), optional
-        What features are worth over the gap between a group and its patient of interest, as a logarithm of the ratio
-        of cumulative hazards; instead of the correction by regression.
-    unsure : ndarray, shape (groups,), optional
-        Variance of that, for outcomes of variance 1.
-    sampling : float
-        Factor on the sampling variance of corrected curves.
     restricted_to : int, optional
         Step up to which the error of the restricted mean time is wanted.
     """
@@ -109,13 +111,12 @@ def probabilities(
     survival = curve.survival
     error = np.sqrt(curve.greenwood) * survival
     restricted_error = np.full(shape, np.nan)
-    restricted_repeated, repeated = np.zeros(shape), np.zeros((*shape, grid))
     if corrected or not plain or restricted_to is not None:
         contribution = pseudo_values(curve)
         smoother = regression.smoother(np.ones((groups, 1, k)))
         concentration = regression.concentration(smoother)
         share = smoother[:, 0]
-        value = _summed(counted(share), contribution) if shift is None else 1.0 - survival
+        value = _summed(counted(share), contribution)
         squares = counted(share**2)
         deviation = contribution - value[:, :, None, None, :]
         taken = regression.degrees_of_freedom(numbers[:, :1, 0])[:, :, None]
@@ -123,44 +124,38 @@ def probabilities(
         if restricted_to is not None:
             lengths = np.diff(months[: restricted_to + 1])
             area = np.einsum("gesxt,t->gesx", deviation[..., :restricted_to], lengths)
-            once = np.einsum("gesx,gesx->ge", squares, area**2) * widened[:, :, 0]
-            restricted_repeated = (sampling - 1.0) * once
-            restricted_error = np.sqrt(sampling * once + between_event_free * concentration)
+            sampled = np.einsum("gesx,gesx->ge", squares, area**2) * widened[:, :, 0]
+            restricted_error = np.sqrt(sampled + between_event_free * concentration)
     if corrected or not plain:
-        once = _summed(squares, deviation**2) * widened
-        variance = sampling * once
-        unit = _unit(survival)
-        if shift is None:
-            error = np.sqrt(variance + between * unit**2 * concentration[:, :, None])
-            moved = shifted(survival, 1.0 - value - survival)
-            # A probability that the correction makes smaller keeps its relative error, not its absolute one.
-            kept = np.divide(1.0 - moved, 1.0 - survival, out=np.ones_like(moved), where=survival < 1.0)
-            kept = np.minimum(kept, 1.0)
-        else:
-            variance += 0.0 if unsure is None else unsure[:, None, None] * value * survival
-            error = np.sqrt(variance + between * unit**2 * concentration[:, :, None])
-            # Downwards hazards are in proportion: a low risk is made lower by a factor, and never comes out as none.
-            # Upwards the correction is its first step: beyond, it would grow faster than anything was seen to.
-            lower_risk = survival ** np.exp(np.clip(shift, -_LARGEST, 0.0))
-            moved = np.where(shift < 0, lower_risk, shifted(survival, -np.maximum(shift, 0.0) * unit))
-            kept = np.divide(_unit(moved), unit, out=np.ones_like(moved), where=unit > 0)
-        error *= kept
-        repeated = (sampling - 1.0) * once * kept**2
+        variance = _summed(squares, deviation**2) * widened
+        error = np.sqrt(variance + between * unit_of_log_log(survival) ** 2 * concentration[:, :, None])
+        moved = shifted(survival, 1.0 - value - survival)
+        # A probability that the correction makes smaller keeps its relative error, not its absolute one.
+        kept = np.divide(1.0 - moved, 1.0 - survival, out=np.ones_like(moved), where=survival < 1.0)
+        error *= np.minimum(kept, 1.0)
         # Corrections at neighbouring steps may differ by a hair; nobody who had the event gets rid of it.
         survival = np.minimum.accumulate(moved, axis=2)
-    lower, upper = log_log_interval(survival, error, numbers)
-    if corrected or not plain:
-        upper = np.maximum(upper, _upper_of_none(numbers, months))
+        lower, upper = limits(survival, error, numbers, months)
+    else:
+        lower, upper = log_log_interval(survival, error, numbers)
     lower[:, :, 0], upper[:, :, 0] = 0.0, 0.0
-    # Once too few were at risk, what comes after rests on them too.
-    shown = np.minimum.accumulate(numbers, axis=2) >= SMALL_CELL
-    value, lower, upper, error, numbers = (
-        np.where(shown, array, np.nan) for array in (1.0 - survival, lower, upper, error, numbers)
-    )
-    return Probabilities(value, lower, upper, error, numbers, restricted_error, repeated, restricted_repeated)
+    repeated = np.zeros((*shape, grid))
+    estimate = Probabilities.where_enough(1.0 - survival, lower, upper, error, numbers, repeated)
+    return replace(estimate, restricted_error=restricted_error)
 
 
-def _unit(survival: Floats) -> Floats:
+def limits(survival: Floats, error: Floats, number: Floats, months: Floats) -> tuple[Floats, Floats]:
+    """Return the 95 % limits of corrected probabilities of an event, from the standard errors of the survival.
+
+    By the log(-log) transformation; no upper limit is below that of nobody having had the event.
+    """
+    lower, upper = log_log_interval(survival, error, number)
+    upper = np.maximum(upper, _upper_of_none(number, months))
+    lower[:, :, 0], upper[:, :, 0] = 0.0, 0.0
+    return lower, upper
+
+
+def unit_of_log_log(survival: Floats) -> Floats:
     """Return how far one step on the log(-log) scale moves a probability."""
     slope = slope_of_log_log(survival)
     return np.divide(1.0, slope, out=np.zeros_like(slope), where=slope > 0)

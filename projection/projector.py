@@ -47,6 +47,10 @@ _TOGETHER = 16
 """Patients of interest computed at once: enough to amortise the calls, few enough to stay in the cache."""
 
 
+_ANCHORS = 200
+"""Patients of the database whose neighbourhoods tell how far neighbourhoods depart from what features tell."""
+
+
 class Projector:
     """Projections from a release.
 
@@ -76,6 +80,22 @@ class Projector:
         self._source_names: list[str] = names.tolist()
         self._source = codes
         self._edss = episodes.edss[:, 0]
+        self._learn_departure()
+
+    def _learn_departure(self) -> None:
+        """Learn how far neighbourhoods depart, from patients of the database spread over its sources and classes."""
+        rows = np.unique(np.linspace(0, len(self._edss) - 1, _ANCHORS).astype(np.intp))
+        matches = Question(self, None, None, None, None, DEFAULT_ESTIMATOR).match_rows(rows)
+        member = matches.rows >= 0
+        enough = member.sum(axis=2) >= FEWEST
+        poi, _ = np.nonzero(enough)
+        self.outcomes.learn_departure(
+            self._edss[rows][poi],
+            matches.columns[poi],
+            np.where(member, matches.rows, 0)[enough],
+            member[enough].astype(np.float64),
+            poi,
+        )
 
     def sources(self, rows: Indices) -> dict[str, int]:
         """Count patients per source, the largest first, small sources merged."""

@@ -17,6 +17,64 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
+_RIDGE = 20.0
+"""Penalty, in patients, on what a feature tells of the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceMix:
+    """Which sources patients with given features come from.
+
+    A linear regression of the sources on the features within each phenotype. Features tell sources apart: trials ask
+    for relapses in the year before, and scan everybody.
+
+    Attributes
+    ----------
+    overall : ndarray, shape (phenotypes, sources)
+        Share of each source among the patients of the phenotype; 0 where there are none.
+    coefficients : ndarray, shape (phenotypes, terms, sources)
+    centre : ndarray, shape (phenotypes, terms)
+        Mean of what predicts.
+    """
+
+    overall: Floats
+    coefficients: Floats
+    centre: Floats
+
+    @classmethod
+    def of(cls, sources: Floats, predictors: Floats, phenotype: NDArray[np.intp], phenotypes: int) -> SourceMix:
+        """Learn it.
+
+        Parameters
+        ----------
+        sources : ndarray, shape (patients, sources)
+            1 in the column of each patient's source.
+        predictors : ndarray, shape (patients, terms)
+        phenotype : ndarray of int, shape (patients,)
+        phenotypes : int
+            How many there are.
+        """
+        overall = np.zeros((phenotypes, sources.shape[1]))
+        centre = np.zeros((phenotypes, predictors.shape[1]))
+        coefficients = np.zeros((phenotypes, predictors.shape[1], sources.shape[1]))
+        for at in np.unique(phenotype):
+            own, rows = sources[phenotype == at], predictors[phenotype == at]
+            overall[at], centre[at] = own.mean(axis=0), rows.mean(axis=0)
+            away = rows - centre[at]
+            scatter = away.T @ away + _RIDGE * np.eye(rows.shape[1])
+            coefficients[at] = np.linalg.solve(scatter, away.T @ (own - overall[at]))
+        return cls(overall, coefficients, centre)
+
+    def of_patients(self, predictors: Floats, phenotype: NDArray[np.intp]) -> Floats:
+        """Return the share of each source among patients like these, shape (patients, sources)."""
+        away = predictors - self.centre[phenotype]
+        shares = self.overall[phenotype] + np.matmul(away[:, None, :], self.coefficients[phenotype])[:, 0]
+        shares = np.maximum(shares, 0.0) * (self.overall[phenotype] > 0)
+        total = shares.sum(axis=1, keepdims=True)
+        mix: Floats = np.divide(shares, total, out=self.overall[phenotype].copy(), where=total > 0)
+        return mix
+
+
 @dataclass(frozen=True, slots=True)
 class Standardised:
     """Weights of the patients of reference of groups.
@@ -48,14 +106,18 @@ class Standardised:
         squared: Floats = (away**2).sum(axis=2)
         return squared
 
-    def concentration_of(self, observed: NDArray[np.bool_]) -> Floats:
-        """Return the same for outcomes observed in some patients, (groups, k, outcomes): shape (groups, outcomes)."""
-        weighed = (self.sources * self.weights[:, :, None]).transpose(0, 2, 1)
-        size = np.matmul(weighed, observed.astype(np.float64))
-        total = size.sum(axis=1, keepdims=True)
-        away = np.divide(size, total, out=np.zeros_like(size), where=total > 0) - self.mix[:, :, None]
-        squared: Floats = (away**2).sum(axis=1)
-        return squared
+    def away_of(self, observed: NDArray[np.bool_]) -> Floats:
+        """Return how far sources are from their mix among those observed, (groups, k, outcomes).
+
+        Returns
+        -------
+        ndarray, shape (groups, outcomes, sources)
+        """
+        weighed = self.sources * self.weights[:, :, None]
+        size = np.matmul(observed.transpose(0, 2, 1).astype(np.float64), weighed)
+        total = size.sum(axis=2, keepdims=True)
+        away: Floats = np.divide(size, total, out=np.zeros_like(size), where=total > 0) - self.mix[:, None, :]
+        return away
 
     def degrees_of_freedom(self, number: Floats) -> Floats:
         """Return what the mean takes."""

@@ -54,6 +54,22 @@ class KaplanMeier:
         return log_log_interval(self.survival, np.sqrt(self.greenwood) * self.survival, self.at_risk)
 
 
+def greenwood_expected(survival: Floats, at_risk: Floats) -> Floats:
+    """Return Greenwood's variance of curves as it is expected when these are the true ones.
+
+    Parameters
+    ----------
+    survival : ndarray, shape (..., grid)
+        Expected probability of no event by each step.
+    at_risk : ndarray, shape (..., grid)
+        Patients observed at each step; where nobody is, as if one was.
+    """
+    odds = survival[..., :-1] / np.maximum(survival[..., 1:], 1e-9) - 1.0
+    summed = np.cumsum(odds / np.maximum(at_risk[..., 1:], 1.0), axis=-1)
+    variance: Floats = np.concatenate([np.zeros_like(survival[..., :1]), survival[..., 1:] ** 2 * summed], axis=-1)
+    return variance
+
+
 def code(step: NDArray[np.int8], event: NDArray[np.bool_]) -> Integers:
     """Join step and event into one number, 2 * step + event."""
     return 2 * step.astype(np.intp) + event

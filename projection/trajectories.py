@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from projection.change_model import ChangeModel
+from projection.composite import Composition, departure_of
+from projection.endpoints import GRID, HORIZON
 from projection.local_regression import LocalRegression
-from projection.outcome_model import OutcomeModel
 from projection.standardised import Standardised
 from projection.survival import Z95
 from reference_db.schema import EDSS_SCALE
@@ -49,43 +51,52 @@ class Courses:
 
 _ENDS = (EDSS_SCALE[0], EDSS_SCALE[-1])
 
+_AT = int(np.searchsorted(GRID, HORIZON))
 
-def standardised_courses(
-    own: Floats,
-    predicted: Floats,
-    rows: Indices,
-    group: Standardised,
-    unsure: Floats,
-    model: OutcomeModel,
-    between: Floats,
-) -> Courses:
-    """Project the EDSS: own state, the change that features predict, and what the patients of reference add to it.
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """What features do not predict of the change of EDSS, of groups.
+
+    Attributes
+    ----------
+    level, variance : ndarray, shape (groups, grid)
+        Mean residual and its sampling variance; 0 where too few were observed.
+    number : ndarray, shape (groups, grid)
+        Patients observed.
+    shown : ndarray of bool, shape (groups, grid)
+        Whether these are enough.
+    completed : ndarray, shape (groups, k, grid)
+        Residuals of the patients, missing ones expected from those observed.
+    observed : ndarray of bool, shape (groups, k, grid)
+    """
+
+    level: Floats
+    variance: Floats
+    number: Floats
+    shown: NDArray[np.bool_]
+    completed: Floats
+    observed: NDArray[np.bool_]
+
+
+def levels(rows: Indices, group: Standardised, change: ChangeModel) -> Levels:
+    """Return the mean residuals of groups.
 
     Parameters
     ----------
-    own : ndarray, shape (groups,)
-        EDSS of the patient of interest of each group.
-    predicted : ndarray, shape (groups, grid)
-        Change that the features of the patient of interest predict under the class.
     rows : ndarray of int, shape (groups, k)
         Patients of reference.
     group : Standardised
         Their weights.
-    unsure : ndarray, shape (groups,)
-        Variance of what features are worth over the gap between the group and its patient of interest, for residuals
-        of variance 1.
-    model : OutcomeModel
-    between : ndarray, shape (groups, grid)
-        Variance between sources of the change at each step.
+    change : ChangeModel
 
     Returns
     -------
-    Courses
-        The standard error is that of a weighted mean of residuals, with each patient's own residual as its error, of
-        what features are worth, and of the sources. Missing residuals are expected from the others (see
-        `projection.change_model`), with the mean residual of the group as the solution of ``mean(expected) = mean``.
+    Levels
+        Missing residuals are expected from the others (see `projection.change_model`), with the mean residual of the
+        group as the solution of ``mean(expected) = mean``. The variance is that of a weighted mean, with each
+        patient's own residual as its error.
     """
-    change = model.change
     completed = change.completed.take(rows, axis=0)
     grid = completed.shape[2]
     patterns, place = _numbered(change.pattern.take(rows), len(change.operators))
@@ -106,19 +117,94 @@ def standardised_courses(
     deviation = completed - expected.take(at, axis=0)
     influence = np.matmul(deviation * smoother[:, :, None], inverse.transpose(0, 2, 1))
     members = (group.weights > 0).sum(axis=1)[:, None]
-    once = (influence**2).sum(axis=1) * members / np.maximum(members - 1.0, 1.0)
-    variance = model.sampling * once + unsure[:, None] * change.variance
-    variance += between * group.concentration_of(observed)
+    variance = (influence**2).sum(axis=1) * members / np.maximum(members - 1.0, 1.0)
+    return Levels(level, variance, number, shown, completed, observed)
+
+
+def composed_courses(
+    own: Floats,
+    predicted: Floats,
+    near: Levels,
+    group: Standardised,
+    class_level: Floats,
+    class_variance: Floats,
+    by: Composition,
+    residual_variance: Floats,
+) -> tuple[Courses, Floats]:
+    """Project the EDSS: own state, the change that features predict, and what patients under the class add to it.
+
+    Parameters
+    ----------
+    own : ndarray, shape (groups,)
+        EDSS of the patient of interest of each group.
+    predicted : ndarray, shape (groups, grid)
+        Change that the features of the patient of interest predict under the class.
+    near : Levels
+        Of the patients of reference.
+    group : Standardised
+        Their weights.
+    class_level, class_variance : ndarray, shape (groups, grid)
+        Of all patients of the class and phenotype.
+    by : Composition
+    residual_variance : ndarray, shape (grid,)
+
+    Returns
+    -------
+    Courses
+    ndarray, shape (groups,)
+        Weights of the patients of reference.
+
+    Notes
+    -----
+    Both levels are composed with the weight that makes the error at 24 months least, at all months: a course does not
+    change hands. The standard error is that of the composed level, of what features are worth, and of the sources.
+    Individual courses are those of the patients of reference about the expected one.
+    """
+    apart = np.broadcast_to(by.departure.edss, near.level.shape)
+    # Judged at the last month up to 24 that both tell something of.
+    told = near.shown & np.isfinite(class_variance)
+    judged = (_AT - told[:, _AT::-1].argmax(axis=1))[:, None]
+    whole = np.where(told, class_variance, np.inf)
+    weight = by.weight(*(np.take_along_axis(part, judged, axis=1) for part in (apart, near.variance, whole)))
+    level = weight * near.level + (1.0 - weight) * class_level
+    once = np.where(near.shown, by.sampled(weight, near.variance, class_variance), 0.0)
+    variance = by.sampling * (once + by.variance_along_gap(weight) * residual_variance)
+    variance += (1.0 - weight) ** 2 * apart
+    away = weight[:, :, None] * group.away_of(near.observed) + (1.0 - weight[:, :, None]) * by.class_away[:, None]
+    variance += by.between.edss * (away**2).sum(axis=2)
+    value = own[:, None] + predicted + level
     # Where a residual was observed, the completed one is the same.
-    individual = np.clip((own[:, None] + predicted)[:, None, :] + completed, *_ENDS)
-    quantiles = masked_quantiles(individual.transpose(0, 2, 1), observed.transpose(0, 2, 1), QUANTILES)
-    return Courses(
-        value=np.where(shown, np.clip(own[:, None] + predicted + level, *_ENDS), np.nan),
-        error=np.where(shown, np.sqrt(variance), np.nan),
-        number=np.where(shown, number, np.nan),
-        quantiles=np.where(shown, quantiles, np.nan),
-        repeated=(model.sampling - 1.0) * once,
+    individual = np.clip((value - near.level)[:, None, :] + near.completed, *_ENDS)
+    quantiles = masked_quantiles(individual.transpose(0, 2, 1), near.observed.transpose(0, 2, 1), QUANTILES)
+    courses = Courses(
+        value=np.where(near.shown, np.clip(value, *_ENDS), np.nan),
+        error=np.where(near.shown, np.sqrt(variance), np.nan),
+        number=np.where(near.shown, near.number, np.nan),
+        quantiles=np.where(near.shown, quantiles, np.nan),
+        repeated=(by.sampling - 1.0) * once,
     )
+    return courses, weight[:, 0]
+
+
+def departure_of_courses(
+    near: Levels, class_level: Floats, class_variance: Floats, poi: Indices
+) -> tuple[Floats, Floats]:
+    """Return how far the levels of neighbourhoods depart, and the part that all classes share: shape (grid,) each.
+
+    A group counts as much as it is certain. See `composite.departure_of`.
+
+    Parameters
+    ----------
+    near : Levels
+        Of many groups.
+    class_level, class_variance : ndarray, shape (groups, grid)
+    poi : ndarray of int, shape (groups,)
+        Number of the patient of interest of each group.
+    """
+    usable = near.shown & np.isfinite(class_variance) & (near.variance > 0)
+    counts = np.divide(1.0, near.variance**2, out=np.zeros_like(near.variance), where=usable)
+    explained = np.where(usable, np.maximum(near.variance - class_variance, 0.0), 0.0)
+    return departure_of(near.level - class_level, explained, counts, poi)
 
 
 def _numbered(values: Indices, most: int) -> tuple[Indices, Indices]:

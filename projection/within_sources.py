@@ -48,6 +48,8 @@ class Slopes:
     coefficients : ndarray, shape (classes, terms, outcomes)
     uncertainty : ndarray, shape (classes, terms, terms)
         Covariance of the coefficients for residuals of variance 1, from the patients in whom one outcome is known.
+    shared : ndarray, shape (terms, terms)
+        The part of it that is of the effects which all classes share.
     residual : ndarray, shape (patients, outcomes)
         What is left, the level of the source included; NaN where not observed.
     source : ndarray of int, shape (patients,)
@@ -57,6 +59,7 @@ class Slopes:
 
     coefficients: Floats
     uncertainty: Floats
+    shared: Floats
     residual: Floats
     source: Indices
     group: Indices
@@ -131,7 +134,8 @@ def slopes_within_sources(
     width = predictors.shape[1]
     group = np.unique(source * classes + treatment, return_inverse=True)[1].reshape(-1)
     coefficients = np.zeros((classes, width, outcomes.shape[1]))
-    uncertainty = np.tile(np.eye(width) * (1.0 / _RIDGE + 1.0 / _RIDGES_OF_CLASS[0]), (classes, 1, 1))
+    shared_uncertainty: Floats = np.eye(width) / _RIDGE
+    of_class: Floats = np.tile(np.eye(width) / _RIDGES_OF_CLASS[0], (classes, 1, 1))
     known = ~np.isnan(outcomes)
     patterns, which = np.unique(known, axis=1, return_inverse=True)
     for number, pattern in enumerate(patterns.T):
@@ -151,12 +155,13 @@ def slopes_within_sources(
         penalised = scatters + ridge * np.eye(width)
         coefficients[:, :, columns] = shared + np.linalg.solve(penalised, crosses)
         if judged_by in columns:
-            uncertainty = np.linalg.inv(scatter) + np.linalg.inv(penalised)
+            shared_uncertainty = np.linalg.inv(scatter).astype(np.float64)
+            of_class = np.linalg.inv(penalised).astype(np.float64)
     residual = np.empty_like(outcomes)
     for one in range(classes):
-        of_class = treatment == one
-        residual[of_class] = outcomes[of_class] - predictors[of_class] @ coefficients[one]
-    return Slopes(coefficients, uncertainty, residual, source, group)
+        rows = treatment == one
+        residual[rows] = outcomes[rows] - predictors[rows] @ coefficients[one]
+    return Slopes(coefficients, shared_uncertainty + of_class, shared_uncertainty, residual, source, group)
 
 
 def ridge_of_class(scatters: Floats, crosses: Floats, variance: Floats) -> float:

@@ -5,10 +5,12 @@
 import numpy as np
 import pytest
 
+from projection.composite import Composition, Departure
 from projection.endpoints import ENDPOINTS, GRID, Endpoints
+from projection.heterogeneity import NONE
 from projection.outcome_model import fit_outcome_model
 from projection.standardised import Standardised
-from projection.trajectories import standardised_courses
+from projection.trajectories import composed_courses, levels
 
 PATIENTS, K = 4000, 400
 
@@ -24,8 +26,14 @@ def courses(change, predictors=None, rows=None):
     rows = np.arange(K)[None] if rows is None else rows
     group = Standardised(np.ones(rows.shape), np.ones((*rows.shape, 1)), np.ones((1, 1)))
     own, predicted = np.array([3.0]), np.zeros((1, len(GRID)))
-    between = model.heterogeneity.edss[:1]
-    found = standardised_courses(own, predicted, rows, group, np.zeros(1), model, between)
+    # A class of which nothing is known: the patients of reference alone.
+    nobody = np.zeros((1, len(GRID))), np.full((1, len(GRID)), np.inf)
+    no_gap, no_source = np.zeros((1, predictors.shape[1])), np.zeros((1, 1))
+    no_departure = Departure(np.zeros(len(ENDPOINTS)), np.zeros(len(GRID)), np.zeros(1), np.zeros(1))
+    by = Composition(no_departure, 1.0, np.zeros((1, 3)), model.shared, no_gap, no_gap, no_source, no_source, NONE)
+    near = levels(rows, group, model.change)
+    found, weight = composed_courses(own, predicted, near, group, *nobody, by, model.change.variance)
+    assert weight[0] == 1.0
     return found, model
 
 

