@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-TARGETS_VERSION = "2"
+TARGETS_VERSION = "3"
 
 ASSESSED_AXES = 5
 """Factor axes of the space in which hidden rate and local cloaking are measured, as in the published evaluations."""
