@@ -74,7 +74,7 @@ def main() -> None:
     simulated = simulate(seed=1)
     table = episodes(simulated.tables, simulated.sources)
     own = Projector(
-        MemoryRelease(Episodes(table, {source.name: source for source in simulated.sources})), synthetic=False
+        MemoryRelease(Episodes(table, {source.name: source for source in simulated.sources})), avatars=0.0
     )
     ids = simulated.tables.patients["patient_id"]
     if len(ids) != len(table):

@@ -68,11 +68,12 @@ class Outcomes:
         Standardised features, NaN where unknown.
     episodes : Episodes
         Whose outcomes these are; tells sources and classes apart.
-    synthetic : bool
-        Whether the patients are synthetic; their estimates are less certain than those of as many patients.
+    avatars : float
+        Synthetic patients per original, whose estimates are less certain than those of as many patients; 0 where
+        patients are originals.
     """
 
-    def __init__(self, endpoints: Endpoints, columns: Floats, episodes: Episodes, *, synthetic: bool) -> None:
+    def __init__(self, endpoints: Endpoints, columns: Floats, episodes: Episodes, *, avatars: float) -> None:
         self._change = endpoints.change
         self._codes = code(endpoints.step, endpoints.event)
         self._relapses, self._years = endpoints.relapses, endpoints.years
@@ -93,7 +94,7 @@ class Outcomes:
             treatment,
             phenotype,
             len(episodes.rows_by_treatment),
-            synthetic=synthetic,
+            avatars=avatars,
         )
         self._mix = SourceMix.of(self._sources, predictors, phenotype, len(PHENOTYPES))
         classes = len(episodes.rows_by_treatment)
@@ -114,8 +115,11 @@ class Outcomes:
             Number of the patient of interest of each group.
         """
         found = self._prepared(own, pois, rows, weights)
-        events, shared_events = departure_of_events(found.events, poi)
-        edss, shared_edss = departure_of_courses(found.levels, found.whole.level, found.whole.level_variance, poi)
+        # Avatars of one original are near each other: how far those few originals are from others is sampling too.
+        counted = max(self.model.sampling - 1.0, 1.0)
+        whole = found.whole
+        events, shared_events = departure_of_events(found.events, counted, poi)
+        edss, shared_edss = departure_of_courses(found.levels, whole.level, whole.level_variance, counted, poi)
         self._departure = Departure(events, edss, shared_events, shared_edss)
 
     def regression(self, pois: Floats, rows: Indices, weights: Floats, ridge: float) -> LocalRegression:

@@ -117,10 +117,19 @@ def _moved(survival: Floats, shift: Floats) -> Floats:
     return moved
 
 
-def departure_of_events(found: EventParts, poi: Indices) -> tuple[Floats, Floats]:
+def departure_of_events(found: EventParts, counted: float, poi: Indices) -> tuple[Floats, Floats]:
     """Return how far neighbourhoods depart by month 24, and the part that all classes share: shape (endpoints,) each.
 
     On the scale of log(-log S); a group counts as much as it has events. See `composite.departure_of`.
+
+    Parameters
+    ----------
+    found : EventParts
+        Of many groups.
+    counted : float
+        How often the sampling of a group counts in how far it is from its class.
+    poi : ndarray of int, shape (groups,)
+        Number of the patient of interest of each group.
     """
     near, whole = found.near_variance[..., _AT], found.class_variance[..., _AT]
     unit = unit_of_log_log(found.expected[..., _AT])
@@ -129,7 +138,7 @@ def departure_of_events(found: EventParts, poi: Indices) -> tuple[Floats, Floats
     apart = np.divide((found.near - found.expected)[..., _AT], unit, out=np.zeros_like(near), where=usable)
     # Patients of reference are a part of their class.
     sampled = np.divide(near - whole, unit**2, out=np.zeros_like(near), where=usable)
-    return departure_of(apart, np.maximum(sampled, 0.0), events**2, poi)
+    return departure_of(apart, counted * np.maximum(sampled, 0.0), events**2, poi)
 
 
 def composed_events(

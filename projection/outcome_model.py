@@ -45,7 +45,7 @@ class OutcomeModel:
         The part of it that is of the effects which all classes share.
     heterogeneity : Heterogeneity
     sampling : float
-        Factor on sampling variances: 1 for patients, 2 for synthetic ones.
+        Factor on sampling variances: 1 for patients, 2 for synthetic ones of as many originals.
     """
 
     treatment: Indices
@@ -73,7 +73,7 @@ def fit_outcome_model(
     phenotype: Indices,
     classes: int,
     *,
-    synthetic: bool,
+    avatars: float,
 ) -> OutcomeModel:
     """Learn the model from the patients of a database.
 
@@ -85,10 +85,10 @@ def fit_outcome_model(
         Their numbers.
     classes : int
         How many classes there are.
-    synthetic : bool
-        Whether the patients are synthetic, one for each original. Their means then scatter about those of the
-        originals as those do about the population: sampling counts twice (Raab, Nowok and Dibben, J Priv Confid
-        2016, doi 10.29012/jpc.v7i3.407).
+    avatars : float
+        Synthetic patients per original; 0 where patients are originals. The means of synthetic patients scatter
+        about those of the originals as these do about the population: with one for each original sampling counts
+        twice (Raab, Nowok and Dibben, J Priv Confid 2016, doi 10.29012/jpc.v7i3.407), with more each tells less.
     """
     codes = code(endpoints.step, endpoints.event)
     pseudo = _pseudo_values(codes, source * classes + treatment)
@@ -129,7 +129,7 @@ def fit_outcome_model(
         change.uncertainty,
         change.shared,
         heterogeneity,
-        2.0 if synthetic else 1.0,
+        1.0 + avatars,
     )
 
 

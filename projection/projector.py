@@ -60,9 +60,9 @@ class Projector:
         Anything with ``version``, ``episodes`` and ``attachment(name)``.
     every_visit : bool
         Whether every informative visit is a baseline, or only the start of the treatment.
-    synthetic : bool
-        Whether the patients of the release are synthetic, as those of every release that is served are. Intervals
-        of corrected estimates are then wider than those of as many patients.
+    avatars : float
+        Synthetic patients per original: 1 in every release that is served, 0 where patients are originals. Intervals
+        of corrected estimates are then wider than those of as many patients, the more so the more there are.
 
     Attributes
     ----------
@@ -70,12 +70,12 @@ class Projector:
     selector : Selector
     """
 
-    def __init__(self, release: ReferenceRelease, *, every_visit: bool = False, synthetic: bool = True) -> None:
+    def __init__(self, release: ReferenceRelease, *, every_visit: bool = False, avatars: float = 1.0) -> None:
         self.release = release
         self.selector = Selector(release, every_visit=every_visit)
         episodes = self.selector.episodes
         self.endpoints = endpoints_of(episodes)
-        self.outcomes = Outcomes(self.endpoints, self.selector.columns, episodes, synthetic=synthetic)
+        self.outcomes = Outcomes(self.endpoints, self.selector.columns, episodes, avatars=avatars)
         names, codes = np.unique(episodes.table["source"].to_numpy().astype(str), return_inverse=True)
         self._source_names: list[str] = names.tolist()
         self._source = codes

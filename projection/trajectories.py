@@ -187,7 +187,7 @@ def composed_courses(
 
 
 def departure_of_courses(
-    near: Levels, class_level: Floats, class_variance: Floats, poi: Indices
+    near: Levels, class_level: Floats, class_variance: Floats, counted: float, poi: Indices
 ) -> tuple[Floats, Floats]:
     """Return how far the levels of neighbourhoods depart, and the part that all classes share: shape (grid,) each.
 
@@ -198,12 +198,14 @@ def departure_of_courses(
     near : Levels
         Of many groups.
     class_level, class_variance : ndarray, shape (groups, grid)
+    counted : float
+        How often the sampling of a group counts in how far it is from its class.
     poi : ndarray of int, shape (groups,)
         Number of the patient of interest of each group.
     """
     usable = near.shown & np.isfinite(class_variance) & (near.variance > 0)
     counts = np.divide(1.0, near.variance**2, out=np.zeros_like(near.variance), where=usable)
-    explained = np.where(usable, np.maximum(near.variance - class_variance, 0.0), 0.0)
+    explained = counted * np.where(usable, np.maximum(near.variance - class_variance, 0.0), 0.0)
     return departure_of(near.level - class_level, explained, counts, poi)
 
 

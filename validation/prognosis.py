@@ -76,7 +76,7 @@ def prognosis(material: Material, *, jobs: int = 1, progress: Callable[[float, s
     test = Episodes(table.iloc[np.sort(chosen)].reset_index(drop=True), material.original.sources)
     patients = patients_of_interest(test.table)
     synthetic = Episodes(made, material.original.sources)
-    served = Task("synthetic", synthetic, patients, synthetic=True)
+    served = Task("synthetic", synthetic, patients, avatars=1.0)
     # The engine that is served under all classes, for the calibration for benefit; the others under the one taken.
     projected = project_all({PRODUCT: served}, jobs=jobs) | _under_own(
         {

@@ -129,7 +129,7 @@ def _errors_of_all(
     tasks = {
         **{name: Task(name, database, some_patients) for name, database in resamples.items()},
         "originals": Task("originals", material.original, patients),
-        "synthetic": Task("synthetic", material.synthetic, patients, synthetic=True),
+        "synthetic": Task("synthetic", material.synthetic, patients, avatars=1.0),
     }
     share = 1.0 if material.quick else PROJECTING
     told = None if progress is None else (lambda done, doing: progress(share * done, doing))
@@ -376,7 +376,7 @@ def _augmented_errors(
         augmentation=times,
     ).table
     database = Episodes(made, original.sources)
-    found = project(Task(f"1-{times}", database, patients, k=times * DEFAULT_K, synthetic=True))
+    found = project(Task(f"1-{times}", database, patients, k=times * DEFAULT_K, avatars=times))
     records = Records()
     for outcome, values in difference(from_originals, found).items():
         mae, rmse, n = mean_errors(values)

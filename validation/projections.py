@@ -127,8 +127,8 @@ class Task:
     k : int or None
         Patients of reference per class.
     estimator : str
-    synthetic : bool
-        Whether the patients of the database are synthetic.
+    avatars : float
+        Synthetic patients per original in the database; 0 where its patients are originals.
     files : mapping of str to bytes
         What was learned from the database and is read by those who project; the rest is learned anew.
     classes : tuple of Treatment, optional
@@ -140,14 +140,14 @@ class Task:
     patients: list[PatientOfInterest]
     k: int | None = None
     estimator: str = "corrected"
-    synthetic: bool = False
+    avatars: float = 0.0
     files: Mapping[str, bytes] = field(default_factory=dict)
     classes: tuple[Treatment, ...] | None = None
 
 
 def project(task: Task) -> Projected:
     """Project the patients of a task under every class."""
-    projector = Projector(Database(task.label, task.database, task.files), synthetic=task.synthetic)
+    projector = Projector(Database(task.label, task.database, task.files), avatars=task.avatars)
     return _answered(projector, task)
 
 
@@ -270,11 +270,11 @@ chunk of the same database, from one section after another: two are kept, of the
 
 
 def _projector(task: Task, key: str) -> Projector:
-    kept = f"{key} {task.synthetic}"
+    kept = f"{key} {task.avatars}"
     if kept not in _LAST:
         if len(_LAST) > 1:
             del _LAST[next(iter(_LAST))]
-        _LAST[kept] = Projector(Database(task.label, task.database, task.files), synthetic=task.synthetic)
+        _LAST[kept] = Projector(Database(task.label, task.database, task.files), avatars=task.avatars)
     return _LAST[kept]
 
 

@@ -116,9 +116,9 @@ def truth(material: Material, *, jobs: int = 1, progress: Told | None = None) ->
     chosen = np.sort(rng.permutation(len(table))[:asked_about])
     patients = patients_of_interest(table.iloc[chosen])
     tasks = {
-        "synthetic": Task("synthetic", material.synthetic, patients, synthetic=True),
+        "synthetic": Task("synthetic", material.synthetic, patients, avatars=1.0),
         "originals": Task("originals", material.original, patients),
-        "synthetic, unadjusted": Task("synthetic", material.synthetic, patients, estimator="plain", synthetic=True),
+        "synthetic, unadjusted": Task("synthetic", material.synthetic, patients, estimator="plain", avatars=1.0),
     }
     # What the projection error has projected already, of every patient, is at hand unless the validation was resumed.
     known = {name: found.rows(chosen) for name, found in material.projected.items()}

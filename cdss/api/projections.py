@@ -33,9 +33,9 @@ async def create_projection(
     estimator: Annotated[
         str,
         Query(
-            description="`corrected` for the features and sources in which patients of reference differ, and composed "
-            "with what the whole class tells of patients like this one, each by its certainty; `local`, corrected for "
-            "features by a regression among the patients of reference alone; or `plain`."
+            description="`corrected` for the features and sources in which patients of reference differ, and "
+            "composed with what the whole class tells of patients like this one, each by its certainty; `local`, "
+            "corrected for features by a regression among the patients of reference alone; or `plain`."
         ),
     ] = "corrected",
 ) -> Response:

@@ -22,7 +22,7 @@ def courses(change, predictors=None, rows=None):
     step, event = (np.full((len(change), len(ENDPOINTS)), 8, dtype=kind) for kind in (np.int8, np.bool_))
     one = np.zeros(len(change), dtype=np.intp)
     endpoints = Endpoints(step, event, change, nothing, nothing + 2.0)
-    model = fit_outcome_model(endpoints, predictors, one, one, one, 1, synthetic=False)
+    model = fit_outcome_model(endpoints, predictors, one, one, one, 1, avatars=0.0)
     rows = np.arange(K)[None] if rows is None else rows
     group = Standardised(np.ones(rows.shape), np.ones((*rows.shape, 1)), np.ones((1, 1)))
     own, predicted = np.array([3.0]), np.zeros((1, len(GRID)))

@@ -67,7 +67,7 @@ def sampled(rng, truth, number):
 @pytest.mark.parametrize("departure", [0.0, 0.02, 0.08])
 def test_how_far_neighbourhoods_depart_is_found(departure):
     parts, _, poi = neighbourhoods(1, departure=departure, classes=4)
-    found, shared = departure_of_events(parts, poi)
+    found, shared = departure_of_events(parts, 1.0, poi)
     assert found[0] == pytest.approx(departure, rel=0.12, abs=0.008)
     # Half of it is the neighbourhood's under every class.
     assert shared[0] == pytest.approx(departure / 2, rel=0.2, abs=0.006)
@@ -88,6 +88,14 @@ def test_composed_is_nearer_to_the_truth_than_either_part_and_says_by_how_much(d
         assert np.mean((value - truth) ** 2 / error**2) == pytest.approx(1.0, abs=0.2)
     assert np.nanmin(np.diff(found.value, axis=2)) >= -1e-12
     assert ((weight > 0) & (weight < 1)).all()
+
+
+def test_avatars_of_the_same_originals_are_not_taken_for_a_departure():
+    """Ten for each original are no ten patients: what their few originals are off by is no neighbourhood's own."""
+    parts, _, poi = neighbourhoods(6, departure=0.0)
+    ten_times = replace(parts, near_variance=parts.near_variance / 10.0, class_variance=parts.class_variance / 10.0)
+    assert departure_of_events(ten_times, 1.0, poi)[0][0] > 0.03
+    assert departure_of_events(ten_times, 10.0, poi)[0][0] < 0.008
 
 
 def test_patients_of_reference_weigh_more_the_further_neighbourhoods_depart():

@@ -70,7 +70,7 @@ def test_plain_contrasts_are_differences_of_plain_projections(projector):
 
 
 def test_what_a_synthetic_database_adds_to_every_class_cancels_between_them(small_release, projector):
-    of_patients = Projector(small_release, synthetic=False)
+    of_patients = Projector(small_release, avatars=0.0)
     alone = [p.project(POI, classes=[Treatment.NATALIZUMAB]).classes[0] for p in (of_patients, projector)]
     together = [p.contrast(POI, classes=[Treatment.NATALIZUMAB]).contrasts[0] for p in (of_patients, projector)]
     course = [(part.edss.expected.upper - part.edss.expected.lower)[8] for part in alone]

@@ -43,7 +43,7 @@ def made_up(deviation, *, common=True, seed=0, short=0, apart=0.0, first_events=
     phenotype = np.where(source < first_events, 0, 1)
     event |= (source < first_events)[:, None] & (rng.random(event.shape) < 0.6)
     endpoints = Endpoints(step, event, change, relapses, years)
-    return fit_outcome_model(endpoints, features, source, treatment, phenotype, CLASSES, synthetic=False)
+    return fit_outcome_model(endpoints, features, source, treatment, phenotype, CLASSES, avatars=0.0)
 
 
 @pytest.mark.parametrize(("spread", "ridge"), [(0.1, 100.0), (0.03, 1111.0), (0.0, 20_000.0)])
@@ -138,8 +138,8 @@ def test_synthetic_patients_are_worth_less_than_patients(small_release):
 
     poi = parse_patient({"age": 40, "phenotype": "RRMS", "edss": 3.0})
     widths = []
-    for synthetic in (False, True):
-        part = Projector(small_release, synthetic=synthetic).project(poi).classes[0]
+    for avatars in (0.0, 1.0):
+        part = Projector(small_release, avatars=avatars).project(poi).classes[0]
         curves = (part.edss.expected, part.probabilities["relapse"])
         widths.append([(curve.upper - curve.lower)[8] for curve in curves])
     assert (np.array(widths[1]) > 1.1 * np.array(widths[0])).all()

@@ -92,10 +92,10 @@ def test_comparisons_are_held_to_the_differences_of_the_truth() -> None:
 
 def test_a_release_is_asked_for_its_comparisons(material: Material) -> None:
     patients = patients_of_interest(material.original.table.iloc[:3])
-    answered = contrast_all(Task("synthetic", material.synthetic, patients, synthetic=True), jobs=1)
+    answered = contrast_all(Task("synthetic", material.synthetic, patients, avatars=1.0), jobs=1)
     untreated, treated = CLASSES.index(Treatment.UNTREATED), CLASSES.index(Treatment.NATALIZUMAB)
     assert np.isnan(answered[:, :, untreated]).all()
-    projector = Projector(Database("synthetic", material.synthetic), synthetic=True)
+    projector = Projector(Database("synthetic", material.synthetic), avatars=1.0)
     for i, patient in enumerate(patients):
         part = next(one for one in projector.contrast(patient).contrasts if one.treatment == Treatment.NATALIZUMAB)
         assert part.edss is not None
