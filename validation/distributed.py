@@ -18,7 +18,7 @@ from projection.endpoints import ENDPOINTS
 from reference_db.episodes import Episodes
 from selection import PatientOfInterest, learn_weights
 from selection.selector import DEFAULT_K
-from selection.silos import Hub
+from selection.silos import FEWEST_SILOS, Hub
 from validation.material import Material, thinned
 from validation.projection_error import OUTCOMES, mean_errors
 from validation.projections import MONTHS, RISKS, Projected, Task, patients_of_interest, project
@@ -61,8 +61,9 @@ def distributed(material: Material, *, progress: Callable[[float, str], None] | 
     hubs = {
         POOLED: Hub([silo_of(original, exact=True)]),
         SILOS: Hub([silo_of(part, exact=True) for part in by_source]),
-        SUPPRESSED: Hub([silo_of(part, secret=_SECRET) for part in by_source]),
     }
+    if len(by_source) >= FEWEST_SILOS:
+        hubs[SUPPRESSED] = Hub([silo_of(part, secret=_SECRET) for part in by_source])
     found: dict[str, Mapping[str, Floats]] = {}
     for at, (name, hub) in enumerate(hubs.items()):
         if progress is not None:
@@ -71,7 +72,7 @@ def distributed(material: Material, *, progress: Callable[[float, str], None] | 
     for name, episodes in ((ORIGINALS, original), (SYNTHETIC, synthetic)):
         found[name] = _centralised(project(Task(name, episodes, patients, estimator="local")))
     records = Records()
-    for first, second in PAIRS:
+    for first, second in (pair for pair in PAIRS if found.keys() >= set(pair)):
         for outcome in OUTCOMES:
             difference = found[first][outcome] - found[second][outcome]
             mae, rmse, compared = mean_errors(difference)
@@ -85,6 +86,11 @@ def distributed(material: Material, *, progress: Callable[[float, str], None] | 
                 largest=float(np.nanmax(np.abs(difference))) if compared else None,
             )
     rows = records.done()
+    too_few = (
+        ()
+        if SUPPRESSED in hubs
+        else (f"Silos with the small-cell rule are left out: {FEWEST_SILOS} are needed, and there are fewer.",)
+    )
     return Section(
         name="distributed",
         title="Distributed against centralised",
@@ -96,6 +102,7 @@ def distributed(material: Material, *, progress: Callable[[float, str], None] | 
             f"DA takes all patients within the first radius of a fixed grid that holds {DEFAULT_K}; CA takes the "
             f"{DEFAULT_K} nearest. Suppressed: by the small-cell rule in every silo, which withholds small groups, "
             "leaves patients out, moves sums and tells no features, so that nothing is corrected for them.",
+            *too_few,
         ),
     )
 

@@ -2,7 +2,8 @@
 
 from selection.silos.aggregates import SiloPatients
 from selection.silos.hub import Hub
+from selection.silos.masking import FEWEST_SILOS
 from selection.silos.messages import FeatureSums, OutcomeSums, Question, SiloError
 from selection.silos.silo import Silo
 
-__all__ = ["FeatureSums", "Hub", "OutcomeSums", "Question", "Silo", "SiloError", "SiloPatients"]
+__all__ = ["FEWEST_SILOS", "FeatureSums", "Hub", "OutcomeSums", "Question", "Silo", "SiloError", "SiloPatients"]

@@ -94,7 +94,7 @@ def test_avatars_of_the_same_originals_are_not_taken_for_a_departure():
     """Ten for each original are no ten patients: what their few originals are off by is no neighbourhood's own."""
     parts, _, poi = neighbourhoods(6, departure=0.0)
     ten_times = replace(parts, near_variance=parts.near_variance / 10.0, class_variance=parts.class_variance / 10.0)
-    assert departure_of_events(ten_times, 1.0, poi)[0][0] > 0.03
+    assert departure_of_events(ten_times, 1.0, poi)[0][0] > 0.012
     assert departure_of_events(ten_times, 10.0, poi)[0][0] < 0.008
 
 
