@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,9 @@ ESTIMATORS = ("corrected", "local", "plain")
 patients like this one, and composed with what the whole class tells of such patients; corrected for features by a
 regression among the patients of reference alone, which needs nothing but sums over them; or their plain means and
 Kaplan-Meier curves."""
+
+_TOGETHER = 90
+"""Groups from which departures are learned at once."""
 
 RIDGE = 100.0
 """Penalty of the regression among patients of reference, in patients (decision 0009)."""
@@ -114,12 +118,16 @@ class Outcomes:
         poi : ndarray of int, shape (groups,)
             Number of the patient of interest of each group.
         """
-        found = self._prepared(own, pois, rows, weights)
+        # Piece by piece: what estimates are made from takes far more memory than what is learned from.
+        pieces = [slice(at, at + _TOGETHER) for at in range(0, len(rows), _TOGETHER)]
+        prepared = (self._prepared(own[at], pois[at], rows[at], weights[at]) for at in pieces)
+        found = [(one.events, one.levels, one.whole.level, one.whole.level_variance) for one in prepared]
+        level, variance = (np.concatenate([one[at] for one in found]) for at in (2, 3))
         # Avatars of one original are near each other: how far those few originals are from others is sampling too.
         counted = max(self.model.sampling - 1.0, 1.0)
-        whole = found.whole
-        events, shared_events = departure_of_events(found.events, counted, poi)
-        edss, shared_edss = departure_of_courses(found.levels, whole.level, whole.level_variance, counted, poi)
+        events, shared_events = departure_of_events(_joined([one[0] for one in found]), counted, poi)
+        levels_of_groups = _joined([one[1] for one in found])
+        edss, shared_edss = departure_of_courses(levels_of_groups, level, variance, counted, poi)
         self._departure = Departure(events, edss, shared_events, shared_edss)
 
     def regression(self, pois: Floats, rows: Indices, weights: Floats, ridge: float) -> LocalRegression:
@@ -305,6 +313,15 @@ class Outcomes:
         """
         shift: Floats = np.matmul(gaps, self.model.events[treatment])
         return shift.transpose(1, 0, 2).reshape(gaps.shape[1], len(gaps), len(ENDPOINTS), len(GRID))
+
+
+_Laid = TypeVar("_Laid", EventParts, Levels)
+
+
+def _joined(pieces: list[_Laid]) -> _Laid:
+    """Put arrays of groups together."""
+    kind = type(pieces[0])
+    return kind(*(np.concatenate([getattr(one, field.name) for one in pieces]) for field in fields(kind)))
 
 
 @dataclass(frozen=True, slots=True)
