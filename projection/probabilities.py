@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from projection.local_regression import Weighing
 from projection.survival import (
+    Z95,
     at_risk,
     kaplan_meier,
     log_log_interval,
@@ -147,9 +148,15 @@ def probabilities(
 def limits(survival: Floats, error: Floats, number: Floats, months: Floats) -> tuple[Floats, Floats]:
     """Return the 95 % limits of corrected probabilities of an event, from the standard errors of the survival.
 
-    By the log(-log) transformation; no upper limit is below that of nobody having had the event.
+    By the log(-log) transformation; no upper limit is below that of nobody having had the event. Where an estimate is
+    about as small as its error the transformation has no end (of .001, give or take .01, it would say up to 1):
+    beyond a factor of e on the cumulative hazard the upper limit goes on along its tangent.
     """
     lower, upper = log_log_interval(survival, error, number)
+    half = Z95 * error * slope_of_log_log(survival)
+    far = half > 1.0
+    hazard = -np.log(np.where(far, survival, 1.0))
+    upper = np.where(far, -np.expm1(-hazard * np.e * half), upper)
     upper = np.maximum(upper, _upper_of_none(number, months))
     lower[:, :, 0], upper[:, :, 0] = 0.0, 0.0
     return lower, upper

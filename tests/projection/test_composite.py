@@ -14,6 +14,7 @@ from projection.composite import Composition, Departure, departure_of, forms_alo
 from projection.endpoints import ENDPOINTS, GRID, HORIZON
 from projection.event_curves import EventParts, composed_events, departure_of_events, event_parts
 from projection.heterogeneity import NONE
+from projection.probabilities import limits
 from projection.standardised import SourceMix, Standardised
 from projection.survival import greenwood_expected
 
@@ -96,6 +97,17 @@ def test_avatars_of_the_same_originals_are_not_taken_for_a_departure():
     ten_times = replace(parts, near_variance=parts.near_variance / 10.0, class_variance=parts.class_variance / 10.0)
     assert departure_of_events(ten_times, 1.0, poi)[0][0] > 0.012
     assert departure_of_events(ten_times, 10.0, poi)[0][0] < 0.008
+
+
+@pytest.mark.parametrize("risk", [1e-6, 0.001, 0.01, 0.1, 0.4])
+def test_a_risk_that_is_small_beside_its_error_is_not_up_to_everything(risk):
+    survival = np.full((1, 1, STEPS), 1.0 - risk)
+    number = np.full_like(survival, 200.0)
+    errors = np.array([0.0001, 0.001, 0.01, 0.02, 0.03])
+    limit = np.array([limits(survival, np.full_like(survival, one), number, GRID)[1][0, 0, AT] for one in errors])
+    assert (np.diff(limit) >= 0).all()
+    assert (limit >= risk + 1.95 * np.minimum(errors, 0.1)).all()
+    assert (limit <= risk + np.e * 1.97 * errors + 0.02).all()
 
 
 def test_patients_of_reference_weigh_more_the_further_neighbourhoods_depart():
