@@ -47,7 +47,13 @@ class ClassOutcomes(NamedTuple):
 
 
 def class_outcomes(
-    codes: Indices, model: OutcomeModel, phenotype: Indices, sources: Floats, mix: Floats, classes: int
+    codes: Indices,
+    model: OutcomeModel,
+    phenotype: Indices,
+    sources: Floats,
+    mix: Floats,
+    classes: int,
+    patient: Indices | None,
 ) -> ClassOutcomes:
     """Estimate the outcomes of every class and phenotype.
 
@@ -61,6 +67,8 @@ def class_outcomes(
         1 in the column of each patient's source.
     mix : ndarray, shape (phenotypes, sources)
     classes : int
+    patient : ndarray of int, shape (patients,), optional
+        Whose row each is, where a patient has one for every visit: these are not several patients to sampling.
     """
     endpoints, shape = codes.shape[1], (classes, len(mix))
     survival = np.ones((*shape, endpoints, len(GRID)))
@@ -79,10 +87,11 @@ def class_outcomes(
         )
         found = levels(rows[None], Standardised(weights, *alone), model.change)
         share = weights[0] / weights.sum()
+        distinct = 1.0 if patient is None else len(np.unique(patient[rows])) / len(rows)
         survival[at] = curve.survival
-        number[at] = curve.at_risk * weights.sum() / (weights**2).sum()
+        number[at] = curve.at_risk * distinct * weights.sum() / (weights**2).sum()
         level[at] = found.level[0]
-        variance[at] = np.where(found.shown[0], found.variance[0], np.inf)
+        variance[at] = np.where(found.shown[0], found.variance[0] / distinct, np.inf)
         mean[at] = share @ model.predictors[rows]
         shares[at] = share @ sources[rows]
     return ClassOutcomes(survival, number, level, variance, mean, shares)

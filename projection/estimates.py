@@ -75,9 +75,19 @@ class Outcomes:
     avatars : float
         Synthetic patients per original, whose estimates are less certain than those of as many patients; 0 where
         patients are originals.
+    patient : ndarray of int, shape (patients,), optional
+        Whose row each is, where a patient has one for every visit.
     """
 
-    def __init__(self, endpoints: Endpoints, columns: Floats, episodes: Episodes, *, avatars: float) -> None:
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        columns: Floats,
+        episodes: Episodes,
+        *,
+        avatars: float,
+        patient: Indices | None = None,
+    ) -> None:
         self._change = endpoints.change
         self._codes = code(endpoints.step, endpoints.event)
         self._relapses, self._years = endpoints.relapses, endpoints.years
@@ -102,7 +112,9 @@ class Outcomes:
         )
         self._mix = SourceMix.of(self._sources, predictors, phenotype, len(PHENOTYPES))
         classes = len(episodes.rows_by_treatment)
-        self._classes = class_outcomes(self._codes, self.model, phenotype, self._sources, self._mix.overall, classes)
+        self._classes = class_outcomes(
+            self._codes, self.model, phenotype, self._sources, self._mix.overall, classes, patient
+        )
         nothing = np.zeros(len(ENDPOINTS)), np.zeros(len(GRID))
         self._departure = Departure(*nothing, *nothing)
 

@@ -75,7 +75,9 @@ class Projector:
         self.selector = Selector(release, every_visit=every_visit)
         episodes = self.selector.episodes
         self.endpoints = endpoints_of(episodes)
-        self.outcomes = Outcomes(self.endpoints, self.selector.columns, episodes, avatars=avatars)
+        self.outcomes = Outcomes(
+            self.endpoints, self.selector.columns, episodes, avatars=avatars, patient=self.selector.patient
+        )
         names, codes = np.unique(episodes.table["source"].to_numpy().astype(str), return_inverse=True)
         self._source_names: list[str] = names.tolist()
         self._source = codes

@@ -206,6 +206,16 @@ def test_the_mix_of_sources_follows_features_and_sums_to_one():
     assert mix.of_patients(asked, np.ones(4, dtype=np.intp)).sum() == 0.0
 
 
+def test_visits_of_one_patient_are_not_several_patients(small_release):
+    from projection import Projector
+
+    starts, visits = (Projector(small_release, every_visit=every) for every in (False, True))
+    assert len(visits.selector.episodes) > 1.2 * len(starts.selector.episodes)
+    found = [one.outcomes._classes.at_risk[:, :, :, 0] for one in (starts, visits)]
+    known = (found[0] > 0) & (found[1] > 0)
+    assert (found[1][known] <= 1.1 * found[0][known]).all()
+
+
 def test_the_release_learns_how_far_neighbourhoods_depart(small_release):
     from projection import Projector
 

@@ -11,7 +11,7 @@ from lifelines import CoxPHFitter, KaplanMeierFitter
 from lifelines.utils import restricted_mean_survival_time
 
 from projection import Projector
-from projection.contrast import CONTRAST_ESTIMATORS, _overlap
+from projection.contrast import CONTRAST_ESTIMATORS, _overlap, _variance
 from projection.cox import log_hazard_ratio
 from projection.endpoints import ENDPOINTS, GRID
 from projection.survival import code, tally
@@ -82,6 +82,13 @@ def test_what_a_synthetic_database_adds_to_every_class_cancels_between_them(smal
         width = patients.upper - patients.lower
         assert 0.9 * width <= synthetic.upper - synthetic.lower <= 1.25 * width
         assert synthetic.value == pytest.approx(patients.value, abs=0.15 * width)
+
+
+def test_what_two_estimates_have_in_common_may_be_most_of_their_error():
+    both = np.array([2.0, 2.0])
+    assert _variance(both, np.zeros(2), 1.5) == pytest.approx(1.0)
+    assert _variance(both, np.ones(2), 0.0) == pytest.approx(2.0)
+    assert _variance(both, np.zeros(2), 5.0) == 0.0
 
 
 @pytest.mark.parametrize("estimator", CONTRAST_ESTIMATORS)

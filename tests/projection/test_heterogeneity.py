@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from projection.endpoints import ENDPOINTS, GRID, Endpoints
+from projection.heterogeneity import _Levels, _shared
 from projection.outcome_model import fit_outcome_model
 from projection.standardised import Standardised, source_weights
 from projection.within_sources import ridge_of_class
@@ -92,6 +93,16 @@ def test_a_phenotype_whose_sources_differ_does_not_widen_the_others():
 def test_what_sources_have_in_common_under_all_classes_is_told_apart():
     assert made_up(0.3).heterogeneity.shared_edss > 0.9
     assert made_up(0.3, common=False).heterogeneity.shared_edss < 0.5
+
+
+def test_sources_that_are_alike_do_not_hide_what_they_have_in_common():
+    """Two classes meet in registries that hardly differ; each has trials of its own, which do."""
+    rng = np.random.default_rng(0)
+    mean = np.full((2, 1, 220, 1), np.nan)
+    mean[:, 0, :100, 0] = rng.normal(0, 0.1, 100)
+    mean[0, 0, 100:160, 0], mean[1, 0, 160:, 0] = rng.normal(0, 1.0, (2, 60))
+    levels = _Levels(mean, np.where(np.isnan(mean), np.nan, 1e-6))
+    assert _shared(levels)[0] == pytest.approx(1.0, abs=0.01)
 
 
 def test_sources_are_weighed_towards_their_mix_the_more_they_differ():
