@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from cdss.api.answers import answer
 from cdss.api.dependencies import reference
-from cdss.api.question import PATIENT_BODY, Similarity, described, patient_of_interest, similarity
+from cdss.api.question import PATIENT_BODY, PatientRoute, Similarity, described, patient_of_interest, similarity
 from cdss.reference import Reference
 from projection import Contrasts, Projection
 from reference_db.vocabulary import Treatment
 from selection import Explanation, PatientOfInterest
 
-router = APIRouter(tags=["patient of interest"])
+router = APIRouter(tags=["patient of interest"], route_class=PatientRoute)
 
 _Patient = Annotated[PatientOfInterest, Depends(patient_of_interest)]
 _Similarity = Annotated[Similarity, Depends(similarity)]

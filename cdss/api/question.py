@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypedDict
 
 import orjson
-from fastapi import Query, Request
+from fastapi import Query, Request, Response
+from fastapi.routing import APIRoute
 
 from cdss.api.answers import answer_schema
+from cdss.api.dependencies import reference
 from cdss.api.examples import PATIENTS, example_of
 from reference_db.errors import FieldProblem, InvalidInput
 from reference_db.vocabulary import SourceKind, Treatment
@@ -141,6 +143,30 @@ async def similarity(
         classes=classes,
         criteria=parse_criteria({name: value for name, value in criteria.items() if value is not None}),
     )
+
+
+_NOTHING_ASKED = Similarity(k=None, weights=None, classes=None, criteria=Criteria())
+
+
+class PatientRoute(APIRoute):
+    """A route whose endpoint takes `patient`, `asked` and `reference`, and has a default for everything else.
+
+    Most questions have nothing in the query string. Then its dozen parameters are not looked up and validated one by
+    one, which takes as long as all else that the framework does.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what answers a request."""
+        with_parameters = super().get_route_handler()
+        endpoint: Callable[..., Coroutine[Any, Any, Response]] = self.endpoint
+
+        async def answering(request: Request) -> Response:
+            if request.scope["query_string"]:
+                return await with_parameters(request)
+            patient = await patient_of_interest(request)
+            return await endpoint(patient=patient, asked=_NOTHING_ASKED, reference=await reference(request))
+
+        return answering
 
 
 def _numbers(parameter: str, items: list[str] | None) -> dict[str, float] | None:

@@ -7,7 +7,6 @@ notice an altered database, and not an attacker who owns the machine.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import secrets
@@ -43,8 +42,9 @@ class AuditKey:
         DatabaseUnavailable
             If the file of the key can be neither read nor written.
         """
-        message = b"".join(len(part.encode()).to_bytes(8) + part.encode() for part in parts)
-        return hmac.new(self._secret(), message, hashlib.sha256).hexdigest()
+        encoded = [part.encode() for part in parts]
+        message = b"".join([piece for part in encoded for piece in (len(part).to_bytes(8), part)])
+        return hmac.digest(self._secret(), message, "sha256").hex()
 
     def pseudonym(self, kind: str, text: str) -> str:
         """Return what stands for a person or a session in the trail; empty for an empty text.

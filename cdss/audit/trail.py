@@ -24,7 +24,6 @@ _START = Head(0, "0" * 64)
 _LOCK = 4_702_111_936
 _BATCH = 500
 _TABLE = AuditRecord.metadata.tables[AuditRecord.__tablename__]
-_COLUMNS = tuple(column.key for column in _TABLE.columns)
 _INSERT = insert(_TABLE)
 _NEWEST = select(_TABLE.c.sequence, _TABLE.c.digest).order_by(_TABLE.c.sequence.desc()).limit(1)
 _TAKE_LOCK = text("SELECT pg_advisory_xact_lock(:lock)")
@@ -100,6 +99,24 @@ class Verification:
         return not self.problem
 
 
+@dataclass(kw_only=True)
+class _Link:
+    """A record about to be written: the columns of `AuditRecord` without its mapping, which takes time."""
+
+    sequence: int
+    at: datetime.datetime
+    actor: str
+    role: str
+    action: str
+    session: str
+    release: str
+    subject: str
+    outcome: str
+    status: int
+    previous: str
+    digest: str = ""
+
+
 class AuditTrail:
     """The trail of one installation.
 
@@ -132,9 +149,9 @@ class AuditTrail:
                 entries = [begun, *entries]
             rows = []
             for entry in entries:
-                record = self._record(entry, head)
-                rows.append({name: getattr(record, name) for name in _COLUMNS})
-                head = Head(record.sequence, record.digest)
+                link = self._link(entry, head)
+                rows.append(vars(link))
+                head = Head(link.sequence, link.digest)
             if rows:
                 connection.execute(_INSERT, rows)
         self._advance(head, last)
@@ -247,8 +264,8 @@ class AuditTrail:
             return "says that the witness file had disappeared: records before it may have been cut off"
         return ""
 
-    def _record(self, entry: AuditEntry, head: Head) -> AuditRecord:
-        record = AuditRecord(
+    def _link(self, entry: AuditEntry, head: Head) -> _Link:
+        link = _Link(
             sequence=head.sequence + 1,
             at=datetime.datetime.now(datetime.UTC),
             actor=self._key.pseudonym("actor", entry.actor),
@@ -261,10 +278,10 @@ class AuditTrail:
             status=entry.status,
             previous=head.digest,
         )
-        record.digest = self._digest(record)
-        return record
+        link.digest = self._digest(link)
+        return link
 
-    def _digest(self, record: AuditRecord) -> str:
+    def _digest(self, record: AuditRecord | _Link) -> str:
         return self._key.digest(
             str(record.sequence),
             record.at.isoformat(timespec="microseconds"),

@@ -97,3 +97,26 @@ def test_what_cannot_be_asked_is_refused_with_what_is_allowed(
     answer = serve().post(path + query, json=LEAST)
     assert answer.status_code == 422
     assert any(problem["field"] == named for problem in answer.json()["errors"]), answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        (PATHS[0], "?k=200&estimator=corrected&same=phenotype&baselines=start"),
+        (PATHS[1], "?k=200&estimator=corrected&against=placebo%20or%20untreated"),
+        (PATHS[2], "?k=200"),
+    ],
+)
+def test_nothing_in_the_query_string_asks_for_what_the_document_names_as_default(
+    serve: Serve, path: str, query: str
+) -> None:
+    service = serve()
+    short, spelled_out = service.post(path, json=LEAST), service.post(path + query, json=LEAST)
+    assert short.status_code == 200
+    assert short.content == spelled_out.content
+
+
+def test_a_question_without_a_query_string_is_refused_like_any_other(serve: Serve) -> None:
+    answers = [serve().post(PATHS[0] + query, json={**LEAST, "edss": 2.3}) for query in ("", "?k=200")]
+    assert {answer.status_code for answer in answers} == {422}
+    assert answers[0].content == answers[1].content
