@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from projection.contrast import contrasts
-from projection.endpoints import ENDPOINTS, GRID, endpoints_of
-from projection.estimates import ESTIMATORS, Estimates, Outcomes
-from projection.result import ClassProjection, Contrasts, Curve, EdssCourse, Estimate, Projection
+from projection.endpoints import endpoints_of
+from projection.estimates import ESTIMATORS, Outcomes
+from projection.figures import Figures
+from projection.result import ClassProjection, Contrasts, Projection
 from reference_db.errors import InvalidInput
 from reference_db.vocabulary import Treatment
 from selection.criteria import Criteria
@@ -99,10 +100,12 @@ class Projector:
             poi,
         )
 
-    def sources(self, rows: Indices) -> dict[str, int]:
-        """Count patients per source, the largest first, small sources merged."""
-        counts = np.bincount(self._source[rows], minlength=len(self._source_names)).tolist()
-        return merged_sources(dict(zip(self._source_names, counts, strict=True)))
+    def sources(self, groups: Groups) -> list[dict[str, int]]:
+        """Count the patients of each group per source, the largest first, small sources merged."""
+        width = len(self._source_names)
+        place = self._source.take(groups.rows) + width * np.arange(len(groups.rows))[:, None]
+        counts = np.bincount(place[groups.member], minlength=width * len(groups.rows)).reshape(-1, width)
+        return [merged_sources(dict(zip(self._source_names, each, strict=True))) for each in counts.tolist()]
 
     def project(
         self,
@@ -136,7 +139,8 @@ class Projector:
         InvalidInput
             For an argument that cannot be used, with what is allowed.
         """
-        return self._answer(poi, Question(self, k, weights, classes, criteria, estimator))[0]
+        question = Question(self, k, weights, classes, criteria, estimator)
+        return question.answer(np.array([poi.edss]), self._matches(poi, question))[0]
 
     def select(
         self,
@@ -154,12 +158,6 @@ class Projector:
     def _matches(self, poi: PatientOfInterest, question: Question) -> Matches:
         """Find the patients of reference of one patient of interest."""
         return question.match_patients([poi])
-
-    def _answer(self, poi: PatientOfInterest, question: Question) -> tuple[Projection, Selection]:
-        """Project one patient of interest, and tell from whom."""
-        matches = self._matches(poi, question)
-        (answer,) = question.answer(np.array([poi.edss]), matches)
-        return answer, question.selection(matches, poi)
 
     def contrast(
         self,
@@ -308,84 +306,99 @@ class Question:
             matches, 0, poi, k=self.k, weights=self.weights, classes=self.classes, criteria=self.criteria
         )
 
-    def answer(self, own: Floats, matches: Matches) -> list[Projection]:
-        """Estimate the outcomes of every class that may be projected, all of them together."""
+    def groups(self, matches: Matches) -> Groups:
+        """Return the groups from which outcomes may be projected."""
         member = matches.rows >= 0
         number = member.sum(axis=2)
         reached = matches.reached.sum(axis=2)
         enough = (number >= FEWEST) & is_within_reach(number, reached)
-        poi, position = np.nonzero(enough)
-        rows = np.where(member, matches.rows, 0)[enough]
-        estimates = self.projector.outcomes.estimate(
-            own[poi], matches.columns[poi], rows, member[enough].astype(np.float64), estimator=self.estimator
+        poi, _ = np.nonzero(enough)
+        return Groups(poi, np.where(member, matches.rows, 0)[enough], member[enough], number, reached, enough)
+
+    def figures(self, own: Floats, matches: Matches, groups: Groups) -> Figures:
+        """Estimate the outcomes of groups, all of them together.
+
+        Parameters
+        ----------
+        own : ndarray, shape (patients,)
+            EDSS of each patient of interest.
+        matches : Matches
+        groups : Groups
+        """
+        return Figures.of(
+            self.projector.outcomes.estimate(
+                own[groups.poi],
+                matches.columns[groups.poi],
+                groups.rows,
+                groups.member.astype(np.float64),
+                estimator=self.estimator,
+            )
         )
-        group_of = {(int(p), int(c)): group for group, (p, c) in enumerate(zip(poi, position, strict=True))}
-        reader = _Reader(estimates)
+
+    def answer(self, own: Floats, matches: Matches) -> list[Projection]:
+        """Project each patient of interest under every class that may be projected."""
+        groups = self.groups(matches)
+        outcomes = self.figures(own, matches, groups).outcomes()
+        sources = iter(self.projector.sources(groups))
         answers = []
         for p in range(len(own)):
             parts = []
+            n_of_classes, reached, eligible = (
+                each[p].tolist() for each in (groups.number, groups.reached, matches.n_eligible)
+            )
             for c, treatment in enumerate(self.classes):
-                n, n_eligible = int(number[p, c]), int(matches.n_eligible[p, c])
-                group = group_of.get((p, c))
-                if group is None:
-                    reason = refusal(treatment, n=n, n_eligible=n_eligible, criteria=self.criteria)
-                    if reason is None:
-                        n, reason = int(reached[p, c]), beyond_reach(treatment)
-                    parts.append(_refused(treatment, n, n_eligible, reason))
-                else:
-                    sources = self.projector.sources(rows[group, :n])
-                    parts.append(reader.read(group, treatment, n, n_eligible, sources))
-            version, baselines = self.projector.release.version, self.projector.selector.baselines
-            answers.append(Projection(version, self.k, self.weights, tuple(parts), CAVEATS, baselines))
+                n, n_eligible = n_of_classes[c], eligible[c]
+                if groups.enough[p, c]:
+                    parts.append(
+                        ClassProjection(treatment.value, n_eligible, n, None, *next(outcomes), next(sources))
+                    )
+                    continue
+                reason = refusal(treatment, n=n, n_eligible=n_eligible, criteria=self.criteria)
+                if reason is None:
+                    n, reason = reached[c], beyond_reach(treatment)
+                parts.append(refused(treatment, shown_count(n), shown_count(n_eligible), reason))
+            answers.append(self.projection(tuple(parts)))
         return answers
 
-
-class _Reader:
-    """Cuts one group's outcomes out of the arrays of all groups."""
-
-    def __init__(self, estimates: Estimates) -> None:
-        self.estimates = estimates
-        self.lower, self.upper = estimates.courses.interval()
-        known = np.asarray((~np.isnan(estimates.probabilities.value[:, :, 1:])).any(axis=2))
-        self.endpoints = [[ENDPOINTS[e] for e in np.flatnonzero(of_group)] for of_group in known]
-
-    def read(
-        self, group: int, treatment: Treatment, n: int, n_eligible: int, sources: Mapping[str, int]
-    ) -> ClassProjection:
-        courses, events, rates = self.estimates.courses, self.estimates.probabilities, self.estimates.rates
-        p10, p25, median, p75, p90 = courses.quantiles[:, group]
-        expected = Curve(GRID, courses.value[group], self.lower[group], self.upper[group], courses.number[group])
-        arrays = (events.value, events.lower, events.upper, events.number)
-        value, lower, upper, number = (array[group] for array in arrays)
-        curves = {}
-        for name in self.endpoints[group]:
-            e = ENDPOINTS.index(name)
-            curves[name] = Curve(GRID, value[e], lower[e], upper[e], number[e])
-        rate = None
-        if not np.isnan(rates.value[group]):
-            rate = Estimate(
-                float(rates.value[group]),
-                float(rates.lower[group]),
-                float(rates.upper[group]),
-                int(rates.number[group]),
-            )
-        return ClassProjection(
-            treatment=treatment.value,
-            n_eligible=n_eligible,
-            n=n,
-            refusal=None,
-            edss=EdssCourse(expected, p10, p25, median, p75, p90),
-            probabilities=curves,
-            annualised_relapse_rate=rate,
-            sources=sources,
+    def projection(self, classes: tuple[ClassProjection, ...]) -> Projection:
+        """Return the answer that consists of these classes."""
+        projector = self.projector
+        return Projection(
+            projector.release.version, self.k, self.weights, classes, CAVEATS, projector.selector.baselines
         )
 
 
-def _refused(treatment: Treatment, n: int, n_eligible: int, reason: str | None) -> ClassProjection:
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The patients of reference of every patient of interest and class from whom outcomes may be projected.
+
+    Attributes
+    ----------
+    poi : ndarray of int, shape (groups,)
+        Number of the patient of interest; groups of one are in the order of the classes.
+    rows : ndarray of int, shape (groups, k)
+        Patients of reference; any row where there is no member.
+    member : ndarray of bool, shape (groups, k)
+    number, reached : ndarray of int, shape (patients, classes)
+        Of the patients of reference found, and of those within `criteria.REACH`.
+    enough : ndarray of bool, shape (patients, classes)
+        Whether these make a group.
+    """
+
+    poi: Indices
+    rows: Indices
+    member: NDArray[np.bool_]
+    number: Indices
+    reached: Indices
+    enough: NDArray[np.bool_]
+
+
+def refused(treatment: Treatment, n: int, n_eligible: int, reason: str | None) -> ClassProjection:
+    """Return a class that is not projected; numbers as they may be given out."""
     return ClassProjection(
         treatment=treatment.value,
-        n_eligible=shown_count(n_eligible),
-        n=shown_count(n),
+        n_eligible=n_eligible,
+        n=n,
         refusal=reason,
         edss=None,
         probabilities={},

@@ -252,6 +252,15 @@ class CellKeys:
         """Return the cell key of a group of patients: row numbers, or one truth value per row."""
         return np.uint64(self.of_rows[np.asarray(rows)].sum(dtype=np.uint64))
 
+    def keys(self, groups: Sequence[NDArray[np.intp]]) -> Keys:
+        """Return the cell key of each of several groups, given as row numbers."""
+        ends = np.cumsum([len(rows) for rows in groups])
+        summed = np.zeros(ends[-1] + 1, dtype=np.uint64)
+        np.cumsum(self.of_rows.take(np.concatenate(groups)), out=summed[1:])
+        # Sums beyond the largest number start again from 0, and so do their differences.
+        keys: Keys = np.diff(summed[np.concatenate([[0], ends])])
+        return keys
+
     def count(self, rows: ArrayLike) -> float:
         """Return how many patients a group has, as it may be given out; NaN when that is withheld."""
         chosen = self.of_rows[np.asarray(rows)]
@@ -280,10 +289,8 @@ class CellKeys:
         keys = np.where(member, self.of_rows[rows], np.uint64(0))
         group = keys.sum(axis=-1, keepdims=True, dtype=np.uint64) + np.uint64(wanted << 16)
         drawn = np.where(member, _uniform(keys ^ (group * np.uint64(0x9E3779B97F4A7C15))), np.inf)
-        first = np.argpartition(drawn, LEFT_OUT - 1, axis=-1)[..., :LEFT_OUT]
-        out = np.zeros(rows.shape, dtype=np.bool_)
-        np.put_along_axis(out, first, True, axis=-1)
-        return out & member
+        last = np.partition(drawn, LEFT_OUT - 1, axis=-1)[..., LEFT_OUT - 1 : LEFT_OUT]
+        return (drawn <= last) & member
 
     def derived(self, key: np.uint64, label: str) -> np.uint64:
         """Return the key of a part of a group that is defined by the group itself and a label."""

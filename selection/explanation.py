@@ -253,8 +253,8 @@ def sources_of(names: NDArray[np.str_]) -> dict[str, int]:
 def merged_sources(numbers: Mapping[str, int]) -> dict[str, int]:
     """Order sources by their patients and merge the small ones, as `sources_of` does."""
     counts = sorted(((name, count) for name, count in numbers.items() if count), key=lambda pair: (-pair[1], pair[0]))
-    shown = [(name, count) for name, count in counts if is_shown(count)]
-    other = sum(count for name, count in counts if not is_shown(count))
-    while other > 0 and not is_shown(other) and shown:
+    shown = [(name, count) for name, count in counts if count >= SMALL_CELL]
+    other = sum(count for _, count in counts if count < SMALL_CELL)
+    while 0 < other < SMALL_CELL and shown:
         other += shown.pop()[1]
     return dict(shown) | ({"other": other} if other else {})

@@ -136,3 +136,9 @@ def test_moving_a_filter_does_not_show_where_one_patient_is(seed: int) -> None:
     exact = np.arange(SMALL_CELL, 60)
     jumps = exact[1:][np.diff(shown) > 0]
     assert len(set(jumps % ROUNDING)) > 1 or len(jumps) < 3
+
+
+def test_keys_of_several_groups_are_those_of_each() -> None:
+    keys, rng = CellKeys.of("r1", 500), np.random.default_rng(3)
+    groups = [np.sort(rng.choice(500, size, replace=False)) for size in (0, 200, 1, 0, 57, 0)]
+    assert keys.keys(groups).tolist() == [int(keys.key(rows)) for rows in groups]
