@@ -17,7 +17,7 @@ Indices = NDArray[np.intp]
 Shared = tuple[int, ...]
 """Levels of the features that patients of reference must share with the patient of interest."""
 
-_MOST_KEPT = 1000
+MOST_KEPT = 1000
 """Masks that are kept: all that hard criteria without calipers can ask for are fewer."""
 
 _LEVELS: dict[str, tuple[str, ...]] = {
@@ -63,7 +63,7 @@ class Eligibility:
         """
         asked = (treatment, criteria.same, shared, frozenset(criteria.source_kinds))
         if asked not in self._kept:
-            if len(self._kept) >= _MOST_KEPT:
+            if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
             eligible: Booleans = np.ones(len(rows), dtype=np.bool_)
             for name, code in zip(criteria.same, shared, strict=True):

@@ -60,7 +60,6 @@ class ClassIndex:
         self.stored = np.ascontiguousarray(stored(columns))
         self._index = faiss.IndexFlatIP(self.stored.shape[1])
         self._index.add(np.ascontiguousarray(self.stored, dtype=np.float32))
-        self._last_seen: tuple[Booleans, _SeenRows] | None = None
         # Largest size of each stored column: bounds the rounding of any inner product with it.
         self.largest = np.abs(self.stored).max(axis=0) if len(rows) else np.zeros(self.stored.shape[1])
 
@@ -68,7 +67,7 @@ class ClassIndex:
         return len(self.rows)
 
     def candidates(
-        self, questions: NDArray[np.float32], fetch: int, eligible: Booleans | None
+        self, questions: NDArray[np.float32], fetch: int, seen: _SeenRows | None
     ) -> tuple[NDArray[np.float32], Indices]:
         """Return the largest inner products in single precision, largest first, and where in the class they are.
 
@@ -77,18 +76,11 @@ class ClassIndex:
         questions : ndarray of float32, shape (questions, 2 columns)
         fetch : int
             No more than are eligible.
-        eligible : ndarray of bool, shape (rows of the class,), or None
+        seen : _SeenRows or None
+            What lets FAISS see the eligible rows only; None when all are.
         """
-        parameters = None if eligible is None else self._seen(eligible).parameters
-        scores, local = self._index.search(questions, fetch, params=parameters)
+        scores, local = self._index.search(questions, fetch, params=None if seen is None else seen.parameters)
         return scores, local
-
-    def _seen(self, eligible: Booleans) -> _SeenRows:
-        """Return what lets FAISS see the eligible rows only; that of the last mask is kept."""
-        kept = self._last_seen
-        if kept is None or kept[0] is not eligible or eligible.flags.writeable:
-            kept = self._last_seen = (eligible, _SeenRows(eligible))
-        return kept[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +94,14 @@ class Searched:
         None when everybody may.
     number : int
         How many patients may.
+    seen : _SeenRows or None
+        The same for FAISS.
     """
 
     index: ClassIndex | GroupedIndex
     eligible: Booleans | None
     number: int
+    seen: _SeenRows | None = None
 
     @classmethod
     def of(cls, index: ClassIndex | GroupedIndex, eligible: Booleans | None) -> Searched:
@@ -114,7 +109,9 @@ class Searched:
         open_to = None if eligible is None or eligible.all() else eligible
         if isinstance(index, GroupedIndex):
             return cls(index, open_to, index.patients(open_to))
-        return cls(index, open_to, len(index) if open_to is None else int(np.count_nonzero(open_to)))
+        if open_to is None:
+            return cls(index, None, len(index))
+        return cls(index, open_to, int(np.count_nonzero(open_to)), _SeenRows(open_to))
 
 
 def nearest_of_classes(
@@ -158,10 +155,7 @@ def nearest_of_classes(
     while len(open_pairs):
         at, asking = of_class[open_pairs], of_question[open_pairs]
         rows, squared, furthest = _fetched(searched, indices, single, questions, constants, at, asking, fetch)
-        # Nobody is as far away as anybody who is there; equally near ones follow each other by row.
-        order = np.lexsort((rows, squared))[:, : k + (without is not None)]
-        line = np.arange(len(order))[:, None]
-        rows, squared = rows[line, order], squared[line, order]
+        rows, squared = _nearest_first(rows, squared, k + (without is not None))
         everybody = number[at] <= fetch
         last = squared[np.arange(len(at)), np.minimum(number[at], squared.shape[1]) - 1]
         # Whatever was not fetched is at least that far away.
@@ -169,7 +163,7 @@ def nearest_of_classes(
         if without is not None:
             own = rows == without[asking][:, None]
             # Moved behind the others, the own row is cut off, or blanked where there are no others.
-            order = np.argsort(own, axis=1, kind="stable")
+            order, line = np.argsort(own, axis=1, kind="stable"), np.arange(len(own))[:, None]
             rows, squared = np.where(own, -1, rows)[line, order], np.where(own, np.inf, squared)[line, order]
         width = min(k, rows.shape[1])
         done = (asking[sure], at[sure], slice(0, width))
@@ -191,20 +185,36 @@ def _fetched(
 ) -> tuple[Indices, Floats, Floats]:
     """Return rows and squared distances of candidates, (pairs, fetch), and the inner product of the furthest."""
     rows = np.full((len(at), fetch), -1, dtype=np.intp)
-    squared = np.full((len(at), fetch), np.inf)
+    columns = np.zeros((len(at), fetch, questions.shape[1]))
     furthest = np.empty(len(at))
-    ends = np.flatnonzero(np.diff(at, prepend=-1, append=-1)).tolist()
+    width = np.empty(len(at), dtype=np.intp)
+    ends = [0, *(np.flatnonzero(at[1:] != at[:-1]) + 1).tolist(), len(at)]
     for first, last in pairwise(ends):
         each, index = searched[at[first]], indices[at[first]]
-        width = min(fetch, each.number)
-        asked = asking[first:last]
-        scores, local = index.candidates(single[asked], width, each.eligible)
-        # Not by BLAS, which may round equal rows differently: ties would be lost.
-        products = np.einsum("qc,qkc->qk", questions[asked], index.stored.take(local, axis=0))
-        rows[first:last, :width] = index.rows.take(local)
-        np.subtract(constants[asked][:, None], products, out=squared[first:last, :width])
+        width[first:last] = few = min(fetch, each.number)
+        scores, local = index.candidates(single[asking[first:last]], few, each.seen)
+        # Into its place at once; "clip" only keeps numpy from making a copy before.
+        index.rows.take(local, out=rows[first:last, :few], mode="clip")
+        index.stored.take(local, axis=0, out=columns[first:last, :few], mode="clip")
         furthest[first:last] = scores[:, -1]
+    # Not by BLAS, which may round equal rows differently: ties would be lost.
+    squared = constants[asking][:, None] - np.einsum("pc,pkc->pk", questions[asking], columns)
+    squared[np.arange(fetch) >= width[:, None]] = np.inf
     return rows, np.maximum(squared, 0.0), furthest
+
+
+def _nearest_first(rows: Indices, squared: Floats, number: int) -> tuple[Indices, Floats]:
+    """Return the nearest candidates of each pair, nearest first and equally near ones by row.
+
+    Nobody is as far away as anybody who is there.
+    """
+    order = squared.argsort(axis=1, kind="stable")
+    line = np.arange(0, squared.size, squared.shape[1])[:, None]
+    ordered = squared.take(order + line)
+    if (ordered[:, 1:] == ordered[:, :-1]).any():
+        order = np.lexsort((rows, squared))
+    place = (order + line)[:, :number]
+    return rows.take(place), squared.take(place)
 
 
 class GroupedIndex:

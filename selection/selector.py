@@ -17,7 +17,7 @@ from reference_db.vocabulary import Treatment, treatment_named
 from selection.baselines import every_visit as from_every_visit
 from selection.criteria import BASELINES, REACH, Criteria
 from selection.distance import Floats, checked_weights, column_weights, question
-from selection.eligibility import Eligibility, shared_by
+from selection.eligibility import MOST_KEPT, Eligibility, Shared, shared_by
 from selection.features import Scaling, columns_of_episodes, columns_of_patients, first_column
 from selection.index import Indices, Searched, class_indices, nearest_of_classes
 from selection.patient import PatientOfInterest
@@ -149,6 +149,7 @@ class Selector:
             for treatment, rows in episodes.rows_by_treatment.items()
         }
         self._indices = class_indices(by_phenotype, self.columns, self.patient)
+        self._kept: dict[tuple[object, ...], list[Searched]] = {}
         self.natural = natural
         self._reach = {name: np.ascontiguousarray(natural[:, first_column(name)]) for name in REACH}
 
@@ -203,12 +204,13 @@ class Selector:
             When a patient has none of the features that weigh, or lacks one that a criterion needs.
         """
         columns = self.scaling.apply(columns_of_patients(patients))
-        if not column_weights(weights, columns).any(axis=1).all():
+        per_column = column_weights(weights, columns)
+        if not per_column.any(axis=1).all():
             raise InvalidInput.of(
                 "weights", "no feature with a weight above 0 is known for this patient: add another"
             )
         shared = [shared_by(patient, criteria) for patient in patients]
-        return self._matches(columns, shared, None, k=k, weights=weights, classes=classes, criteria=criteria)
+        return self._matches(columns, shared, None, per_column, k=k, classes=classes, criteria=criteria)
 
     def matches_of_rows(
         self,
@@ -225,9 +227,9 @@ class Selector:
         """
         shared = [self._eligibility.shared_by_row(int(row), criteria) for row in rows]
         own = rows if self.patient is None else self.patient[rows]
-        return self._matches(
-            self.columns[rows], shared, own, k=k, weights=weights, classes=classes, criteria=criteria
-        )
+        columns = self.columns[rows]
+        per_column = column_weights(weights, columns)
+        return self._matches(columns, shared, own, per_column, k=k, classes=classes, criteria=criteria)
 
     @property
     def baselines(self) -> str:
@@ -265,11 +267,11 @@ class Selector:
     def _matches(
         self,
         columns: Floats,
-        shared: Sequence[tuple[int, ...]],
+        shared: Sequence[Shared],
         without: Indices | None,
+        per_column: Floats,
         *,
         k: int,
-        weights: Mapping[str, float],
         classes: Sequence[Treatment],
         criteria: Criteria,
     ) -> Matches:
@@ -281,10 +283,9 @@ class Selector:
         rows = np.full((*shape, k), -1, dtype=np.intp)
         squared = np.full((*shape, k), np.inf)
         n_eligible = np.zeros(shape, dtype=np.intp)
-        per_column = column_weights(weights, columns)
         questions, constants = question(columns, per_column)
         comparable = per_column.sum(axis=1) > 0
-        groups: dict[tuple[int, ...], list[int]] = {}
+        groups: dict[Shared, list[int]] = {}
         for position, key in enumerate(shared):
             groups.setdefault(key, []).append(position)
         for key, members in groups.items():
@@ -294,12 +295,7 @@ class Selector:
             for one in np.split(ask, np.arange(1, len(ask))) if criteria.calipers else [ask]:
                 if not len(one):
                     continue
-                searched = []
-                for treatment in classes:
-                    index = self._indices[treatment]
-                    eligible = self._eligibility.among(treatment, index.rows, key, criteria)
-                    eligible = self._eligibility.within_calipers(columns[one[0]], index.rows, eligible, criteria)
-                    searched.append(Searched.of(index, eligible))
+                searched = self._searched(classes, columns[one[0]], key, criteria)
                 n_eligible[one] = [each.number for each in searched]
                 found = nearest_of_classes(
                     searched, questions[one], constants[one], k, without=None if without is None else without[one]
@@ -309,6 +305,25 @@ class Selector:
         far = distance > criteria.largest_distance
         rows[far], distance[far] = -1, np.inf
         return Matches(columns, rows, distance, n_eligible, self.reached(columns, rows))
+
+    def _searched(
+        self, classes: Sequence[Treatment], poi: Floats, shared: Shared, criteria: Criteria
+    ) -> Sequence[Searched]:
+        """Return who may be found in each class; kept as long as no caliper makes it one of many questions."""
+        asked = (tuple(classes), criteria.same, shared, frozenset(criteria.source_kinds))
+        found = None if criteria.calipers else self._kept.get(asked)
+        if found is None:
+            found = []
+            for treatment in classes:
+                index = self._indices[treatment]
+                eligible = self._eligibility.among(treatment, index.rows, shared, criteria)
+                eligible = self._eligibility.within_calipers(poi, index.rows, eligible, criteria)
+                found.append(Searched.of(index, eligible))
+            if not criteria.calipers:
+                if len(self._kept) >= MOST_KEPT:
+                    self._kept.clear()
+                self._kept[asked] = found
+        return found
 
     def reached(self, columns: Floats, rows: Indices) -> NDArray[np.bool_]:
         """Tell which patients of reference are within `criteria.REACH` of each patient of interest.
@@ -339,15 +354,19 @@ class Selector:
         criteria: Criteria,
     ) -> Selection:
         """Return the selection of one of the patients that were matched together."""
+        rows, distance, reached = (each[position] for each in (matches.rows, matches.distance, matches.reached))
+        number = (rows >= 0).sum(axis=1)
+        near = is_within_reach(number, reached.sum(axis=1)).tolist()
         parts = []
-        for at, treatment in enumerate(classes):
-            found, reached = matches.rows[position, at] >= 0, matches.reached[position, at]
-            n, n_eligible = int(found.sum()), int(matches.n_eligible[position, at])
+        for at, (treatment, n, n_eligible) in enumerate(
+            zip(classes, number.tolist(), matches.n_eligible[position].tolist(), strict=True)
+        ):
             reason = refusal(treatment, n=n, n_eligible=n_eligible, criteria=criteria)
-            if reason is None and not is_within_reach(found.sum(), reached.sum()):
-                reason, found = beyond_reach(treatment), reached
-            rows, distance = matches.rows[position, at, found], matches.distance[position, at, found]
-            parts.append(ClassSelection(treatment, rows, distance, n_eligible, reason))
+            # Whoever was found comes first.
+            found: slice | NDArray[np.bool_] = slice(n)
+            if reason is None and not near[at]:
+                reason, found = beyond_reach(treatment), reached[at]
+            parts.append(ClassSelection(treatment, rows[at, found], distance[at, found], n_eligible, reason))
         return Selection(poi, self.release.version, k, weights, criteria, tuple(parts))
 
 

@@ -100,6 +100,24 @@ def test_an_unknown_feature_of_a_reference_patient_counts_as_a_random_one():
     assert unknown == pytest.approx(typical, rel=0.1)
 
 
+def test_who_may_be_found_is_kept_of_one_question_and_not_taken_for_another(small_release):
+    questions = [
+        (patient, criteria, classes)
+        for criteria in ({}, {"calipers": {"age": 5}}, {"same": ["phenotype", "sex"]}, {"source_kinds": ["trial"]})
+        for patient in (POI, {**POI, "sex": "male"}, {**POI, "phenotype": "SPMS"})
+        for classes in (None, [Treatment.NATALIZUMAB, Treatment.UNTREATED])
+    ]
+    asked_before = Selector(small_release)
+    for _ in range(2):
+        for patient, criteria, classes in questions:
+            poi, hard = parse_patient(patient), parse_criteria(criteria)
+            kept = asked_before.select(poi, criteria=hard, classes=classes, k=50)
+            fresh = Selector(small_release).select(poi, criteria=hard, classes=classes, k=50)
+            for a, b in zip(kept.classes, fresh.classes, strict=True):
+                assert (a.treatment, a.n_eligible, a.refusal) == (b.treatment, b.n_eligible, b.refusal)
+                assert np.array_equal(a.rows, b.rows)
+
+
 def test_weights_are_ratios(selector):
     patient = parse_patient(POI)
     once = selector.select(patient, weights=dict.fromkeys(FEATURE_NAMES, 1.0))
