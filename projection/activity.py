@@ -55,8 +55,8 @@ def relapse_rates(
     between : ndarray, shape (groups or 1,)
         Variance between sources, relative to the rate.
     shift, unsure : ndarray, shape (groups,), optional
-        What features are worth over the gap between a group and its patient of interest, in relapses a year, and its
-        variance for outcomes of variance 1.
+        What features are worth over the gap between a group and its patient of interest, as the logarithm of a ratio
+        of rates, and its variance.
     sampling : float
         Factor on the sampling variance.
 
@@ -79,15 +79,14 @@ def relapse_rates(
     spread = between * rate**2 * regression.concentration(smoother)[:, 0]
     smoother = smoother[:, 0]
     estimate = (smoother * contribution).sum(axis=1)
-    variance_of_one = (smoother * (contribution - estimate[:, None]) ** 2).sum(axis=1)
     deviation = (contribution - estimate[:, None]) * observed
-    if shift is not None and unsure is not None:
-        estimate = np.maximum(estimate + shift, 0.0)
-        spread = spread + unsure * variance_of_one
     positive = rate > 0
-    # Downwards the correction is a factor, so that a rate stays above 0.
-    shift = np.divide(estimate - rate, rate, out=np.zeros_like(rate), where=positive)
-    corrected = np.where(positive, np.where(shift < 0, rate * np.exp(np.minimum(shift, 0.0)), estimate), 0.0)
+    correction = np.divide(estimate - rate, rate, out=np.zeros_like(rate), where=positive)
+    if shift is not None and unsure is not None:
+        correction = correction + shift
+        spread = spread + unsure * rate**2
+    # Downwards the correction is a factor, so that a rate stays above 0; upwards its first step.
+    corrected = rate * np.where(correction < 0, np.exp(np.minimum(correction, 0.0)), 1.0 + correction)
     taken = regression.degrees_of_freedom(number[:, None])[:, 0]
     variance = sampling * (smoother**2 * deviation**2).sum(axis=1) * number / np.maximum(number - taken, 1.0) + spread
     relative = np.divide(np.sqrt(variance), rate, out=np.zeros_like(rate), where=positive)

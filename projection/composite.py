@@ -24,6 +24,10 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 
+EDSS, RATE, EVENTS = slice(0, 1), slice(1, 2), slice(2, None)
+"""Places of outcomes of whose effects of features it is known how uncertain they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Departure:
     """Variance of neighbourhoods about what features tell, beyond sampling.
@@ -90,9 +94,10 @@ class Composition:
     departure : Departure
     sampling : float
         Factor on sampling variances.
-    forms : ndarray, shape (groups, 3)
-        Variance of what features are worth over the gaps, as `forms_along` returns it.
-    shared_coefficients : ndarray, shape (terms, terms)
+    forms : ndarray, shape (groups, judged, 3)
+        Variance of what features are worth over the gaps, as `forms_along` returns it, by outcome: of the `EDSS` for
+        residuals of variance 1; of the `RATE` and of `EVENTS` as logarithms of ratios.
+    shared_coefficients : ndarray, shape (judged, terms, terms)
         Covariance of the effects which all classes share.
     near_gap, class_gap : ndarray, shape (groups, terms)
         Between the patients of reference, or their class, and the patient of interest.
@@ -128,22 +133,33 @@ class Composition:
         shares = np.divide(prior, total, out=np.ones_like(total), where=np.isfinite(total) & (total > 0))
         return np.asarray(shares, dtype=np.float64)
 
+    def of_step(self) -> tuple[Floats, Floats]:
+        """Return what lies between patients of reference and their class beside sampling and departures.
+
+        Returns
+        -------
+        sources : ndarray, shape (groups,)
+            Variance of the difference by which sources they rest on, for sources of variance 1.
+        features : ndarray, shape (groups, judged)
+            Variance of what features are worth over it, on the scale of `forms`.
+        """
+        return ((self.near_away - self.class_away) ** 2).sum(axis=1), self.forms[:, :, 2]
+
     def sampled(self, weight: Floats, near: Floats, whole: Floats) -> Floats:
         """Return the sampling variance of composed estimates, of which both parts hold the patients of the group."""
         return weight**2 * near + (1.0 - weight**2) * np.where(weight < 1.0, whole, 0.0)
 
-    def variance_along_gap(self, weight: Floats) -> Floats:
-        """Return the variance of what features are worth over composed gaps, for outcomes of variance 1.
-
-        The covariance is that of the EDSS at 24 months, which four in ten patients have. Events rest on nearly all,
-        so for them it counts the sampling of a synthetic database already; the EDSS takes it times `sampling`.
+    def variance_along_gap(self, weight: Floats, outcomes: slice) -> Floats:
+        """Return the variance of what features are worth over composed gaps, on the scale of `forms`.
 
         Parameters
         ----------
         weight : ndarray, shape (groups, outcomes)
             Of the patients of reference.
+        outcomes : slice
+            `EDSS`, `RATE` or `EVENTS`.
         """
-        of_far, of_both, of_step = self.forms.T[:, :, None]
+        of_far, of_both, of_step = np.moveaxis(self.forms[:, outcomes], 2, 0)
         return np.asarray(of_far + 2.0 * weight * of_both + weight**2 * of_step, dtype=np.float64)
 
     def away(self, weight: Floats) -> Floats:
@@ -152,7 +168,7 @@ class Composition:
         composed: Floats = b * self.near_away[:, None] + (1.0 - b) * self.class_away[:, None]
         return composed
 
-    def in_common(self, weight: Floats, pair: tuple[int, int]) -> tuple[float, float, float]:
+    def in_common(self, weight: Floats, pair: tuple[int, int], outcome: int) -> tuple[float, float, float]:
         """Return what two composed estimates have in common, so that it cancels in their difference.
 
         Parameters
@@ -161,11 +177,13 @@ class Composition:
             Of the patients of reference, for one outcome.
         pair : tuple of int
             Groups of one patient of interest.
+        outcome : int
+            Which one, in the order of `forms`.
 
         Returns
         -------
         sources, features, departure : float
-            Covariances for sources, residuals and shared departures of variance 1.
+            Covariances: for sources of variance 1, on the scale of `forms`, for shared departures of variance 1.
         """
         b = weight[:, None]
         first, second = pair
@@ -174,7 +192,7 @@ class Composition:
         rest = 1.0 - weight
         return (
             float(away[first] @ away[second]),
-            float(gap[first] @ self.shared_coefficients @ gap[second]),
+            float(gap[first] @ self.shared_coefficients[outcome] @ gap[second]),
             float(rest[first] * rest[second]),
         )
 
@@ -184,16 +202,19 @@ def forms_along(coefficients: Floats, near_gap: Floats, class_gap: Floats) -> Fl
 
     Parameters
     ----------
-    coefficients : ndarray, shape (groups, terms, terms)
-        Covariance of what features are worth, for outcomes of variance 1.
+    coefficients : ndarray, shape (groups, terms, judged * terms)
+        Covariances of what features are worth, side by side.
     near_gap, class_gap : ndarray, shape (groups, terms)
 
     Returns
     -------
-    ndarray, shape (groups, 3)
+    ndarray, shape (groups, judged, 3)
         Of the gap of the class, of it with the step from there to that of the patients of reference, and of the step.
     """
     ends = np.stack([class_gap, near_gap - class_gap], axis=1)
-    products = np.matmul(np.matmul(ends, coefficients), ends.transpose(0, 2, 1))
-    forms: Floats = products.reshape(len(ends), 4)[:, [0, 1, 3]]
+    groups, width = class_gap.shape
+    judged = coefficients.shape[2] // width
+    once = np.matmul(ends, coefficients).reshape(groups, 2 * judged, width)
+    products = np.matmul(once, ends.transpose(0, 2, 1)).reshape(groups, 2, judged, 2)
+    forms: Floats = np.stack([products[:, 0, :, 0], products[:, 0, :, 1], products[:, 1, :, 1]], axis=2)
     return forms

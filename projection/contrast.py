@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from projection.composite import EDSS, EVENTS
 from projection.cox import log_hazard_ratio
 from projection.endpoints import ENDPOINTS, GRID, HORIZON
 from projection.estimates import Estimates, Outcomes
@@ -167,13 +168,12 @@ class _Common(NamedTuple):
         steep = slope_of_log_log(1.0 - risk)
         if by is None or weight is None or not (steep > 0).all():
             return cls(0.0, 0.0, 0.0)
-        sources, features, departure = by.in_common(weight[:, endpoint], places)
+        sources, features, departure = by.in_common(weight[:, endpoint], places, EVENTS.start + endpoint)
         units = float(np.prod(1.0 / steep))
         taken = sources * between.shared_events[endpoint]
-        logarithm = taken * between.events[endpoint, _AT] + departure * by.departure.shared_events[endpoint]
-        learned = features * float(np.sqrt(np.prod(risk * (1.0 - risk))))
-        months = taken * between.event_free[endpoint]
-        return cls(logarithm * units + learned, months, logarithm + learned / units)
+        logarithm = taken * between.events[endpoint, _AT] + features
+        logarithm += departure * by.departure.shared_events[endpoint]
+        return cls(logarithm * units, taken * between.event_free[endpoint], logarithm)
 
 
 def _common_course(
@@ -183,9 +183,9 @@ def _common_course(
     by, weight = estimates.composition, estimates.course_weight
     if by is None or weight is None:
         return 0.0
-    sources, features, departure = by.in_common(weight, places)
+    sources, features, departure = by.in_common(weight, places, EDSS.start)
     taken = sources * between.shared_edss * between.edss[_AT]
-    learned = by.sampling * features * outcomes.model.change.variance[_AT]
+    learned = features * outcomes.model.change.variance[_AT]
     return float(taken + learned + departure * by.departure.shared_edss[_AT])
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from projection.activity import Rates, relapse_rates
 from projection.class_outcomes import ClassOutcomes, class_outcomes
-from projection.composite import Composition, Departure, forms_along
-from projection.endpoints import ENDPOINTS, GRID, NEDA3, NEDA3_PARTS, Endpoints
+from projection.composite import EDSS, EVENTS, RATE, Composition, Departure, forms_along
+from projection.endpoints import ENDPOINTS, GRID, HORIZON, NEDA3, NEDA3_PARTS, Endpoints
 from projection.event_curves import EventParts, composed_events, departure_of_events, event_parts
 from projection.heterogeneity import NONE, Heterogeneity
 from projection.local_regression import LocalRegression
@@ -31,6 +31,8 @@ ESTIMATORS = ("corrected", "local", "plain")
 patients like this one, and composed with what the whole class tells of such patients; corrected for features by a
 regression among the patients of reference alone, which needs nothing but sums over them; or their plain means and
 Kaplan-Meier curves."""
+
+_AT = int(np.searchsorted(GRID, HORIZON))
 
 _TOGETHER = 90
 """Groups from which departures are learned at once."""
@@ -133,13 +135,19 @@ class Outcomes:
         # Piece by piece: what estimates are made from takes far more memory than what is learned from.
         pieces = [slice(at, at + _TOGETHER) for at in range(0, len(rows), _TOGETHER)]
         prepared = (self._prepared(own[at], pois[at], rows[at], weights[at]) for at in pieces)
-        found = [(one.events, one.levels, one.whole.level, one.whole.level_variance) for one in prepared]
-        level, variance = (np.concatenate([one[at] for one in found]) for at in (2, 3))
+        found = [
+            (one.events, one.levels, one.whole.level, one.whole.level_variance, *one.composition.of_step())
+            for one in prepared
+        ]
+        level, variance, taken, worth = (np.concatenate([one[at] for one in found]) for at in range(2, 6))
         # Avatars of one original are near each other: how far those few originals are from others is sampling too.
         counted = max(self.model.sampling - 1.0, 1.0)
-        events, shared_events = departure_of_events(_joined([one[0] for one in found]), counted, poi)
+        between = self.model.heterogeneity.of(_phenotype(pois))
+        by_event = between.events[:, :, _AT] * taken[:, None] + worth[:, EVENTS]
+        events, shared_events = departure_of_events(_joined([one[0] for one in found]), counted, by_event, poi)
         levels_of_groups = _joined([one[1] for one in found])
-        edss, shared_edss = departure_of_courses(levels_of_groups, level, variance, counted, poi)
+        by_month = worth[:, EDSS] * self.model.change.variance
+        edss, shared_edss = departure_of_courses(levels_of_groups, level, variance, counted, by_month, poi)
         self._departure = Departure(events, edss, shared_events, shared_edss)
 
     def regression(self, pois: Floats, rows: Indices, weights: Floats, ridge: float) -> LocalRegression:
@@ -310,7 +318,7 @@ class Outcomes:
                 group,
                 by.between.rate,
                 shift=(by.near_gap * model.rate[ready.treatment]).sum(axis=1),
-                unsure=by.variance_along_gap(np.ones((len(own), 1)))[:, 0],
+                unsure=by.variance_along_gap(np.ones((len(own), 1)), RATE)[:, 0],
                 sampling=model.sampling,
             ),
             composition=by,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projection.class_outcomes import ClassOutcomes
-from projection.composite import Composition, departure_of
+from projection.composite import EVENTS, Composition, departure_of
 from projection.endpoints import GRID, HORIZON
 from projection.probabilities import Probabilities, limits, unit_of_log_log
 from projection.standardised import Standardised
@@ -117,7 +117,7 @@ def _moved(survival: Floats, shift: Floats) -> Floats:
     return moved
 
 
-def departure_of_events(found: EventParts, counted: float, poi: Indices) -> tuple[Floats, Floats]:
+def departure_of_events(found: EventParts, counted: float, explained: Floats, poi: Indices) -> tuple[Floats, Floats]:
     """Return how far neighbourhoods depart by month 24, and the part that all classes share: shape (endpoints,) each.
 
     On the scale of log(-log S); a group counts as much as it has events. See `composite.departure_of`.
@@ -128,6 +128,8 @@ def departure_of_events(found: EventParts, counted: float, poi: Indices) -> tupl
         Of many groups.
     counted : float
         How often the sampling of a group counts in how far it is from its class.
+    explained : ndarray, shape (groups, endpoints)
+        Variance of that by sources and by what features are worth, on the scale of log(-log S).
     poi : ndarray of int, shape (groups,)
         Number of the patient of interest of each group.
     """
@@ -138,7 +140,7 @@ def departure_of_events(found: EventParts, counted: float, poi: Indices) -> tupl
     apart = np.divide((found.near - found.expected)[..., _AT], unit, out=np.zeros_like(near), where=usable)
     # Patients of reference are a part of their class.
     sampled = np.divide(near - whole, unit**2, out=np.zeros_like(near), where=usable)
-    return departure_of(apart, counted * np.maximum(sampled, 0.0), events**2, poi)
+    return departure_of(apart, counted * np.maximum(sampled, 0.0) + explained, events**2, poi)
 
 
 def composed_events(
@@ -168,8 +170,8 @@ def composed_events(
     concentration = (by.away(weight) ** 2).sum(axis=2)
     once = by.sampled(b, found.near_variance, found.class_variance)
     variance = by.sampling * once + (1.0 - b) ** 2 * apart
-    variance += by.variance_along_gap(weight)[:, :, None] * event * survival
-    variance += by.between.events * unit_of_log_log(survival) ** 2 * concentration[:, :, None]
+    on_hazards = by.variance_along_gap(weight, EVENTS)[:, :, None]
+    variance += (on_hazards + by.between.events * concentration[:, :, None]) * unit_of_log_log(survival) ** 2
     error = np.sqrt(variance)
     lower, upper = limits(survival, error, found.number, GRID)
     repeated = (by.sampling - 1.0) * once

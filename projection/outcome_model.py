@@ -15,7 +15,7 @@ from projection.change_model import ChangeModel, change_model_of
 from projection.endpoints import ENDPOINTS, GRID, HORIZON, Endpoints
 from projection.heterogeneity import RAREST, Heterogeneity, heterogeneity_of
 from projection.survival import code, kaplan_meier, pseudo_values, slope_of_log_log, tally
-from projection.within_sources import FEWEST_PER_SOURCE, PHENOTYPES, Slopes, slopes_within_sources
+from projection.within_sources import FEWEST_PER_SOURCE, PHENOTYPES, Scale, Slopes, slopes_within_sources
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -38,11 +38,12 @@ class OutcomeModel:
         Effects on the probability of each event by each month, as logarithms of ratios of cumulative hazards: what
         they are on the curve of the class.
     rate : ndarray, shape (classes, terms)
-        Effects on relapses a year.
-    uncertainty : ndarray, shape (classes, terms, terms)
-        Covariance of coefficients for residuals of variance 1.
-    shared : ndarray, shape (terms, terms)
-        The part of it that is of the effects which all classes share.
+        Effects on relapses a year, as logarithms of ratios.
+    uncertainty : ndarray, shape (classes, terms, judged * terms)
+        Covariances of coefficients, side by side: of the EDSS at 24 months for residuals of variance 1, of the
+        relapse rate, of each endpoint at 24 months.
+    shared : ndarray, shape (judged, terms, terms)
+        The part of them that is of the effects which all classes share.
     heterogeneity : Heterogeneity
     sampling : float
         Factor on sampling variances: 1 for patients, 2 for synthetic ones of as many originals.
@@ -98,17 +99,15 @@ def fit_outcome_model(
     mean_years = np.array([years[of].mean() if of.any() else 1.0 for of in each])
     contribution = (endpoints.relapses - rates[treatment] * years) / np.maximum(mean_years, 1e-9)[treatment]
 
-    def slopes(outcomes: Floats, judged_by: int) -> Slopes:
-        return slopes_within_sources(outcomes, predictors, source, treatment, classes=classes, judged_by=judged_by)
+    sampling = 1.0 + avatars
 
-    change = slopes(endpoints.change, _AT)
-    events = slopes(pseudo, _AT)
-    rate = slopes(np.where(years > 0, contribution, np.nan)[:, None], 0)
+    def slopes(outcomes: Floats, scale: Scale, *judged: int) -> Slopes:
+        return slopes_within_sources(outcomes, predictors, source, treatment, scale, judged=judged, sampling=sampling)
+
     survival = _curves(codes, treatment, classes)
-    # Learned on the scale of probabilities, where pseudo-values are unbiased; used on that of hazards, where effects
-    # carry over from patients of middling risk to those of low and of high risk.
-    slope = np.where(survival < 1.0 - RAREST, slope_of_log_log(survival), 0.0)
-    on_hazards = events.coefficients * slope.reshape(classes, 1, -1)
+    change = slopes(endpoints.change, Scale.of_outcomes(classes, len(GRID)), _AT)
+    events = slopes(pseudo, _on_hazards(survival), *range(_AT, pseudo.shape[1], len(GRID)))
+    rate = slopes(np.where(years > 0, contribution, np.nan)[:, None], _on_rates(rates), 0)
     phenotypes = len(PHENOTYPES)
     cohort = treatment * phenotypes + phenotype
     heterogeneity = heterogeneity_of(
@@ -119,18 +118,41 @@ def fit_outcome_model(
         _rates(endpoints, cohort, classes * phenotypes).reshape(classes, phenotypes),
         np.stack([treatment, phenotype]),
     )
+    # On the scales of the effects; the residuals of changes have a variance at every month of their own.
+    on_hazards = events.variance[_AT :: len(GRID), None, None]
+    covariances = (change.uncertainty, rate.variance * rate.uncertainty, on_hazards[:, None] * events.uncertainty)
     return OutcomeModel(
         treatment,
         # Rows are read, some hundred at a time.
         np.ascontiguousarray(predictors),
         change_model_of(change),
-        on_hazards,
+        events.coefficients,
         rate.coefficients[:, :, 0],
-        change.uncertainty,
-        change.shared,
+        np.concatenate([matrix for part in covariances for matrix in part], axis=2),
+        np.concatenate([change.shared, rate.variance * rate.shared, on_hazards * events.shared]),
         heterogeneity,
-        1.0 + avatars,
+        sampling,
     )
+
+
+def _on_hazards(survival: Floats) -> Scale:
+    """Return the scale of logarithms of ratios of cumulative hazards, from the curves of the classes.
+
+    Pseudo-values are unbiased as probabilities; effects carry over on hazards: from class to class, and from patients
+    of middling risk to those of low and of high risk. A class in which hardly anybody has the event takes over what
+    the others show.
+    """
+    unit = np.where(survival < 1.0 - RAREST, slope_of_log_log(survival), 0.0).reshape(len(survival), -1)
+    spread = unit**2 * (survival * (1.0 - survival)).reshape(len(survival), -1)
+    return Scale(unit, np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0))
+
+
+def _on_rates(rates: Floats) -> Scale:
+    """Return the scale of logarithms of ratios of relapse rates, from those of the classes."""
+    some = rates > 0
+    unit = np.divide(1.0, rates, out=np.zeros_like(rates), where=some)
+    # Relapses of a year scatter by about their number.
+    return Scale(unit[:, None], rates[:, None])
 
 
 def _curves(codes: Indices, group: Indices, groups: int) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from projection.change_model import ChangeModel
-from projection.composite import Composition, departure_of
+from projection.composite import EDSS, Composition, departure_of
 from projection.endpoints import GRID, HORIZON
 from projection.local_regression import LocalRegression
 from projection.standardised import Standardised
@@ -168,7 +168,7 @@ def composed_courses(
     weight = by.weight(*(np.take_along_axis(part, judged, axis=1) for part in (apart, near.variance, whole)))
     level = weight * near.level + (1.0 - weight) * class_level
     once = np.where(near.shown, by.sampled(weight, near.variance, class_variance), 0.0)
-    variance = by.sampling * (once + by.variance_along_gap(weight) * residual_variance)
+    variance = by.sampling * once + by.variance_along_gap(weight, EDSS) * residual_variance
     variance += (1.0 - weight) ** 2 * apart
     away = weight[:, :, None] * group.away_of(near.observed) + (1.0 - weight[:, :, None]) * by.class_away[:, None]
     variance += by.between.edss * (away**2).sum(axis=2)
@@ -187,7 +187,7 @@ def composed_courses(
 
 
 def departure_of_courses(
-    near: Levels, class_level: Floats, class_variance: Floats, counted: float, poi: Indices
+    near: Levels, class_level: Floats, class_variance: Floats, counted: float, explained: Floats, poi: Indices
 ) -> tuple[Floats, Floats]:
     """Return how far the levels of neighbourhoods depart, and the part that all classes share: shape (grid,) each.
 
@@ -200,13 +200,15 @@ def departure_of_courses(
     class_level, class_variance : ndarray, shape (groups, grid)
     counted : float
         How often the sampling of a group counts in how far it is from its class.
+    explained : ndarray, shape (groups, grid)
+        Variance of that by sources and by what features are worth.
     poi : ndarray of int, shape (groups,)
         Number of the patient of interest of each group.
     """
     usable = near.shown & np.isfinite(class_variance) & (near.variance > 0)
     counts = np.divide(1.0, near.variance**2, out=np.zeros_like(near.variance), where=usable)
-    explained = counted * np.where(usable, np.maximum(near.variance - class_variance, 0.0), 0.0)
-    return departure_of(near.level - class_level, explained, counts, poi)
+    sampled = counted * np.where(usable, np.maximum(near.variance - class_variance, 0.0), 0.0)
+    return departure_of(near.level - class_level, sampled + explained, counts, poi)
 
 
 def _numbered(values: Indices, most: int) -> tuple[Indices, Indices]:

@@ -1,7 +1,8 @@
 """What features are worth, learned within sources: differences between sources must not pass for effects of features.
 
 Every outcome is regressed on what predicts it among the patients of a class, each source of the class with a level of
-its own. Effects that all classes share are learned from all of them; how a class deviates is learned from its own
+its own. Effects that all classes share are learned from all of them, on the scale on which they carry over: changes
+as they are, events and relapses as ratios of hazards and rates. How a class deviates is learned from its own
 patients, and shrunk as much as the database itself says: the penalty is the one under which what the classes show is
 most likely (empirical Bayes).
 
@@ -12,7 +13,9 @@ Maximum marginal likelihood of a ridge penalty: Harville, J Am Stat Assoc 1977, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,12 +49,15 @@ class Slopes:
     Attributes
     ----------
     coefficients : ndarray, shape (classes, terms, outcomes)
-    uncertainty : ndarray, shape (classes, terms, terms)
-        Covariance of the coefficients for residuals of variance 1, from the patients in whom one outcome is known.
-    shared : ndarray, shape (terms, terms)
+        On the scale on which they were learned.
+    uncertainty : ndarray, shape (judged, classes, terms, terms)
+        Covariance of the coefficients of some outcomes, for residuals of variance 1.
+    shared : ndarray, shape (judged, terms, terms)
         The part of it that is of the effects which all classes share.
+    variance : ndarray, shape (outcomes,)
+        Of residuals, on the scale of the effects, of a patient of mean precision.
     residual : ndarray, shape (patients, outcomes)
-        What is left, the level of the source included; NaN where not observed.
+        What is left of the outcomes, the level of the source included; NaN where not observed.
     source : ndarray of int, shape (patients,)
     group : ndarray of int, shape (patients,)
         Source within class of each patient.
@@ -60,6 +66,7 @@ class Slopes:
     coefficients: Floats
     uncertainty: Floats
     shared: Floats
+    variance: Floats
     residual: Floats
     source: Indices
     group: Indices
@@ -113,8 +120,37 @@ def not_known(columns: Floats) -> NDArray[np.bool_]:
     return np.concatenate([unknown, unknown, of_edss, relapses], axis=1)
 
 
+@dataclass(frozen=True)
+class Scale:
+    """The scale on which effects carry over from class to class.
+
+    Attributes
+    ----------
+    unit : ndarray, shape (classes, outcomes)
+        What one of the outcome is on it in each class; 0 where a class tells nothing.
+    precision : ndarray, shape (classes, outcomes)
+        One over the variance of what one patient shows on it, or in proportion to it.
+    """
+
+    unit: Floats
+    precision: Floats
+
+    @classmethod
+    def of_outcomes(cls, classes: int, outcomes: int) -> Scale:
+        """Return that of the outcomes themselves, where classes are alike in their variance."""
+        one = np.ones((classes, outcomes))
+        return cls(one, one)
+
+
 def slopes_within_sources(
-    outcomes: Floats, predictors: Floats, source: Indices, treatment: Indices, *, classes: int, judged_by: int
+    outcomes: Floats,
+    predictors: Floats,
+    source: Indices,
+    treatment: Indices,
+    scale: Scale,
+    *,
+    judged: Sequence[int],
+    sampling: float,
 ) -> Slopes:
     """Learn the effects.
 
@@ -126,16 +162,20 @@ def slopes_within_sources(
         As `terms` returns them.
     source, treatment : ndarray of int, shape (patients,)
         Numbers of the source and of the class.
-    classes : int
-        How many there are.
-    judged_by : int
-        The outcome whose patients tell how uncertain coefficients are.
+    scale : Scale
+        On which the effects are learned and returned.
+    judged : sequence of int
+        Outcomes of which it is wanted how uncertain coefficients are.
+    sampling : float
+        Factor on sampling variances: so many synthetic patients tell of effects what one patient does, and what
+        classes seem to deviate by is theirs only beyond it.
     """
-    width = predictors.shape[1]
+    classes, width = len(scale.unit), predictors.shape[1]
     group = np.unique(source * classes + treatment, return_inverse=True)[1].reshape(-1)
     coefficients = np.zeros((classes, width, outcomes.shape[1]))
-    shared_uncertainty: Floats = np.eye(width) / _RIDGE
-    of_class: Floats = np.tile(np.eye(width) / _RIDGES_OF_CLASS[0], (classes, 1, 1))
+    variance = np.zeros(outcomes.shape[1])
+    shared_uncertainty: Floats = np.tile(np.eye(width) / _RIDGE, (len(judged), 1, 1))
+    of_class: Floats = np.tile(np.eye(width) / _RIDGES_OF_CLASS[0], (len(judged), classes, 1, 1))
     known = ~np.isnan(outcomes)
     patterns, which = np.unique(known, axis=1, return_inverse=True)
     for number, pattern in enumerate(patterns.T):
@@ -143,28 +183,71 @@ def slopes_within_sources(
         seen = np.flatnonzero(pattern)
         if len(seen) < FEWEST_PER_SOURCE:
             continue
-        x = centred(predictors[seen], group[seen])
-        y = centred(outcomes[np.ix_(seen, columns)], group[seen])
-        scatter = x.T @ x + _RIDGE * np.eye(width)
-        shared = np.linalg.solve(scatter, x.T @ y)
-        left = y - x @ shared
-        parts = [treatment[seen] == one for one in range(classes)]
-        scatters = np.stack([x[part].T @ x[part] for part in parts])
-        crosses = np.stack([x[part].T @ left[part] for part in parts])
-        ridge = ridge_of_class(scatters, crosses, (left**2).mean(axis=0))
-        penalised = scatters + ridge * np.eye(width)
-        coefficients[:, :, columns] = shared + np.linalg.solve(penalised, crosses)
-        if judged_by in columns:
-            shared_uncertainty = np.linalg.inv(scatter).astype(np.float64)
-            of_class = np.linalg.inv(penalised).astype(np.float64)
+        found = _effects(
+            centred(predictors[seen], group[seen]),
+            centred(outcomes[np.ix_(seen, columns)], group[seen]),
+            treatment[seen],
+            Scale(scale.unit[:, columns], scale.precision[:, columns]),
+            sampling,
+        )
+        coefficients[:, :, columns], variance[columns] = found.coefficients, found.variance
+        for at, place in zip(*np.nonzero(np.equal.outer(judged, columns)), strict=True):
+            shared_uncertainty[at] = np.linalg.inv(found.shared_information[place])
+            of_class[at] = np.linalg.inv(found.class_information[:, place])
     residual = np.empty_like(outcomes)
     for one in range(classes):
         rows = treatment == one
-        residual[rows] = outcomes[rows] - predictors[rows] @ coefficients[one]
-    return Slopes(coefficients, shared_uncertainty + of_class, shared_uncertainty, residual, source, group)
+        unit = scale.unit[one]
+        worth = np.divide(coefficients[one], unit, out=np.zeros_like(coefficients[one]), where=unit > 0)
+        residual[rows] = outcomes[rows] - predictors[rows] @ worth
+    uncertainty = shared_uncertainty[:, None] + of_class
+    return Slopes(coefficients, uncertainty, shared_uncertainty, variance, residual, source, group)
 
 
-def ridge_of_class(scatters: Floats, crosses: Floats, variance: Floats) -> float:
+class _Effects(NamedTuple):
+    """Of outcomes that are known of the same patients.
+
+    Attributes
+    ----------
+    coefficients : ndarray, shape (classes, terms, outcomes)
+    variance : ndarray, shape (outcomes,)
+        Of what a patient of mean precision shows.
+    shared_information : ndarray, shape (outcomes, terms, terms)
+    class_information : ndarray, shape (classes, outcomes, terms, terms)
+        Inverses of the covariances of shared effects and of deviations, for residuals of variance 1.
+    """
+
+    coefficients: Floats
+    variance: Floats
+    shared_information: Floats
+    class_information: Floats
+
+
+def _effects(x: Floats, y: Floats, treatment: Indices, scale: Scale, sampling: float) -> _Effects:
+    """Learn shared effects, and how classes deviate from them, from centred predictors and outcomes."""
+    parts = [treatment == one for one in range(len(scale.unit))]
+    scatters = np.stack([x[part].T @ x[part] for part in parts]) / sampling
+    crosses = np.stack([x[part].T @ y[part] for part in parts]) / sampling * scale.unit[:, None, :]
+    squares = np.stack([(y[part] ** 2).sum(axis=0) for part in parts]) / sampling * scale.unit**2
+    size = np.array([part.sum() for part in parts])[:, None] * (scale.precision > 0) / sampling
+    mean = (scale.precision * size).sum(axis=0) / np.maximum(size.sum(axis=0), 1e-12)
+    weight = np.divide(scale.precision, mean, out=np.zeros_like(scale.precision), where=mean > 0)
+    identity = np.eye(x.shape[1])
+    shared_information = np.einsum("co,cst->ost", weight, scatters) + _RIDGE * identity
+    cross = (weight[:, None, :] * crosses).sum(axis=0)
+    shared = np.linalg.solve(shared_information, cross.T[:, :, None])[:, :, 0].T
+    # What the shared effects leave.
+    explained = np.matmul(scatters, shared)
+    squares = squares - (shared * (2.0 * crosses - explained)).sum(axis=1)
+    crosses = weight[:, None, :] * (crosses - explained)
+    variance = (weight * squares).sum(axis=0) / np.maximum(size.sum(axis=0), 1e-12)
+    ridge = ridge_of_class(scatters, crosses, variance, weight)
+    class_information = weight[:, :, None, None] * scatters[:, None] + ridge * identity
+    deviation = np.linalg.solve(class_information, crosses.transpose(0, 2, 1)[..., None])[..., 0]
+    return _Effects(shared + deviation.transpose(0, 2, 1), variance, shared_information, class_information)
+
+
+def ridge_of_class(scatters: Floats, crosses: Floats, variance: Floats, weight: Floats) -> float:
     """Return the penalty under which the deviations of the classes from the shared effects are most likely.
 
     Parameters
@@ -172,26 +255,29 @@ def ridge_of_class(scatters: Floats, crosses: Floats, variance: Floats) -> float
     scatters : ndarray, shape (classes, terms, terms)
         Sums of squares and products of what predicts.
     crosses : ndarray, shape (classes, terms, outcomes)
-        Sums of products with what the shared effects leave of the outcomes.
+        Weighed sums of products with what the shared effects leave of the outcomes.
     variance : ndarray, shape (outcomes,)
         Of what is left.
+    weight : ndarray, shape (classes, outcomes)
+        Of the patients of a class.
 
     Returns
     -------
     float
         In patients, within bounds. With deviations of variance ``variance / penalty``, the products along each axis
-        of a class's scatter are normal around 0 with variance ``variance * (axis + axis^2 / penalty)``.
+        of a class's weighed scatter are normal around 0 with variance ``variance * (axis + axis^2 / penalty)``.
     """
     from scipy.optimize import minimize_scalar
 
     axes, directions = np.linalg.eigh(scatters)
     along = np.matmul(directions.transpose(0, 2, 1), crosses)
-    told = axes > 1e-6
-    axes = axes[told][:, None]
-    squares = along[told] ** 2 / np.maximum(variance, 1e-12)
+    weighed = axes[:, :, None] * weight[:, None, :]
+    told = weighed > 1e-6
+    squares = (along**2 / np.maximum(variance, 1e-12))[told]
+    weighed = weighed[told]
 
     def misfit(logarithm: float) -> float:
-        spread = axes + axes**2 * np.exp(-logarithm)
+        spread = weighed + weighed**2 * np.exp(-logarithm)
         return float((np.log(spread) + squares / spread).sum())
 
     least, largest = (float(np.log(bound)) for bound in _RIDGES_OF_CLASS)

@@ -30,7 +30,17 @@ def courses(change, predictors=None, rows=None):
     nobody = np.zeros((1, len(GRID))), np.full((1, len(GRID)), np.inf)
     no_gap, no_source = np.zeros((1, predictors.shape[1])), np.zeros((1, 1))
     no_departure = Departure(np.zeros(len(ENDPOINTS)), np.zeros(len(GRID)), np.zeros(1), np.zeros(1))
-    by = Composition(no_departure, 1.0, np.zeros((1, 3)), model.shared, no_gap, no_gap, no_source, no_source, NONE)
+    by = Composition(
+        no_departure,
+        1.0,
+        np.zeros((1, 2 + len(ENDPOINTS), 3)),
+        model.shared,
+        no_gap,
+        no_gap,
+        no_source,
+        no_source,
+        NONE,
+    )
     near = levels(rows, group, model.change)
     found, weight = composed_courses(own, predicted, near, group, *nobody, by, model.change.variance)
     assert weight[0] == 1.0

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projection.class_outcomes import ClassOutcomes
-from projection.composite import Composition, Departure, departure_of, forms_along
+from projection.composite import EDSS, EVENTS, Composition, Departure, departure_of, forms_along
 from projection.endpoints import ENDPOINTS, GRID, HORIZON
 from projection.event_curves import EventParts, composed_events, departure_of_events, event_parts
 from projection.heterogeneity import NONE
@@ -20,6 +20,7 @@ from projection.survival import greenwood_expected
 
 AT = int(np.searchsorted(GRID, HORIZON))
 K, OF_CLASS, STEPS = 200, 2000, len(GRID)
+NOTHING = np.zeros((1, 1))
 
 
 def composition(groups, departure=0.0, shared=0.0, sampling=1.0):
@@ -28,7 +29,7 @@ def composition(groups, departure=0.0, shared=0.0, sampling=1.0):
     known = Departure(departure * one, departure * grid, shared * one, shared * grid)
     between = replace(NONE, events=NONE.events[:, :1], event_free=NONE.event_free[:, :1])
     return Composition(
-        known, sampling, np.zeros((groups, 3)), np.zeros((1, 1)), nothing, nothing, nothing, nothing, between
+        known, sampling, np.zeros((groups, 3, 3)), np.zeros((3, 1, 1)), nothing, nothing, nothing, nothing, between
     )
 
 
@@ -68,10 +69,17 @@ def sampled(rng, truth, number):
 @pytest.mark.parametrize("departure", [0.0, 0.02, 0.08])
 def test_how_far_neighbourhoods_depart_is_found(departure):
     parts, _, poi = neighbourhoods(1, departure=departure, classes=4)
-    found, shared = departure_of_events(parts, 1.0, poi)
+    found, shared = departure_of_events(parts, 1.0, NOTHING, poi)
     assert found[0] == pytest.approx(departure, rel=0.12, abs=0.008)
     # Half of it is the neighbourhood's under every class.
     assert shared[0] == pytest.approx(departure / 2, rel=0.2, abs=0.006)
+
+
+def test_what_sources_and_effects_explain_is_no_departure():
+    """Neighbourhoods rest on other sources than their class, which differ whoever the neighbours are."""
+    parts, _, poi = neighbourhoods(7, departure=0.03)
+    assert departure_of_events(parts, 1.0, NOTHING, poi)[0][0] > 0.025
+    assert departure_of_events(parts, 1.0, NOTHING + 0.03, poi)[0][0] < 0.007
 
 
 @pytest.mark.parametrize("departure", [0.0, 0.02, 0.08])
@@ -95,8 +103,8 @@ def test_avatars_of_the_same_originals_are_not_taken_for_a_departure():
     """Ten for each original are no ten patients: what their few originals are off by is no neighbourhood's own."""
     parts, _, poi = neighbourhoods(6, departure=0.0)
     ten_times = replace(parts, near_variance=parts.near_variance / 10.0, class_variance=parts.class_variance / 10.0)
-    assert departure_of_events(ten_times, 1.0, poi)[0][0] > 0.012
-    assert departure_of_events(ten_times, 10.0, poi)[0][0] < 0.008
+    assert departure_of_events(ten_times, 1.0, NOTHING, poi)[0][0] > 0.012
+    assert departure_of_events(ten_times, 10.0, NOTHING, poi)[0][0] < 0.008
 
 
 @pytest.mark.parametrize("risk", [1e-6, 0.001, 0.01, 0.1, 0.4])
@@ -174,20 +182,23 @@ def test_two_estimates_have_in_common_what_both_take_over():
     by = composition(2)
     by = replace(
         by,
-        shared_coefficients=np.eye(1),
+        shared_coefficients=np.array([[[9.0]], [[9.0]], [[1.0]]]),
         near_gap=np.array([[1.0], [2.0]]),
         class_gap=np.array([[3.0], [4.0]]),
         near_away=np.array([[0.5, -0.5], [0.2, -0.2]]),
         class_away=np.array([[0.1, -0.1], [0.1, -0.1]]),
     )
-    sources, features, departure = by.in_common(np.array([1.0, 0.5]), (0, 1))
+    sources, features, departure = by.in_common(np.array([1.0, 0.5]), (0, 1), EVENTS.start)
     assert sources == pytest.approx(2 * 0.5 * 0.15)
     assert features == pytest.approx(1.0 * 3.0)
     assert departure == 0.0
-    assert (by.variance_along_gap(np.array([[1.0], [0.5]])) == 0).all()
-    forms = forms_along(np.ones((2, 1, 1)), by.near_gap, by.class_gap)
-    found = replace(by, forms=forms).variance_along_gap(np.array([[1.0], [0.5]]))
-    assert found[:, 0] == pytest.approx([1.0, 9.0])
+    weight = np.array([[1.0], [0.5]])
+    assert (by.variance_along_gap(weight, EVENTS) == 0).all()
+    by = replace(by, forms=forms_along(np.tile([[1.0, 0.0, 2.0]], (2, 1, 1)), by.near_gap, by.class_gap))
+    assert by.variance_along_gap(weight, EDSS)[:, 0] == pytest.approx([1.0, 9.0])
+    assert by.variance_along_gap(weight, EVENTS)[:, 0] == pytest.approx([2.0, 18.0])
+    assert by.of_step()[1][:, 2] == pytest.approx([8.0, 8.0])
+    assert by.of_step()[0] == pytest.approx([2 * 0.4**2, 2 * 0.1**2])
 
 
 def test_the_mix_of_sources_follows_features_and_sums_to_one():

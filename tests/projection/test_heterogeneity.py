@@ -2,6 +2,7 @@
 
 # ruff: noqa: ANN001, ANN201 - called by pytest, which knows no types
 
+import dataclasses
 from dataclasses import replace
 
 import numpy as np
@@ -55,7 +56,56 @@ def test_effects_of_classes_are_shrunk_as_much_as_they_are_alike(spread, ridge):
         x = rng.normal(size=(600, 8)) @ rng.normal(size=(8, 8))
         outcomes = x @ rng.normal(0, spread, (8, 3)) + rng.normal(size=(600, 3))
         scatters[one], crosses[one] = x.T @ x, x.T @ outcomes
-    assert ridge_of_class(scatters, crosses, np.ones(3)) == pytest.approx(ridge, rel=0.25)
+    assert ridge_of_class(scatters, crosses, np.ones(3), np.ones((20, 3))) == pytest.approx(ridge, rel=0.25)
+
+
+def events_of_classes(rng, rows, risks, log_ratio):
+    """Events of patients of several classes, of whom a feature multiplies the hazard under each by the same ratio."""
+    treatment = np.arange(rows) % len(risks)
+    feature = rng.normal(size=(rows, 1))
+    hazard = -np.log1p(-np.asarray(risks))[treatment] * np.exp(log_ratio * feature[:, 0])
+    month = rng.exponential(24.0 / hazard)
+    event = np.repeat((month < 24.0)[:, None], len(ENDPOINTS), axis=1)
+    step = np.where(event, np.searchsorted(GRID, np.minimum(month, 24.0))[:, None], 8).astype(np.int8)
+    change = np.repeat(0.2 * feature, len(GRID), axis=1) + rng.normal(0.0, 0.5, (rows, len(GRID)))
+    relapses = rng.poisson(2.0 * np.asarray(risks)[treatment] * np.exp(log_ratio * feature[:, 0])).astype(float)
+    return Endpoints(step, event, change, relapses, np.full(rows, 2.0)), feature, treatment
+
+
+def test_effects_on_events_are_shared_as_ratios_of_hazards():
+    """As differences of probabilities they would seem to differ from class to class, which shrinks nothing."""
+    risks = (0.05, 0.12, 0.3, 0.45)
+    endpoints, feature, treatment = events_of_classes(np.random.default_rng(0), 24_000, risks, 0.4)
+    one = np.zeros(24_000, dtype=np.intp)
+    model = fit_outcome_model(endpoints, feature, one, treatment, one, 4, avatars=0.0)
+    relapse = ENDPOINTS.index("relapse") * len(GRID) + 8
+    found = model.events[:, 0, relapse]
+    assert found == pytest.approx(np.full(4, 0.4), abs=0.06)
+    assert np.ptp(found) < 0.06
+    assert model.rate[:, 0] == pytest.approx(np.full(4, 0.4), abs=0.06)
+    # A Cox regression would have one over the root of the events.
+    error = np.sqrt(model.shared[2 + ENDPOINTS.index("relapse"), 0, 0])
+    assert error == pytest.approx(1.0 / np.sqrt(endpoints.event[:, 0].sum()), rel=0.2)
+
+
+def test_a_class_without_events_takes_over_what_features_are_worth_in_others():
+    endpoints, feature, treatment = events_of_classes(np.random.default_rng(1), 12_000, (0.001, 0.3, 0.3), 0.4)
+    one = np.zeros(12_000, dtype=np.intp)
+    model = fit_outcome_model(endpoints, feature, one, treatment, one, 3, avatars=0.0)
+    assert model.events[0, 0, ENDPOINTS.index("relapse") * len(GRID) + 8] == pytest.approx(0.4, abs=0.08)
+
+
+def test_every_patient_twice_with_sampling_counted_twice_is_every_patient_once():
+    endpoints, feature, treatment = events_of_classes(np.random.default_rng(2), 3_000, (0.1, 0.3), 0.4)
+    one = np.zeros(3_000, dtype=np.intp)
+    single = fit_outcome_model(endpoints, feature, one, treatment, one, 2, avatars=0.0)
+    twice = Endpoints(*(np.concatenate([array, array]) for array in dataclasses.astuple(endpoints)))
+    doubled = fit_outcome_model(
+        twice, *(np.concatenate([array, array]) for array in (feature, one, treatment, one)), 2, avatars=1.0
+    )
+    assert doubled.events == pytest.approx(single.events, abs=1e-9)
+    assert doubled.change.coefficients == pytest.approx(single.change.coefficients, abs=1e-9)
+    assert doubled.uncertainty == pytest.approx(single.uncertainty, rel=1e-6)
 
 
 def test_nothing_is_found_where_sources_agree():
