@@ -7,14 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from projection.local_regression import Weighing
+from projection.class_outcomes import ClassOutcomes
+from projection.composite import RATE, Composition, departure_of
+from projection.local_regression import LocalRegression
+from projection.standardised import Standardised
 from projection.survival import Z95
 from reference_db.small_cells import SMALL_CELL
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
 _LARGEST = 30.0
 """Largest correction or half-width on the logarithm that is carried out."""
+
+_NONE = float(-np.log(0.025))
+"""Upper 95 % limit of the expected number of relapses where none was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +40,148 @@ class Rates:
     error: Floats
     number: Floats
 
+    @classmethod
+    def where_enough(cls, value: Floats, lower: Floats, upper: Floats, error: Floats, number: Floats) -> Rates:
+        """Return the rates of groups of which enough patients were observed."""
+        shown = number >= SMALL_CELL
+        return cls(*(np.where(shown, array, np.nan) for array in (value, lower, upper, error, number)))
 
-def relapse_rates(
+
+@dataclass(frozen=True, slots=True)
+class RateParts:
+    """The two estimates that are composed, shape (groups,) each.
+
+    Attributes
+    ----------
+    near, expected : ndarray
+        Relapses a year, of the patients of reference and of their whole class, both moved to the features of the
+        patient of interest.
+    near_variance, class_variance : ndarray
+        Sampling variances under the expected rate; infinite where the class has too few patients.
+    number, exposure : ndarray
+        Patients of reference observed, and their patient-years.
+    """
+
+    near: Floats
+    expected: Floats
+    near_variance: Floats
+    class_variance: Floats
+    number: Floats
+    exposure: Floats
+
+
+def rate_parts(
     relapses: Floats,
     years: Floats,
-    regression: Weighing,
-    between: Floats,
-    *,
-    shift: Floats | None = None,
-    unsure: Floats | None = None,
-    sampling: float = 1.0,
-) -> Rates:
-    """Estimate relapses per patient-year.
+    group: Standardised,
+    near_shift: Floats,
+    whole: ClassOutcomes,
+    class_shift: Floats,
+) -> RateParts:
+    """Estimate both parts.
 
     Parameters
     ----------
     relapses, years : ndarray, shape (groups, k)
         Relapses and the patient-years over which they were counted; 0 years where nothing was observed.
-    regression : Weighing
+    group : Standardised
+    near_shift, class_shift : ndarray, shape (groups,)
+        What features are worth over the gap between the patients of reference, or their class, and the patient of
+        interest, as a logarithm of the ratio of rates.
+    whole : ClassOutcomes
+        Of the class of each group.
+
+    Returns
+    -------
+    RateParts
+        Relapses scatter by their number times the dispersion of the class. Where the class has too few patients of
+        the phenotype, or no relapse, the patients of reference stand for it.
+    """
+    exposure = (group.weights * years).sum(axis=1)
+    total = (group.weights * relapses).sum(axis=1)
+    near = _moved(np.divide(total, exposure, out=np.zeros_like(total), where=exposure > 0), near_shift)
+    known = whole.rate_information > 0
+    expected = np.where(known, _moved(whole.rate, class_shift), near)
+    spread = expected * whole.dispersion
+    observed = (years > 0) & (group.weights > 0)
+    return RateParts(
+        near,
+        expected,
+        np.divide(spread * (group.weights**2 * years).sum(axis=1), np.maximum(exposure, 1e-12) ** 2),
+        np.divide(spread, whole.rate_information, out=np.full_like(spread, np.inf), where=known),
+        observed.sum(axis=1).astype(np.float64),
+        (observed * years).sum(axis=1),
+    )
+
+
+def _moved(rate: Floats, shift: Floats) -> Floats:
+    """Move rates by what features are worth: downwards by a factor, upwards by its first step."""
+    moved: Floats = rate * np.where(shift < 0, np.exp(np.clip(shift, -_LARGEST, 0.0)), 1.0 + shift)
+    return moved
+
+
+def departure_of_rates(found: RateParts, counted: float, explained: Floats, poi: Indices) -> float:
+    """Return how far neighbourhoods depart, relative to the rate; a group counts as much as it has relapses.
+
+    Parameters
+    ----------
+    found : RateParts
+        Of many groups.
+    counted : float
+        How often the sampling of a group counts in how far it is from its class.
+    explained : ndarray, shape (groups,)
+        Variance of that by sources and by what features are worth, relative to the squared rate.
+    poi : ndarray of int, shape (groups,)
+        Number of the patient of interest of each group.
+    """
+    usable = np.isfinite(found.class_variance) & (found.near_variance > 0) & (found.expected > 0)
+    squared = np.where(usable, found.expected**2, 1.0)
+    counts = np.where(usable, squared / np.where(usable, found.near_variance, 1.0), 0.0)
+    sampled = np.maximum(np.where(usable, found.near_variance - found.class_variance, 0.0), 0.0) / squared
+    apart = (found.near - found.expected) / np.sqrt(squared)
+    variance, _ = departure_of(apart[:, None], (counted * sampled + explained)[:, None], counts[:, None] ** 2, poi)
+    return float(variance[0])
+
+
+def composed_rates(found: RateParts, by: Composition) -> Rates:
+    """Compose both parts, with the weight that makes the error least.
+
+    Parameters
+    ----------
+    found : RateParts
+    by : Composition
+
+    Returns
+    -------
+    Rates
+        With limits on the logarithm; beyond a factor of e the upper one goes on along its tangent.
+    """
+    near, whole = found.near_variance[:, None], found.class_variance[:, None]
+    apart = by.departure.rate * found.expected[:, None] ** 2
+    weight = by.weight(apart, near, whole)
+    b = weight[:, 0]
+    value = b * found.near + (1.0 - b) * found.expected
+    relative = by.variance_along_gap(weight, RATE)[:, 0] + by.between.rate * (by.away(weight)[:, 0] ** 2).sum(axis=1)
+    variance = (by.sampling * by.sampled(weight, near, whole) + (1.0 - weight) ** 2 * apart)[:, 0]
+    error = np.sqrt(variance + relative * value**2)
+    some = value > 0
+    half = Z95 * np.divide(error, value, out=np.zeros_like(value), where=some)
+    factor = np.where(half > 1.0, np.e * half, np.exp(np.minimum(half, 1.0)))
+    upper = np.maximum(value * factor, _NONE / np.maximum(found.exposure, 1e-12))
+    return Rates.where_enough(value, value * np.exp(-np.minimum(half, _LARGEST)), upper, error, found.number)
+
+
+def relapse_rates(relapses: Floats, years: Floats, regression: LocalRegression, between: Floats) -> Rates:
+    """Estimate relapses per patient-year from patients of reference alone.
+
+    Parameters
+    ----------
+    relapses, years : ndarray, shape (groups, k)
+        Relapses and the patient-years over which they were counted; 0 years where nothing was observed.
+    regression : LocalRegression
         Of the same groups; corrects the contribution of each patient to the ratio.
     between : ndarray, shape (groups or 1,)
         Variance between sources, relative to the rate.
-    shift, unsure : ndarray, shape (groups,), optional
-        What features are worth over the gap between a group and its patient of interest, as the logarithm of a ratio
-        of rates, and its variance.
-    sampling : float
-        Factor on the sampling variance.
 
     Returns
     -------
@@ -81,19 +204,12 @@ def relapse_rates(
     estimate = (smoother * contribution).sum(axis=1)
     deviation = (contribution - estimate[:, None]) * observed
     positive = rate > 0
-    correction = np.divide(estimate - rate, rate, out=np.zeros_like(rate), where=positive)
-    if shift is not None and unsure is not None:
-        correction = correction + shift
-        spread = spread + unsure * rate**2
-    # Downwards the correction is a factor, so that a rate stays above 0; upwards its first step.
-    corrected = rate * np.where(correction < 0, np.exp(np.minimum(correction, 0.0)), 1.0 + correction)
+    shift = np.divide(estimate - rate, rate, out=np.zeros_like(rate), where=positive)
+    corrected = _moved(rate, shift)
     taken = regression.degrees_of_freedom(number[:, None])[:, 0]
-    variance = sampling * (smoother**2 * deviation**2).sum(axis=1) * number / np.maximum(number - taken, 1.0) + spread
+    variance = (smoother**2 * deviation**2).sum(axis=1) * number / np.maximum(number - taken, 1.0) + spread
     relative = np.divide(np.sqrt(variance), rate, out=np.zeros_like(rate), where=positive)
-    error = relative * corrected
     half = np.exp(np.minimum(Z95 * relative, _LARGEST))
-    none = -np.log(0.025) / np.where(some, exposure, 1.0)
     lower = np.where(positive, corrected / half, 0.0)
-    upper = np.where(positive, corrected * half, none)
-    shown = number >= SMALL_CELL
-    return Rates(*(np.where(shown, array, np.nan) for array in (corrected, lower, upper, error, number)))
+    upper = np.where(positive, corrected * half, _NONE / np.where(some, exposure, 1.0))
+    return Rates.where_enough(corrected, lower, upper, relative * corrected, number)

@@ -28,6 +28,9 @@ class ClassOutcomes(NamedTuple):
         has too few patients of a phenotype.
     level, level_variance : ndarray, shape (..., grid)
         Mean of what features do not predict of the change of EDSS, and its sampling variance; infinite there.
+    rate, dispersion, rate_information : ndarray, shape (...)
+        Relapses a year, how often the variance of relapses is their expected number, and how many patient-years of
+        equal weight the rate rests on; 0 of them where too few or without relapses.
     predictors : ndarray, shape (..., terms)
         Their mean.
     share : ndarray, shape (..., sources)
@@ -38,6 +41,9 @@ class ClassOutcomes(NamedTuple):
     at_risk: Floats
     level: Floats
     level_variance: Floats
+    rate: Floats
+    dispersion: Floats
+    rate_information: Floats
     predictors: Floats
     share: Floats
 
@@ -48,6 +54,8 @@ class ClassOutcomes(NamedTuple):
 
 def class_outcomes(
     codes: Indices,
+    relapses: Floats,
+    years: Floats,
     model: OutcomeModel,
     phenotype: Indices,
     sources: Floats,
@@ -61,6 +69,8 @@ def class_outcomes(
     ----------
     codes : ndarray of int, shape (patients, endpoints)
         As `survival.code` joins step and event.
+    relapses, years : ndarray, shape (patients,)
+        Relapses and the patient-years over which they were counted.
     model : OutcomeModel
     phenotype : ndarray of int, shape (patients,)
     sources : ndarray, shape (patients, sources)
@@ -74,6 +84,8 @@ def class_outcomes(
     survival = np.ones((*shape, endpoints, len(GRID)))
     number = np.zeros_like(survival)
     level, variance = np.zeros((*shape, len(GRID))), np.full((*shape, len(GRID)), np.inf)
+    # Of classes of too few: relapses of everybody scatter about their number.
+    rate, dispersion, information = np.zeros(shape), np.ones(shape), np.zeros(shape)
     mean, shares = np.zeros((*shape, model.predictors.shape[1])), np.zeros((*shape, sources.shape[1]))
     for at in np.ndindex(*shape):
         rows = np.flatnonzero((model.treatment == at[0]) & (phenotype == at[1]))
@@ -92,6 +104,12 @@ def class_outcomes(
         number[at] = curve.at_risk * distinct * weights.sum() / (weights**2).sum()
         level[at] = found.level[0]
         variance[at] = np.where(found.shown[0], found.variance[0] / distinct, np.inf)
+        weighed_years = (weights[0] * years[rows]).sum()
+        if (relapses[rows] > 0).any():
+            rate[at] = (weights[0] * relapses[rows]).sum() / weighed_years
+            expected = rate[at] * years[rows]
+            dispersion[at] = (weights[0] * (relapses[rows] - expected) ** 2).sum() / (rate[at] * weighed_years)
+            information[at] = distinct * weighed_years**2 / (weights[0] ** 2 * years[rows]).sum()
         mean[at] = share @ model.predictors[rows]
         shares[at] = share @ sources[rows]
-    return ClassOutcomes(survival, number, level, variance, mean, shares)
+    return ClassOutcomes(survival, number, level, variance, rate, dispersion, information, mean, shares)

@@ -38,12 +38,15 @@ class Departure:
         Of the probability of each event by month 24, on the scale of log(-log S).
     edss : ndarray, shape (grid,)
         Of the change of EDSS.
+    rate : float
+        Of relapses a year, relative to the rate.
     shared_events, shared_edss : ndarray, shapes (endpoints,) and (grid,)
         Part of it that a neighbourhood has in common under all classes: it cancels between two classes.
     """
 
     events: Floats
     edss: Floats
+    rate: float
     shared_events: Floats
     shared_edss: Floats
 

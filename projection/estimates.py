@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from projection.activity import Rates, relapse_rates
+from projection.activity import RateParts, Rates, composed_rates, departure_of_rates, rate_parts, relapse_rates
 from projection.class_outcomes import ClassOutcomes, class_outcomes
 from projection.composite import EDSS, EVENTS, RATE, Composition, Departure, forms_along
 from projection.endpoints import ENDPOINTS, GRID, HORIZON, NEDA3, NEDA3_PARTS, Endpoints
@@ -115,10 +115,18 @@ class Outcomes:
         self._mix = SourceMix.of(self._sources, predictors, phenotype, len(PHENOTYPES))
         classes = len(episodes.rows_by_treatment)
         self._classes = class_outcomes(
-            self._codes, self.model, phenotype, self._sources, self._mix.overall, classes, patient
+            self._codes,
+            self._relapses,
+            self._years,
+            self.model,
+            phenotype,
+            self._sources,
+            self._mix.overall,
+            classes,
+            patient,
         )
         nothing = np.zeros(len(ENDPOINTS)), np.zeros(len(GRID))
-        self._departure = Departure(*nothing, *nothing)
+        self._departure = Departure(*nothing, 0.0, *nothing)
 
     def learn_departure(self, own: Floats, pois: Floats, rows: Indices, weights: Floats, poi: Indices) -> None:
         """Learn how far neighbourhoods depart from what features tell, from groups of many patients of interest.
@@ -136,10 +144,17 @@ class Outcomes:
         pieces = [slice(at, at + _TOGETHER) for at in range(0, len(rows), _TOGETHER)]
         prepared = (self._prepared(own[at], pois[at], rows[at], weights[at]) for at in pieces)
         found = [
-            (one.events, one.levels, one.whole.level, one.whole.level_variance, *one.composition.of_step())
+            (
+                one.events,
+                one.levels,
+                one.rates,
+                one.whole.level,
+                one.whole.level_variance,
+                *one.composition.of_step(),
+            )
             for one in prepared
         ]
-        level, variance, taken, worth = (np.concatenate([one[at] for one in found]) for at in range(2, 6))
+        level, variance, taken, worth = (np.concatenate([one[at] for one in found]) for at in range(3, 7))
         # Avatars of one original are near each other: how far those few originals are from others is sampling too.
         counted = max(self.model.sampling - 1.0, 1.0)
         between = self.model.heterogeneity.of(_phenotype(pois))
@@ -148,7 +163,9 @@ class Outcomes:
         levels_of_groups = _joined([one[1] for one in found])
         by_month = worth[:, EDSS] * self.model.change.variance
         edss, shared_edss = departure_of_courses(levels_of_groups, level, variance, counted, by_month, poi)
-        self._departure = Departure(events, edss, shared_events, shared_edss)
+        by_rate = between.rate * taken + worth[:, RATE][:, 0]
+        rate = departure_of_rates(_joined([one[2] for one in found]), counted, by_rate, poi)
+        self._departure = Departure(events, edss, rate, shared_events, shared_edss)
 
     def regression(self, pois: Floats, rows: Indices, weights: Floats, ridge: float) -> LocalRegression:
         """Prepare the regressions of groups.
@@ -280,6 +297,14 @@ class Outcomes:
             levels(rows, group, model.change),
             whole,
             event_parts(self._codes.take(rows, axis=0), group, near_shift, whole, class_shift),
+            rate_parts(
+                self._relapses[rows],
+                self._years[rows],
+                group,
+                (gap * model.rate[treatment]).sum(axis=1),
+                whole,
+                (class_gap * model.rate[treatment]).sum(axis=1),
+            ),
             Composition(
                 self._departure,
                 model.sampling,
@@ -312,15 +337,7 @@ class Outcomes:
         return Estimates(
             courses=courses,
             probabilities=events,
-            rates=relapse_rates(
-                self._relapses[rows],
-                self._years[rows],
-                group,
-                by.between.rate,
-                shift=(by.near_gap * model.rate[ready.treatment]).sum(axis=1),
-                unsure=by.variance_along_gap(np.ones((len(own), 1)), RATE)[:, 0],
-                sampling=model.sampling,
-            ),
+            rates=composed_rates(ready.rates, by),
             composition=by,
             course_weight=course_weight,
             event_weight=event_weight,
@@ -335,7 +352,7 @@ class Outcomes:
         return shift.transpose(1, 0, 2).reshape(gaps.shape[1], len(gaps), len(ENDPOINTS), len(GRID))
 
 
-_Laid = TypeVar("_Laid", EventParts, Levels)
+_Laid = TypeVar("_Laid", EventParts, Levels, RateParts)
 
 
 def _joined(pieces: list[_Laid]) -> _Laid:
@@ -357,6 +374,7 @@ class _Prepared:
     levels: Levels
     whole: ClassOutcomes
     events: EventParts
+    rates: RateParts
     composition: Composition
 
 

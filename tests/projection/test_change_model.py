@@ -29,7 +29,7 @@ def courses(change, predictors=None, rows=None):
     # A class of which nothing is known: the patients of reference alone.
     nobody = np.zeros((1, len(GRID))), np.full((1, len(GRID)), np.inf)
     no_gap, no_source = np.zeros((1, predictors.shape[1])), np.zeros((1, 1))
-    no_departure = Departure(np.zeros(len(ENDPOINTS)), np.zeros(len(GRID)), np.zeros(1), np.zeros(1))
+    no_departure = Departure(np.zeros(len(ENDPOINTS)), np.zeros(len(GRID)), 0.0, np.zeros(1), np.zeros(1))
     by = Composition(
         no_departure,
         1.0,

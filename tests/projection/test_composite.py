@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from projection.activity import composed_rates, departure_of_rates, rate_parts
 from projection.class_outcomes import ClassOutcomes
 from projection.composite import EDSS, EVENTS, Composition, Departure, departure_of, forms_along
 from projection.endpoints import ENDPOINTS, GRID, HORIZON
@@ -21,12 +22,13 @@ from projection.survival import greenwood_expected
 AT = int(np.searchsorted(GRID, HORIZON))
 K, OF_CLASS, STEPS = 200, 2000, len(GRID)
 NOTHING = np.zeros((1, 1))
+NO_RATE = np.zeros(1), np.ones(1), np.zeros(1)
 
 
 def composition(groups, departure=0.0, shared=0.0, sampling=1.0):
     nothing = np.zeros((groups, 1))
     one, grid = np.ones(1), np.ones(STEPS)
-    known = Departure(departure * one, departure * grid, shared * one, shared * grid)
+    known = Departure(departure * one, departure * grid, departure, shared * one, shared * grid)
     between = replace(NONE, events=NONE.events[:, :1], event_free=NONE.event_free[:, :1])
     return Composition(
         known, sampling, np.zeros((groups, 3, 3)), np.zeros((3, 1, 1)), nothing, nothing, nothing, nothing, between
@@ -118,6 +120,52 @@ def test_a_risk_that_is_small_beside_its_error_is_not_up_to_everything(risk):
     assert (limit <= risk + np.e * 1.97 * errors + 0.02).all()
 
 
+def groups_with_relapses(seed, groups=3000, departure=0.05, dispersion=2.0):
+    """Groups of 200 whose relapse rate departs from that of their class; relapses scatter more than by chance."""
+    rng = np.random.default_rng(seed)
+    expected = rng.uniform(0.1, 0.6, groups)
+    truth = expected * np.exp(rng.normal(0.0, np.sqrt(departure), groups))
+    years = rng.uniform(0.5, 2.0, (groups, K))
+    mean = truth[:, None] * years
+    relapses = rng.negative_binomial(mean / (dispersion - 1.0), 1.0 / dispersion).astype(float)
+    group = Standardised(np.ones((groups, K)), np.ones((groups, K, 1)), np.ones((groups, 1)))
+    none = np.zeros(groups)
+    grid = np.zeros((groups, STEPS))
+    whole = ClassOutcomes(
+        grid, grid, grid, grid, expected, none + dispersion, none + 1e6, none[:, None], np.ones((groups, 1))
+    )
+    return rate_parts(relapses, years, group, none, whole, none), truth
+
+
+@pytest.mark.parametrize("departure", [0.0, 0.02, 0.08])
+def test_rates_are_composed_like_risks(departure):
+    parts, truth = groups_with_relapses(8, departure=departure)
+    nothing = np.zeros(len(truth))
+    # Relative to the rate, of a logarithm that departs by so much.
+    relative = np.exp(2.0 * departure) - 2.0 * np.exp(departure / 2.0) + 1.0
+    assert departure_of_rates(parts, 1.0, nothing, np.arange(len(truth))) == pytest.approx(
+        relative, rel=0.15, abs=0.006
+    )
+    found = composed_rates(parts, composition(len(truth), relative))
+    squares = [np.mean((one - truth) ** 2) for one in (found.value, parts.near, parts.expected)]
+    assert squares[0] <= 1.02 * min(squares) + 1e-7
+    if departure:
+        held = np.mean((found.lower <= truth) & (truth <= found.upper))
+        assert 0.935 <= held <= 0.97
+
+
+def test_rates_of_groups_without_relapses_stay_above_none_where_the_class_has_some():
+    parts, _ = groups_with_relapses(9, groups=1)
+    nothing = replace(parts, near=np.zeros(1), exposure=np.array([300.0]))
+    found = composed_rates(nothing, composition(1, 0.05))
+    assert 0.0 < found.lower[0] < found.value[0] < parts.expected[0]
+    # Of nobody else anything is known: the exact limit of none.
+    alone = replace(nothing, expected=np.zeros(1), near_variance=np.zeros(1), class_variance=np.full(1, np.inf))
+    found = composed_rates(alone, composition(1, 0.05))
+    assert (found.value[0], found.lower[0]) == (0.0, 0.0)
+    assert found.upper[0] == pytest.approx(-np.log(0.025) / 300.0)
+
+
 def test_patients_of_reference_weigh_more_the_further_neighbourhoods_depart():
     parts, _, _ = neighbourhoods(3, groups=50)
     weights = [composed_events(parts, composition(50, departure))[1] for departure in (0.0, 0.05, 0.5, 50.0)]
@@ -141,7 +189,7 @@ def test_a_class_of_few_leaves_the_patients_of_reference_to_themselves():
     codes[0, :20, 0] = 2 * 4 + 1
     group = Standardised(np.ones((1, K)), np.ones((1, K, 1)), np.ones((1, 1)))
     nothing, grid = np.zeros((1, 1, STEPS)), np.zeros((1, STEPS))
-    nobody = ClassOutcomes(nothing + 1.0, nothing, grid, grid + np.inf, np.zeros((1, 1)), np.ones((1, 1)))
+    nobody = ClassOutcomes(nothing + 1.0, nothing, grid, grid + np.inf, *NO_RATE, np.zeros((1, 1)), np.ones((1, 1)))
     parts = event_parts(codes, group, nothing, nobody, nothing)
     found, weight = composed_events(parts, composition(1, 0.1))
     assert weight[0, 0] == 1.0
@@ -157,7 +205,7 @@ def test_a_low_risk_is_corrected_by_a_factor_and_never_comes_out_as_none(shift):
     group = Standardised(np.ones((1, K)), np.ones((1, K, 1)), np.ones((1, 1)))
     by = np.full((1, 1, STEPS), shift)
     grid = np.zeros((1, STEPS))
-    nobody = ClassOutcomes(by * 0 + 1.0, by * 0, grid, grid + np.inf, np.zeros((1, 1)), np.ones((1, 1)))
+    nobody = ClassOutcomes(by * 0 + 1.0, by * 0, grid, grid + np.inf, *NO_RATE, np.zeros((1, 1)), np.ones((1, 1)))
     near = event_parts(codes, group, by, nobody, by).near[0, 0, AT]
     if shift <= 0:
         assert np.log(near) == pytest.approx(np.exp(shift) * np.log(0.95))
