@@ -16,7 +16,7 @@ from projection.composite import EVENTS, Composition, departure_of
 from projection.endpoints import GRID, HORIZON
 from projection.probabilities import Probabilities, limits, unit_of_log_log
 from projection.standardised import Standardised
-from projection.survival import at_risk, greenwood_expected, kaplan_meier, shifted, tally
+from projection.survival import at_risk, greenwood_expected, kaplan_meier, tally
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -80,25 +80,28 @@ def event_parts(
         Where the class has too few patients of the phenotype, the patients of reference stand for it.
     """
     weights, grid = group.weights, len(GRID)
+    member = weights > 0
     shape = (len(weights), codes.shape[2])
     placed = (codes + 2 * grid * np.arange(shape[0] * shape[1]).reshape(shape[0], 1, shape[1])).ravel()
 
-    def counted(of_patient: Floats) -> Floats:
-        return tally(placed, 0, shape, grid, np.repeat(of_patient.ravel(), shape[1]))
+    def counted(of_patient: Floats | None) -> Floats:
+        each = None if of_patient is None else np.repeat(of_patient.ravel(), shape[1])
+        return tally(placed, 0, shape, grid, each)
 
     curve = kaplan_meier(counted(weights))
     worth = weights.sum(axis=1) / np.maximum((weights**2).sum(axis=1), 1e-12)
     effective = curve.at_risk * worth[:, None, None]
-    near = _moved(curve.survival, near_shift)
     of_class = whole.at_risk
     known = of_class[:, :, :1] > 0
-    expected = np.where(known, _moved(whole.survival, class_shift), near)
+    near, expected = _moved(np.array([curve.survival, whole.survival]), np.array([near_shift, class_shift]))
+    expected = np.where(known, expected, near)
+    near_variance, class_variance = greenwood_expected(expected, np.array([effective, of_class]))
     return EventParts(
         near,
         expected,
-        at_risk(counted((weights > 0).astype(np.float64))),
-        greenwood_expected(expected, effective),
-        np.where(known, greenwood_expected(expected, of_class), np.inf),
+        at_risk(counted(None if member.all() else member.astype(np.float64))),
+        near_variance,
+        np.where(known, class_variance, np.inf),
         effective,
         of_class,
     )
@@ -110,10 +113,9 @@ def _moved(survival: Floats, shift: Floats) -> Floats:
     Downwards hazards are in proportion: a low risk is made lower by a factor, and never comes out as none. Upwards
     the correction is its first step: beyond, it would grow faster than anything was seen to.
     """
-    lower = survival ** np.exp(np.clip(shift, -_LARGEST, 0.0))
-    higher = shifted(survival, -np.maximum(shift, 0.0) * unit_of_log_log(survival))
+    ratio = np.where(shift < 0, np.exp(np.clip(shift, -_LARGEST, 0.0)), 1.0 + shift)
     # Corrections at neighbouring steps may differ by a hair; nobody who had the event gets rid of it.
-    moved: Floats = np.minimum.accumulate(np.where(shift < 0, lower, higher), axis=2)
+    moved: Floats = np.minimum.accumulate(survival**ratio, axis=-1)
     return moved
 
 

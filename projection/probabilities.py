@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from projection.local_regression import Weighing
 from projection.survival import (
-    Z95,
     at_risk,
     kaplan_meier,
     log_log_interval,
@@ -152,14 +151,14 @@ def limits(survival: Floats, error: Floats, number: Floats, months: Floats) -> t
     about as small as its error the transformation has no end (of .001, give or take .01, it would say up to 1):
     beyond a factor of e on the cumulative hazard the upper limit goes on along its tangent.
     """
-    lower, upper = log_log_interval(survival, error, number)
-    half = Z95 * error * slope_of_log_log(survival)
-    far = half > 1.0
-    hazard = -np.log(np.where(far, survival, 1.0))
-    upper = np.where(far, -np.expm1(-hazard * np.e * half), upper)
+    lower, upper = log_log_interval(survival, error, number, growth=_along_tangent)
     upper = np.maximum(upper, _upper_of_none(number, months))
     lower[:, :, 0], upper[:, :, 0] = 0.0, 0.0
     return lower, upper
+
+
+def _along_tangent(half: Floats) -> Floats:
+    return np.where(half > 1.0, np.e * half, np.exp(np.minimum(half, 1.0)))
 
 
 def unit_of_log_log(survival: Floats) -> Floats:
@@ -203,17 +202,17 @@ def at_least_parts(found: Probabilities, composite: int, parts: Sequence[int]) -
         place, so do that part's errors. Its numbers stay those in whom all parts are observed, and it is NaN where it
         was. Errors of restricted means stay as they are.
     """
-    value, lower, upper = (
-        raised_to_parts(array, composite, parts) for array in (found.value, found.lower, found.upper)
-    )
-    which = [composite, *parts]
-    values = np.nan_to_num(found.value[:, which], nan=-1.0)
-    binding = values.argmax(axis=1)[:, None]
+    value, lower, upper = raised_to_parts(np.array([found.value, found.lower, found.upper]), composite, parts)
+    hidden = np.isnan(found.value[:, composite])
+    which = np.array([composite, *parts])
+    values = found.value[:, which]
+    binding = which[np.where(np.isnan(values), -1.0, values).argmax(axis=1)]
+    group, step = np.ogrid[: len(binding), : binding.shape[1]]
 
     def of_binding(array: Floats) -> Floats:
         taken = array.copy()
-        taken[:, composite] = np.take_along_axis(array[:, which], binding, axis=1)[:, 0]
-        return np.where(np.isnan(found.value), array, taken)
+        taken[:, composite] = np.where(hidden, array[:, composite], array[group, binding, step])
+        return taken
 
     error, repeated = of_binding(found.error), of_binding(found.repeated)
     return replace(found, value=value, lower=lower, upper=upper, error=error, repeated=repeated)
@@ -224,16 +223,16 @@ def raised_to_parts(probability: Floats, composite: int, parts: Sequence[int]) -
 
     Parameters
     ----------
-    probability : ndarray, shape (groups, endpoints, grid)
+    probability : ndarray, shape (..., endpoints, grid)
         NaN where it may not be shown; a composite that may not be shown stays so.
     composite, parts
         As `at_least_parts` takes them.
     """
     raised = probability.copy()
-    known = np.fmax.accumulate(np.fmax.reduce(probability[:, list(parts)], axis=1), axis=1)
-    raised[:, composite] = np.where(
-        np.isnan(probability[:, composite]), np.nan, np.fmax(probability[:, composite], known)
-    )
+    known = np.fmax.accumulate(np.fmax.reduce(probability[..., list(parts), :], axis=-2), axis=-1)
+    # Of a number and NaN this is NaN, and a part that is not known raises nothing.
+    least = np.where(np.isnan(known), -np.inf, known)
+    raised[..., composite, :] = np.maximum(probability[..., composite, :], least)
     return raised
 
 

@@ -8,6 +8,7 @@ together.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,8 +66,9 @@ def greenwood_expected(survival: Floats, at_risk: Floats) -> Floats:
         Patients observed at each step; where nobody is, as if one was.
     """
     odds = survival[..., :-1] / np.maximum(survival[..., 1:], 1e-9) - 1.0
-    summed = np.cumsum(odds / np.maximum(at_risk[..., 1:], 1.0), axis=-1)
-    variance: Floats = np.concatenate([np.zeros_like(survival[..., :1]), survival[..., 1:] ** 2 * summed], axis=-1)
+    variance: Floats = np.zeros(np.broadcast_shapes(survival.shape, at_risk.shape))
+    np.cumsum(odds / np.maximum(at_risk[..., 1:], 1.0), axis=-1, out=variance[..., 1:])
+    variance[..., 1:] *= survival[..., 1:] ** 2
     return variance
 
 
@@ -150,7 +152,13 @@ def pseudo_values(curve: KaplanMeier) -> Floats:
     return values
 
 
-def log_log_interval(survival: Floats, error: Floats, number: Floats) -> tuple[Floats, Floats]:
+def _up_to_widest(half: Floats) -> Floats:
+    return np.exp(np.minimum(half, _WIDEST))
+
+
+def log_log_interval(
+    survival: Floats, error: Floats, number: Floats, *, growth: Callable[[Floats], Floats] = _up_to_widest
+) -> tuple[Floats, Floats]:
     """Return the 95 % interval of probabilities of an event from the standard errors of the survival.
 
     Parameters
@@ -159,13 +167,18 @@ def log_log_interval(survival: Floats, error: Floats, number: Floats) -> tuple[F
         Probability of no event by each time and its standard error.
     number : ndarray
         Patients behind it; used where nobody or everybody had the event.
+    growth : callable, optional
+        Gives the ratio of the cumulative hazard at the upper limit to the estimated one, from half the width of the
+        interval on the log(-log) scale; by default its exponential.
     """
     inner = _between(survival)
-    logarithm = np.log(np.where(inner, survival, 0.5))
-    half = np.minimum(Z95 * error * slope_of_log_log(survival), _WIDEST)
+    safe = np.where(inner, survival, 0.5)
+    logarithm = np.log(safe)
+    half = Z95 * error / (safe * -logarithm)
     exact = 1.0 - 0.025 ** (1.0 / np.maximum(number, 1.0))
-    lower = np.where(inner, 1.0 - np.exp(logarithm * np.exp(-half)), np.where(survival > 0.5, 0.0, 1.0 - exact))
-    upper = np.where(inner, 1.0 - np.exp(logarithm * np.exp(half)), np.where(survival > 0.5, exact, 1.0))
+    few = survival > 0.5
+    lower = np.where(inner, 1.0 - np.exp(logarithm / _up_to_widest(half)), np.where(few, 0.0, 1.0 - exact))
+    upper = np.where(inner, 1.0 - np.exp(logarithm * growth(half)), np.where(few, exact, 1.0))
     return lower, upper
 
 

@@ -100,14 +100,20 @@ def levels(rows: Indices, group: Standardised, change: ChangeModel) -> Levels:
     completed = change.completed.take(rows, axis=0)
     grid = completed.shape[2]
     patterns, place = _numbered(change.pattern.take(rows), len(change.operators))
-    observed = change.seen.take(patterns, axis=0).take(place, axis=0) & (group.weights[:, :, None] > 0)
-    number = observed.sum(axis=1).astype(np.float64)
+    seen, member = change.seen.take(patterns, axis=0), group.weights > 0
+    observed = seen.take(place, axis=0) & member[:, :, None]
+    at = np.arange(len(rows))[:, None] * len(patterns) + place
+
+    def by_pattern(of_patient: Floats) -> Floats:
+        summed = np.bincount(at.ravel(), weights=of_patient.ravel(), minlength=len(rows) * len(patterns))
+        return summed.astype(np.float64).reshape(len(rows), len(patterns))
+
+    # Patients of one pattern are counted together: there are fewer patterns than patients, by far.
+    number = by_pattern(member.astype(np.float64)) @ seen.astype(np.float64)
     shown = number >= SMALL_CELL
     smoother = group.weights / np.maximum(group.weights.sum(axis=1), 1e-12)[:, None]
     operators = change.operators.take(patterns, axis=0)
-    at = np.arange(len(rows))[:, None] * len(patterns) + place
-    share = np.bincount(at.ravel(), weights=smoother.ravel(), minlength=len(rows) * len(patterns))
-    system = share.reshape(len(rows), len(patterns)) @ operators.reshape(len(patterns), grid * grid)
+    system = by_pattern(smoother) @ operators.reshape(len(patterns), grid * grid)
     system = system.reshape(len(rows), grid, grid)
     # Months that too few were observed at are not estimated, and tell the others nothing.
     inverse = np.linalg.inv(np.where(shown[:, :, None], system, np.eye(grid)))
@@ -116,8 +122,8 @@ def levels(rows: Indices, group: Standardised, change: ChangeModel) -> Levels:
     expected = (level @ operators.reshape(len(patterns) * grid, grid).T).reshape(-1, grid)
     deviation = completed - expected.take(at, axis=0)
     influence = np.matmul(deviation * smoother[:, :, None], inverse.transpose(0, 2, 1))
-    members = (group.weights > 0).sum(axis=1)[:, None]
-    variance = (influence**2).sum(axis=1) * members / np.maximum(members - 1.0, 1.0)
+    members = member.sum(axis=1)[:, None]
+    variance = np.einsum("gkm,gkm->gm", influence, influence) * members / np.maximum(members - 1.0, 1.0)
     return Levels(level, variance, number, shown, completed, observed)
 
 
@@ -160,12 +166,13 @@ def composed_courses(
     change hands. The standard error is that of the composed level, of what features are worth, and of the sources.
     Individual courses are those of the patients of reference about the expected one.
     """
-    apart = np.broadcast_to(by.departure.edss, near.level.shape)
+    apart = by.departure.edss
     # Judged at the last month up to 24 that both tell something of.
     told = near.shown & np.isfinite(class_variance)
     judged = (_AT - told[:, _AT::-1].argmax(axis=1))[:, None]
+    group_of = np.arange(len(told))[:, None]
     whole = np.where(told, class_variance, np.inf)
-    weight = by.weight(*(np.take_along_axis(part, judged, axis=1) for part in (apart, near.variance, whole)))
+    weight = by.weight(apart[judged], near.variance[group_of, judged], whole[group_of, judged])
     level = weight * near.level + (1.0 - weight) * class_level
     once = np.where(near.shown, by.sampled(weight, near.variance, class_variance), 0.0)
     variance = by.sampling * once + by.variance_along_gap(weight, EDSS) * residual_variance
@@ -174,8 +181,9 @@ def composed_courses(
     variance += by.between.edss * (away**2).sum(axis=2)
     value = own[:, None] + predicted + level
     # Where a residual was observed, the completed one is the same.
-    individual = np.clip((value - near.level)[:, None, :] + near.completed, *_ENDS)
-    quantiles = masked_quantiles(individual.transpose(0, 2, 1), near.observed.transpose(0, 2, 1), QUANTILES)
+    quantiles = individual_quantiles(
+        value - near.level, near.completed.transpose(0, 2, 1), near.observed.transpose(0, 2, 1), near.number
+    )
     courses = Courses(
         value=np.where(near.shown, np.clip(value, *_ENDS), np.nan),
         error=np.where(near.shown, np.sqrt(variance), np.nan),
@@ -255,39 +263,42 @@ def edss_courses(own: Floats, change: Floats, regression: LocalRegression, betwe
     taken = regression.degrees_of_freedom(number)
     variance = (smoother**2 * residual**2).sum(axis=2) * number / np.maximum(number - taken, 1.0)
     variance += between * regression.concentration(smoother)
-    individual = np.clip(own[:, None, None] + adjusted, *_ENDS)
     shown = number >= SMALL_CELL
     return Courses(
         value=np.where(shown, np.clip(own[:, None] + expected, *_ENDS), np.nan),
         error=np.where(shown, np.sqrt(variance), np.nan),
         number=np.where(shown, number, np.nan),
-        quantiles=np.where(shown, masked_quantiles(individual, observed > 0, QUANTILES), np.nan),
+        quantiles=np.where(shown, individual_quantiles(own[:, None], adjusted, observed > 0, number), np.nan),
         repeated=np.zeros_like(variance),
     )
 
 
-def masked_quantiles(values: Floats, mask: NDArray[np.bool_], probabilities: Floats) -> Floats:
-    """Return quantiles over the last axis of the values under a mask, interpolated as `numpy.quantile` does.
+def individual_quantiles(start: Floats, change: Floats, observed: NDArray[np.bool_], number: Floats) -> Floats:
+    """Return quantiles of the courses of single patients, interpolated as `numpy.quantile` does.
 
     Parameters
     ----------
-    values, mask : ndarray, shape (..., k)
-    probabilities : ndarray, shape (quantiles,)
+    start : ndarray, shape (groups, grid)
+        What the changes are added to; sums beyond the scale are at its ends.
+    change : ndarray, shape (groups, grid, k)
+    observed : ndarray of bool, shape (groups, grid, k)
+        Whose change counts.
+    number : ndarray, shape (groups, grid)
+        How many these are.
 
     Returns
     -------
-    ndarray, shape (quantiles, ...)
-        NaN where nothing is under the mask.
+    ndarray, shape (quantiles, groups, grid)
+        NaN where nobody is observed.
     """
     # In one piece, each group's values beside each other: sorting along a stride takes twice the time.
-    ordered = np.ascontiguousarray(np.where(mask, values, np.inf))
+    ordered = np.ascontiguousarray(np.where(observed, change, np.inf))
     ordered.sort(axis=-1)
-    last = mask.sum(axis=-1) - 1
-    place = np.maximum(last, 0) * probabilities.reshape(-1, *[1] * last.ndim)
-    below = np.floor(place).astype(np.intp)
-    above = np.minimum(below + 1, np.maximum(last, 0))
-    fraction = place - below
-    start = np.arange(last.size).reshape(last.shape) * ordered.shape[-1]
-    low, high = ordered.take(start + below), ordered.take(start + above)
-    with np.errstate(invalid="ignore"):  # infinity minus infinity where nothing is under the mask
-        return np.where(last >= 0, low + (high - low) * fraction, np.nan)
+    last = np.maximum(number - 1.0, 0.0)
+    place = last * QUANTILES[:, None, None]
+    below = np.floor(place)
+    steps = np.array([below, np.minimum(below + 1.0, last)]).astype(np.intp)
+    # Adding and bounding keep the order: of each month only the values between which quantiles are need it.
+    found = ordered.take(np.arange(0, ordered.size, ordered.shape[-1]).reshape(last.shape) + steps)
+    low, high = np.clip(start + found, *_ENDS)
+    return np.where(number > 0, low + (high - low) * (place - below), np.nan)
