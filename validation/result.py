@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from validation.words import in_words
+
 Value = float | int | str | bool | None
 Record = Mapping[str, Value]
 
@@ -54,7 +56,8 @@ class Miss:
         place = " ".join(name for name in (self.source, self.arm) if name is not None)
         if self.variable is None:
             return place
-        return f"{self.variable} in {place}" if place else self.variable
+        named = in_words(self.variable)
+        return f"{named} in {place}" if place else named
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ def test_what_a_release_misses_more_than_another_is_visible_beside_what_both_mis
     (added,) = added_failures(more, base)
     assert added.name == "associations"
     assert [one.misses for one in added.checks] == [(Miss("gd_lesions"),)]
-    assert added.missed(Verdict.FAILED) == ["Associations: X is 1, target ≤ 0.5 (gd_lesions)"]
+    assert added.missed(Verdict.FAILED) == ["Associations: X is 1, target ≤ 0.5 (enhancing lesions at baseline)"]
     assert report_from_json(json.loads(json.dumps(more.to_json_dict()))) == more
 
 

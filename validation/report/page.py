@@ -8,6 +8,7 @@ from importlib import resources
 
 from validation.report import conservation, prediction, prognosis, replication
 from validation.result import Check, Record, Section, ValidationReport, Value, Verdict
+from validation.words import in_words
 
 _FIGURES: Mapping[str, Callable[[Section], conservation.Figures]] = {
     "univariate": conservation.margins,
@@ -215,4 +216,4 @@ def _shown(value: Value) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return escape(f"{value:,}" if isinstance(value, int) else value)
+    return escape(f"{value:,}" if isinstance(value, int) else in_words(value))
