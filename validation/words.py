@@ -8,7 +8,8 @@ from collections.abc import Callable
 from reference_db.privacy.targets import ATTACK_TARGETS, FURTHER_TARGETS, TARGETS
 
 _NAMED: dict[str, str] = {
-    **{target.name: target.label for target in (*TARGETS, *FURTHER_TARGETS, *ATTACK_TARGETS.values())},
+    **{target.name: target.label for target in (*TARGETS, *FURTHER_TARGETS)},
+    **{name: target.label for name, target in ATTACK_TARGETS.items()},
     "age": "age (years)",
     "years_since_onset": "time since first symptom (years)",
     "prior_treatment": "treatment before",
