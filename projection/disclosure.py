@@ -269,10 +269,12 @@ class DisclosedProjector(Projector):
         keys = self.cells.keys([chosen.rows for chosen in selected.classes])
         n = np.array([len(chosen.rows) for chosen in selected.classes])
         n_eligible = np.array([chosen.n_eligible for chosen in selected.classes])
-        eligible = _counts(n_eligible, self._eligible_keys(selected))
-        asked = _counts(np.full(len(n), selected.k), without_deviation(keys))
+        eligible, asked, found = _counts(
+            np.array([n_eligible, np.full_like(n, selected.k), n]),
+            np.array([self._eligible_keys(selected), without_deviation(keys), keys]),
+        )
         plenty = (n >= selected.k) & (eligible >= PLENTY * selected.k)
-        used = np.minimum(np.where(plenty, asked, np.minimum(_counts(n, keys), asked)), eligible)
+        used = np.minimum(np.where(plenty, asked, np.minimum(found, asked)), eligible)
         return [_Told(*one) for one in zip(keys, n.tolist(), eligible.tolist(), used.tolist(), strict=True)]
 
     def _classes(
@@ -329,10 +331,10 @@ class DisclosedProjector(Projector):
         moved = deviated(means, self.cells.derived_from(of_curves[:, 0], ["mean"]) + _STEPS, MEAN_DEVIATION)
         # Today's value is the patient's own.
         means = np.where(GRID == 0, means, np.clip(moved, *EDSS_RANGE))
-        rates = deviated(exact.rates[:3], self.cells.derived_from(keys, ["rate"])[:, 0], RATE_DEVIATION)
+        rate_keys, count_keys = self.cells.derived_from(keys, ["rate", "relapse rate"]).T
+        rates = deviated(exact.rates[:3], rate_keys, RATE_DEVIATION)
         observed = exact.rates[3]
-        count_keys = without_deviation(self.cells.derived_from(keys, ["relapse rate"])[:, 0])
-        of_rates = np.fmax(rounded_counts(observed * scale, count_keys), SMALL_CELL)
+        of_rates = np.fmax(rounded_counts(observed * scale, without_deviation(count_keys)), SMALL_CELL)
         return Figures(
             np.array([*np.where(enough[:, 0], means, np.nan), counts[:, 0]]),
             np.where(enough[:, 0], rounded(exact.quantiles, POINT_STEP), np.nan),
@@ -421,7 +423,7 @@ class DisclosedProjector(Projector):
         Counts are shares of the number from which a class is said to be described; see `_rounded`.
         """
         shown = [_shown_sources(of_class) for of_class in exact]
-        names = {name: at for at, name in enumerate(dict.fromkeys(name for of_class in shown for name in of_class))}
+        names = {name: at for at, name in enumerate(sorted({name for of_class in shown for name in of_class}))}
         counts = np.array([[of_class.get(name, 0) for name in names] for of_class in shown], dtype=np.float64)
         count_keys = without_deviation(self.cells.derived_from(keys, [f"source {name}" for name in names]))
         told = np.fmax(rounded_counts(counts * scale[:, None], count_keys), SMALL_CELL).astype(np.intp).tolist()
@@ -454,6 +456,8 @@ class _Told(NamedTuple):
 
 def _shown_sources(exact: Mapping[str, int]) -> dict[str, int]:
     """Return the sources whose patients may be counted, small ones merged."""
+    if all(count >= SMALL_CELL for count in exact.values()):
+        return dict(exact)
     groups = merged({name: count for name, count in exact.items() if name != OTHER})
     groups[OTHER] = groups.get(OTHER, 0) + exact.get(OTHER, 0)
     return {name: count for name, count in groups.items() if count >= SMALL_CELL}

@@ -31,7 +31,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -298,15 +298,20 @@ class CellKeys:
 
     def derived_from(self, keys: ArrayLike, labels: Sequence[str]) -> Keys:
         """Return the keys of `derived` of several groups and labels, shape (groups, labels)."""
-        offsets = np.array([_offset(label) for label in labels], dtype=np.uint64)
-        with np.errstate(over="ignore"):
-            return np.asarray(keys, dtype=np.uint64)[:, None] + offsets
+        return np.asarray(keys, dtype=np.uint64)[:, None] + _offsets(tuple(labels))
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _offset(label: str) -> int:
     """Return how far the keys of parts with this label are from those of their groups; `_uniform` mixes the sum."""
     return int.from_bytes(hashlib.blake2b(label.encode(), digest_size=6).digest()) << 16
+
+
+@lru_cache(maxsize=256)
+def _offsets(labels: tuple[str, ...]) -> Keys:
+    offsets = np.array([_offset(label) for label in labels], dtype=np.uint64)
+    offsets.flags.writeable = False
+    return offsets
 
 
 def _uniform(keys: Keys) -> NDArray[np.float64]:

@@ -252,9 +252,9 @@ def sources_of(names: NDArray[np.str_]) -> dict[str, int]:
 
 def merged_sources(numbers: Mapping[str, int]) -> dict[str, int]:
     """Order sources by their patients and merge the small ones, as `sources_of` does."""
-    counts = sorted(((name, count) for name, count in numbers.items() if count), key=lambda pair: (-pair[1], pair[0]))
-    shown = [(name, count) for name, count in counts if count >= SMALL_CELL]
-    other = sum(count for _, count in counts if count < SMALL_CELL)
+    counts = sorted([(-count, name) for name, count in numbers.items() if count])
+    shown = [(name, -count) for count, name in counts if -count >= SMALL_CELL]
+    other = sum(numbers.values()) - sum(count for _, count in shown)
     while 0 < other < SMALL_CELL and shown:
         other += shown.pop()[1]
     return dict(shown) | ({"other": other} if other else {})
