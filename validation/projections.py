@@ -57,6 +57,8 @@ class Projected:
         Quantiles 10, 25, 50, 75, 90 % of the individual courses.
     risks : ndarray, shape (3, patients, classes, risks, months)
         Cumulative probability of each of `RISKS`, with the ends of its interval.
+    rate : ndarray, shape (3, patients, classes)
+        Relapses a year, with the ends of its interval.
     number : ndarray of int, shape (patients, classes)
         Patients of reference.
     """
@@ -64,6 +66,7 @@ class Projected:
     edss: Floats
     band: Floats
     risks: Floats
+    rate: Floats
     number: NDArray[np.int32]
 
     @classmethod
@@ -73,12 +76,15 @@ class Projected:
             np.concatenate([part.edss for part in parts], axis=1),
             np.concatenate([part.band for part in parts], axis=1),
             np.concatenate([part.risks for part in parts], axis=1),
+            np.concatenate([part.rate for part in parts], axis=1),
             np.concatenate([part.number for part in parts]),
         )
 
     def rows(self, rows: NDArray[np.intp]) -> Projected:
         """Return some patients."""
-        return Projected(self.edss[:, rows], self.band[:, rows], self.risks[:, rows], self.number[rows])
+        return Projected(
+            self.edss[:, rows], self.band[:, rows], self.risks[:, rows], self.rate[:, rows], self.number[rows]
+        )
 
 
 def patients_of_interest(table: pd.DataFrame) -> list[PatientOfInterest]:
@@ -162,13 +168,17 @@ def read(answers: Sequence[Projection]) -> Projected:
     edss = np.full((3, n, len(CLASSES), months), np.nan, dtype=np.float32)
     band = np.full((5, n, len(CLASSES), months), np.nan, dtype=np.float32)
     risks = np.full((3, n, len(CLASSES), len(RISKS), months), np.nan, dtype=np.float32)
+    rate = np.full((3, n, len(CLASSES)), np.nan, dtype=np.float32)
     number = np.zeros((n, len(CLASSES)), dtype=np.int32)
     for i, answer in enumerate(answers):
         for part in answer.classes:
             j = CLASSES.index(part.treatment)
             number[i, j] = part.n
             _read(part, edss[:, i, j], band[:, i, j], risks[:, i, j])
-    return Projected(edss, band, risks, number)
+            relapses = part.annualised_relapse_rate
+            if relapses is not None:
+                rate[:, i, j] = relapses.value, relapses.lower, relapses.upper
+    return Projected(edss, band, risks, rate, number)
 
 
 def _read(part: ClassProjection, edss: Floats, band: Floats, risks: Floats) -> None:

@@ -100,7 +100,11 @@ OUTCOMES = {
     "edss": "EDSS at 24 months",
     "worsening_24w": "probability of confirmed worsening (24 weeks) by 24 months",
     "relapse": "probability of a relapse by 24 months",
+    "relapse_rate": "relapses a year over 24 months",
 }
+
+UNITS = {"edss": "EDSS points", "relapse_rate": "relapses a year"}
+"""Of outcomes that are no probability, 0 to 1."""
 
 
 def truth(material: Material, *, jobs: int = 1, progress: Told | None = None) -> Section | None:
@@ -136,6 +140,7 @@ def truth(material: Material, *, jobs: int = 1, progress: Told | None = None) ->
         recorded = recorded_worsening(material.simulation, material.original, CLASSES, material.generator(14))
         if recorded is not None:
             targets["worsening_24w"] = recorded
+    targets["relapse_rate"] = potential["relapses_24"] / 2.0
     features = columns_of_episodes(material.original)
     short = {"most": QUICK_OTHERS, "steps": QUICK_STEPS} if material.quick else {}
     fitted = Parallel(n_jobs=jobs)(
@@ -191,7 +196,7 @@ def _potential(truth_table: pd.DataFrame, patients: int) -> dict[str, Floats]:
     """Return each potential outcome as (patients, classes)."""
     found = {}
     position = truth_table["treatment"].map({treatment.value: i for i, treatment in enumerate(CLASSES)}).to_numpy()
-    for column in ("edss_24", "relapse_risk_24"):
+    for column in ("edss_24", "relapse_risk_24", "relapses_24"):
         values = np.full((patients, len(CLASSES)), np.nan)
         values[truth_table["row"].to_numpy(), position] = truth_table[column]
         found[column] = values
@@ -296,6 +301,9 @@ def contrasts_beside(answered: Floats, halves: Mapping[str, Floats]) -> tuple[Re
 
 def _read(found: Projected, outcome: str) -> tuple[Floats, Floats, Floats]:
     """Return value, lower and upper end at 24 months, (patients, classes)."""
+    if outcome == "relapse_rate":
+        value, lower, upper = found.rate.astype(np.float64)
+        return value, lower, upper
     last = len(MONTHS) - 1
     ends = found.edss[:, :, :, last] if outcome == "edss" else found.risks[:, :, :, RISKS.index(outcome), last]
     value, lower, upper = ends.astype(np.float64)
@@ -399,7 +407,7 @@ def _checks(accuracy: tuple[Record, ...], contrasts: tuple[Record, ...]) -> list
                     f"rmse_{outcome}_{str(row['database']).replace(', ', '_')}",
                     f"Error of projections from {row['database']}, {label} (root mean square)",
                     float(row["rmse"] or 0.0),
-                    meaning=f"In {'EDSS points' if outcome == 'edss' else 'probability, 0 to 1'}, against the mean "
+                    meaning=f"In {UNITS.get(outcome, 'probability, 0 to 1')}, against the mean "
                     f"truth of patients with the same features; {row['n']:,} projections (patient and class).",
                 )
             )

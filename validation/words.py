@@ -24,6 +24,7 @@ _NAMED: dict[str, str] = {
     "worsening_12w": "confirmed worsening (12 weeks)",
     "worsening_24w": "confirmed worsening (24 weeks)",
     "hazard_worsening_24w": "hazard ratio of confirmed worsening (24 weeks)",
+    "relapse_rate": "relapses a year",
     "hazard_relapse": "hazard ratio of a relapse",
     "edss": "EDSS",
 }

@@ -50,8 +50,11 @@ TITLES: Mapping[tuple[str, str], str] = {
     ("projection_error", "augmentation"): "Errors by avatars per original; EDSS in points, others in probability; n: "
     "projections (patient and class)",
     ("distributed", "errors"): "Errors of each way of computing; EDSS in points, others in probability",
-    ("truth", "outcomes"): "Projections against the truth; EDSS in points, others in probability; n: projections "
-    "(patient and class); coverage: share of 95 % intervals that hold the truth; half width: of these, on average",
+    (
+        "truth",
+        "outcomes",
+    ): "Projections against the truth; EDSS in points, relapse rate in relapses a year, others in probability; n: "
+    "projections (patient and class); coverage: share of 95 % intervals that hold the truth; half width: of these, on average",
     ("truth", "contrasts"): "Comparisons with untreated against the truth; EDSS in points, worsening and relapse in "
     "probability, hazard ratios as logarithms; n: patients of interest",
     (

@@ -12,6 +12,7 @@ _OUTCOMES = {
     "edss": "EDSS at 24 months",
     "worsening_24w": "24-week CDW by 24 months",
     "relapse": "relapse by 24 months",
+    "relapse_rate": "relapses a year",
     "hazard_worsening_24w": "hazard ratio, 24-week CDW",
     "hazard_relapse": "hazard ratio, relapse",
 }
