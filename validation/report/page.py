@@ -53,8 +53,8 @@ TITLES: Mapping[tuple[str, str], str] = {
     (
         "truth",
         "outcomes",
-    ): "Projections against the truth; EDSS in points, relapse rate in relapses a year, others in probability; n: "
-    "projections (patient and class); coverage: share of 95 % intervals that hold the truth; half width: of these, on average",
+    ): "Projections against the truth; EDSS in points, relapses a year, others in probability; n: projections "
+    "(patient and class); coverage: share of 95 % intervals that hold the truth; half width: of these, on average",
     ("truth", "contrasts"): "Comparisons with untreated against the truth; EDSS in points, worsening and relapse in "
     "probability, hazard ratios as logarithms; n: patients of interest",
     (
