@@ -97,7 +97,8 @@ class Outcomes:
         self._known = (~np.isnan(features)).astype(np.float64)
         self._features = np.nan_to_num(features)
         names, source = np.unique(episodes.table["source"].to_numpy().astype(str), return_inverse=True)
-        self._sources = np.eye(len(names))[source]
+        self._source, self._one_of_sources = source, np.eye(len(names))
+        sources = self._one_of_sources[source]
         phenotype = _phenotype(columns)
         treatment = np.zeros(len(columns), dtype=np.intp)
         for number, rows in enumerate(episodes.rows_by_treatment.values()):
@@ -112,7 +113,7 @@ class Outcomes:
             len(episodes.rows_by_treatment),
             avatars=avatars,
         )
-        self._mix = SourceMix.of(self._sources, predictors, phenotype, len(PHENOTYPES))
+        self._mix = SourceMix.of(sources, predictors, phenotype, len(PHENOTYPES))
         classes = len(episodes.rows_by_treatment)
         self._classes = class_outcomes(
             self._codes,
@@ -120,7 +121,7 @@ class Outcomes:
             self._years,
             self.model,
             phenotype,
-            self._sources,
+            sources,
             self._mix.overall,
             classes,
             patient,
@@ -193,7 +194,12 @@ class Outcomes:
         known *= mean[:, None, :]
         differences += known
         differences *= ~np.isnan(poi)[:, None, :]
-        return LocalRegression.around(differences, self._sources[rows], weights, ridge)
+        return LocalRegression.around(differences, self._sources_of(rows), weights, ridge)
+
+    def _sources_of(self, rows: Indices) -> Floats:
+        """Return 1 in the column of each patient's source: shape (groups, k, sources)."""
+        sources: Floats = self._one_of_sources.take(self._source.take(rows), axis=0)
+        return sources
 
     def heterogeneity_for(self, poi: Floats) -> Heterogeneity:
         """Return how much sources differ for a patient of interest with these standardised features."""
@@ -276,7 +282,7 @@ class Outcomes:
 
     def _prepared(self, own: Floats, pois: Floats, rows: Indices, weights: Floats) -> _Prepared:
         """Lay out what the standardised estimates of groups rest on."""
-        model, sources = self.model, self._sources.take(rows, axis=0)
+        model, sources = self.model, self._sources_of(rows)
         phenotype = _phenotype(pois)
         at, unknown = terms(pois, own), not_known(pois)
         mix = self._mix.of_patients(at, phenotype)
@@ -290,10 +296,11 @@ class Outcomes:
         whole = self._classes.of(treatment, phenotype)
         class_gap = np.where(unknown, 0.0, at - whole.predictors)
         near_shift, class_shift = self._worth(np.stack([gap, class_gap], axis=1), treatment)
+        rate = _of_classes(model.rate, treatment)
         return _Prepared(
             group,
             treatment,
-            np.matmul((mean + gap)[:, None, :], model.change.coefficients[treatment])[:, 0],
+            np.matmul((mean + gap)[:, None, :], _of_classes(model.change.coefficients, treatment))[:, 0],
             levels(rows, group, model.change),
             whole,
             event_parts(self._codes.take(rows, axis=0), group, near_shift, whole, class_shift),
@@ -301,14 +308,14 @@ class Outcomes:
                 self._relapses[rows],
                 self._years[rows],
                 group,
-                (gap * model.rate[treatment]).sum(axis=1),
+                (gap * rate).sum(axis=1),
                 whole,
-                (class_gap * model.rate[treatment]).sum(axis=1),
+                (class_gap * rate).sum(axis=1),
             ),
             Composition(
                 self._departure,
                 model.sampling,
-                forms_along(model.uncertainty[treatment], gap, class_gap),
+                forms_along(_of_classes(model.uncertainty, treatment), gap, class_gap),
                 model.shared,
                 gap,
                 class_gap,
@@ -348,8 +355,14 @@ class Outcomes:
 
         From shape (groups, gaps, terms) to (gaps, groups, endpoints, grid).
         """
-        shift: Floats = np.matmul(gaps, self.model.events[treatment])
+        shift: Floats = np.matmul(gaps, _of_classes(self.model.events, treatment))
         return shift.transpose(1, 0, 2).reshape(gaps.shape[1], len(gaps), len(ENDPOINTS), len(GRID))
+
+
+def _of_classes(learned: Floats, treatment: Indices) -> Floats:
+    """Return what was learned of the class of each group: as it stands, up to a megabyte, for all classes in order."""
+    every = len(treatment) == len(learned) and bool((treatment == np.arange(len(learned))).all())
+    return learned if every else learned[treatment]
 
 
 _Laid = TypeVar("_Laid", EventParts, Levels, RateParts)

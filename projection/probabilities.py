@@ -207,7 +207,7 @@ def at_least_parts(found: Probabilities, composite: int, parts: Sequence[int]) -
     which = np.array([composite, *parts])
     values = found.value[:, which]
     binding = which[np.where(np.isnan(values), -1.0, values).argmax(axis=1)]
-    group, step = np.ogrid[: len(binding), : binding.shape[1]]
+    group, step = np.arange(len(binding))[:, None], np.arange(binding.shape[1])
 
     def of_binding(array: Floats) -> Floats:
         taken = array.copy()

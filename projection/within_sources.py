@@ -104,12 +104,14 @@ def terms(columns: Floats, edss: Floats) -> Floats:
     At EDSS 0 a fluctuation can only be seen upwards, and 0.5 does not exist: 0 and 1.0 have levels of their own. Nor
     can anybody recover below 0, so what recent relapses tell is another thing there.
     """
-    features = columns[:, REGRESSED]
-    known = np.nan_to_num(features)
-    bends = [np.maximum(edss - start, 0.0) for start in _HINGES]
-    levels = [(edss >= low) & (edss < high) for low, high in _LEVELS]
-    recovering = [level * known[:, _RELAPSES] for level in levels]
-    return np.column_stack([known, np.isnan(features), *bends, *levels, *recovering]).astype(np.float64)
+    features, edss = columns[:, REGRESSED], edss[:, None]
+    unknown = np.isnan(features)
+    known = np.where(unknown, 0.0, features)
+    bends = np.maximum(edss - _HINGES, 0.0)
+    low, high = np.transpose(_LEVELS)
+    levels = (edss >= low) & (edss < high)
+    recovering = levels * known[:, _RELAPSES, None]
+    return np.concatenate([known, unknown, bends, levels, recovering], axis=1)
 
 
 def not_known(columns: Floats) -> NDArray[np.bool_]:
