@@ -360,7 +360,7 @@ class Outcomes:
 
 
 def _of_classes(learned: Floats, treatment: Indices) -> Floats:
-    """Return what was learned of the class of each group: as it stands, up to a megabyte, for all classes in order."""
+    """Return what was learned of the class of each group: as it stands (up to a megabyte) for all in order."""
     every = len(treatment) == len(learned) and bool((treatment == np.arange(len(learned))).all())
     return learned if every else learned[treatment]
 
