@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from anyio import CapacityLimiter
@@ -15,12 +15,26 @@ from anyio.to_thread import run_sync
 from cdss.settings import Settings
 from projection import Projection
 from projection.disclosure import DisclosedProjector
-from reference_db.errors import ReleaseError, ReleaseNotFound
+from reference_db.errors import CdssError, ReleaseError, ReleaseNotFound
 from reference_db.release import Release, active_release, open_release, verify_release
+from selection import PatientOfInterest
 
 _log = structlog.get_logger()
 
 Answer = TypeVar("Answer")
+
+
+MOST_TOGETHER = 8
+"""Questions answered at once: more would save little, and let the others wait."""
+
+
+@dataclass(eq=False, slots=True)
+class _Asked:
+    """A question that waits, and its answer once there is one."""
+
+    patient: PatientOfInterest
+    options: Mapping[str, Any]
+    answer: Projection | CdssError | None = None
 
 
 @dataclass
@@ -41,12 +55,60 @@ class Reference:
     _release: Release | None = None
     _seen: tuple[tuple[str, int, int], ...] = ()
     _lock: Lock = field(default_factory=Lock)
+    _asked: list[_Asked] = field(default_factory=list)
     # Computing holds the interpreter: two at once would take longer together than one after the other.
     _one_at_a_time: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
 
     async def compute(self, work: Callable[[], Answer]) -> Answer:
         """Return what a computation in a thread of its own gives; the others of this process wait their turn."""
         return await run_sync(work, limiter=self._one_at_a_time)
+
+    async def project(self, patient: PatientOfInterest, options: Mapping[str, Any]) -> Projection:
+        """Project a patient of interest; those who wait their turn and ask the same way are answered together.
+
+        Eight at once take half the time of one after the other.
+
+        Parameters
+        ----------
+        patient : PatientOfInterest
+        options : mapping
+            Arguments of `DisclosedProjector.project`.
+
+        Raises
+        ------
+        InvalidInput
+            For an argument that cannot be used.
+        ReleaseError
+            If the release cannot be served.
+        """
+        own = _Asked(patient, options)
+        self._asked.append(own)
+        try:
+            async with self._one_at_a_time:
+                if own.answer is None:
+                    waiting = [one for one in self._asked if one.answer is None and one is not own]
+                    alike = [one for one in waiting if one.options == options]
+                    together = [own, *alike[: MOST_TOGETHER - 1]]
+                    answers = await run_sync(self._answers, [one.patient for one in together], options)
+                    for one, answer in zip(together, answers, strict=True):
+                        one.answer = answer
+        finally:
+            self._asked.remove(own)
+        if isinstance(own.answer, Projection):
+            return own.answer
+        raise own.answer or RuntimeError("a question was not answered")
+
+    def _answers(
+        self, patients: Sequence[PatientOfInterest], options: Mapping[str, Any]
+    ) -> Sequence[Projection | CdssError]:
+        """Answer questions that differ in their patients only, each with its projection or what is wrong with it."""
+        try:
+            return self.projector().project_many(patients, **options)
+        except CdssError as error:
+            if len(patients) == 1:
+                return [error]
+        # What is wrong with one must not be said to the others.
+        return [answer for patient in patients for answer in self._answers([patient], options)]
 
     def release_path_or_error(self) -> Release:
         """Open the release that the settings name, or else the active one.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from threading import Lock
 from typing import NamedTuple, SupportsInt
 
@@ -42,6 +43,7 @@ from reference_db.small_cells import (
 )
 from reference_db.vocabulary import SourceKind, Treatment
 from selection.criteria import CALIPERS, SAME, Criteria
+from selection.eligibility import MOST_KEPT
 from selection.explanation import ClassExplanation, Explanation, FeatureComparison, explain
 from selection.patient import PatientOfInterest
 from selection.selector import FEWEST, ClassSelection, Matches, ReferenceRelease, Selection, beyond_reach, refusal
@@ -130,17 +132,42 @@ class DisclosedProjector(Projector):
         Projection
             Counts are multiples of `ROUNDING`, 0 where they are withheld; shares are in whole per cent.
         """
-        if (other := self.asked(criteria)) is not self:
-            return other.project(poi, k=k, weights=weights, classes=classes, criteria=criteria, estimator=estimator)
-        question = Question(self, k, weights, classes, criteria, estimator)
-        matches = self._matches(poi, question)
+        return self.project_many(
+            [poi], k=k, weights=weights, classes=classes, criteria=criteria, estimator=estimator
+        )[0]
+
+    def project_many(
+        self,
+        pois: Sequence[PatientOfInterest],
+        *,
+        k: int | None = None,
+        weights: Mapping[str, float] | None = None,
+        classes: Sequence[Treatment | str] | None = None,
+        criteria: Criteria | None = None,
+        estimator: str = DEFAULT_ESTIMATOR,
+    ) -> list[Projection]:
+        """Project many patients of interest; arguments and figures as those of `project`."""
+        return Projector.project_many(
+            self.asked(criteria),
+            pois,
+            k=k,
+            weights=weights,
+            classes=classes,
+            criteria=criteria,
+            estimator=estimator,
+        )
+
+    def _answers(self, pois: Sequence[PatientOfInterest], question: Question) -> list[Projection]:
+        matches = self._matches(pois, question)
         groups = question.groups(matches)
-        exact = question.figures(np.array([poi.edss]), matches, groups)
-        selected = question.selection(matches, poi)
-        shown = question.projection(self._classes(exact, self.sources(groups), selected))
+        exact = question.figures(np.array([poi.edss for poi in pois]), matches, groups)
+        selections = [question.selection(matches, position, poi) for position, poi in enumerate(pois)]
+        classes = self._classes(exact, self.sources(groups), selections)
+        answers = [question.projection(of_poi) for of_poi in classes]
         if self._observe is not None:
-            self._observe(shown)
-        return shown
+            for shown in answers:
+                self._observe(shown)
+        return answers
 
     def contrast(
         self,
@@ -173,7 +200,8 @@ class DisclosedProjector(Projector):
             criteria=criteria,
             estimator=estimator,
         )
-        told = {part.treatment.value: told for part, told in zip(selected.classes, self._told(selected), strict=True)}
+        (numbers,) = self._told([selected])
+        told = {part.treatment.value: one for part, one in zip(selected.classes, numbers, strict=True)}
         against = told[exact.reference]
         said = {part.treatment.value: self._refused(part, selected, told) for part in selected.classes}
         return replace(
@@ -205,7 +233,7 @@ class DisclosedProjector(Projector):
             return other.explain(poi, k=k, weights=weights, classes=classes, criteria=criteria)
         selected = self.select(poi, k=k, weights=weights, classes=classes, criteria=criteria)
         exact = explain(self.selector, selected)
-        told, within = self._told(selected), self.selector.rows_within(selected)
+        (told,), within = self._told([selected]), self.selector.rows_within(selected)
         return replace(
             exact,
             classes=tuple(
@@ -215,9 +243,9 @@ class DisclosedProjector(Projector):
             balance={name: rounded(values, FINE_STEP) for name, values in exact.balance.items()},
         )
 
-    def _matches(self, poi: PatientOfInterest, question: Question) -> Matches:
+    def _matches(self, pois: Sequence[PatientOfInterest], question: Question) -> Matches:
         """Find some more patients of each class than are asked for, and leave as many out."""
-        found = question.match_patients([poi], more=LEFT_OUT)
+        found = question.match_patients(pois, more=LEFT_OUT)
         rows = np.where(self.cells.left_out(found.rows, wanted=question.k), -1, found.rows)
         order = np.argsort(rows < 0, axis=-1, kind="stable")[..., : question.k]
         # Of all classes side by side, which takes half the time of going along an axis.
@@ -257,53 +285,64 @@ class DisclosedProjector(Projector):
         if found is None:
             found = np.array([self.cells.key(self.eligible_rows(selected, each)) for each in classes])
             if not criteria.calipers:
+                if len(self._kept_keys) >= MOST_KEPT:
+                    self._kept_keys.clear()
                 self._kept_keys[asked] = found
         return found
 
-    def _told(self, selected: Selection) -> list[_Told]:
-        """Return the numbers of patients of all classes as they may be given out.
+    def _told(self, selections: Sequence[Selection]) -> list[list[_Told]]:
+        """Return the numbers of patients of all classes, by selection, as they may be given out.
 
         Where a class has plenty, from how many it is described is what was asked for, and no secret. Elsewhere it
         tells how many there are.
         """
-        keys = self.cells.keys([chosen.rows for chosen in selected.classes])
-        n = np.array([len(chosen.rows) for chosen in selected.classes])
-        n_eligible = np.array([chosen.n_eligible for chosen in selected.classes])
+        every = [chosen for selected in selections for chosen in selected.classes]
+        keys = self.cells.keys([chosen.rows for chosen in every])
+        n = np.array([len(chosen.rows) for chosen in every])
+        n_eligible = np.array([chosen.n_eligible for chosen in every])
+        wanted = np.repeat([one.k for one in selections], [len(one.classes) for one in selections])
+        eligible_keys = np.concatenate([self._eligible_keys(selected) for selected in selections])
         eligible, asked, found = _counts(
-            np.array([n_eligible, np.full_like(n, selected.k), n]),
-            np.array([self._eligible_keys(selected), without_deviation(keys), keys]),
+            np.array([n_eligible, wanted, n]), np.array([eligible_keys, without_deviation(keys), keys])
         )
-        plenty = (n >= selected.k) & (eligible >= PLENTY * selected.k)
+        plenty = (n >= wanted) & (eligible >= PLENTY * wanted)
         used = np.minimum(np.where(plenty, asked, np.minimum(found, asked)), eligible)
-        return [_Told(*one) for one in zip(keys, n.tolist(), eligible.tolist(), used.tolist(), strict=True)]
+        told = map(_Told, keys, n.tolist(), eligible.tolist(), used.tolist())
+        return [list(islice(told, len(selected.classes))) for selected in selections]
 
     def _classes(
-        self, exact: Figures, sources: Sequence[Mapping[str, int]], selected: Selection
-    ) -> tuple[ClassProjection, ...]:
-        """Round every figure of all classes.
+        self, exact: Figures, sources: Sequence[Mapping[str, int]], selections: Sequence[Selection]
+    ) -> list[tuple[ClassProjection, ...]]:
+        """Round every figure of all classes of all patients of interest.
 
         Parameters
         ----------
         exact : Figures
-            Of the classes that are not refused, in their order.
+            Of the classes that are not refused, in the order of the selections and of their classes.
         sources : sequence of mapping of str to int
             Of the same classes.
-        selected : Selection
+        selections : sequence of Selection
         """
-        told = self._told(selected)
-        described = [one for one, chosen in zip(told, selected.classes, strict=True) if chosen.refusal is None]
+        pairs = [
+            list(zip(selected.classes, told, strict=True))
+            for selected, told in zip(selections, self._told(selections), strict=True)
+        ]
+        described = [one for of_poi in pairs for chosen, one in of_poi if chosen.refusal is None]
         keys = np.array([one.key for one in described], dtype=np.uint64)
         scale = np.array([one.scale for one in described], dtype=np.float64)
         outcomes = self._rounded(exact, keys, scale).outcomes()
         of_sources = iter(self._sources(sources, keys, scale))
-        return tuple(
-            self._refused_class(chosen, one, selected)
-            if chosen.refusal is not None
-            else ClassProjection(
-                chosen.treatment.value, one.eligible, one.used, None, *next(outcomes), next(of_sources)
+        return [
+            tuple(
+                self._refused_class(chosen, one, selected)
+                if chosen.refusal is not None
+                else ClassProjection(
+                    chosen.treatment.value, one.eligible, one.used, None, *next(outcomes), next(of_sources)
+                )
+                for chosen, one in of_poi
             )
-            for chosen, one in zip(selected.classes, told, strict=True)
-        )
+            for selected, of_poi in zip(selections, pairs, strict=True)
+        ]
 
     def _refused_class(self, chosen: ClassSelection, told: _Told, selected: Selection) -> ClassProjection:
         few = _eligible(chosen, told.eligible)

@@ -140,7 +140,7 @@ class Projector:
             For an argument that cannot be used, with what is allowed.
         """
         question = Question(self, k, weights, classes, criteria, estimator)
-        return question.answer(np.array([poi.edss]), self._matches(poi, question))[0]
+        return question.answer(np.array([poi.edss]), self._matches([poi], question))[0]
 
     def select(
         self,
@@ -153,11 +153,11 @@ class Projector:
     ) -> Selection:
         """Return the patients of reference from whom `project` answers; arguments as it takes them."""
         question = Question(self, k, weights, classes, criteria, DEFAULT_ESTIMATOR)
-        return question.selection(self._matches(poi, question), poi)
+        return question.selection(self._matches([poi], question), 0, poi)
 
-    def _matches(self, poi: PatientOfInterest, question: Question) -> Matches:
-        """Find the patients of reference of one patient of interest."""
-        return question.match_patients([poi])
+    def _matches(self, pois: Sequence[PatientOfInterest], question: Question) -> Matches:
+        """Find the patients of reference of patients of interest."""
+        return question.match_patients(pois)
 
     def contrast(
         self,
@@ -231,10 +231,12 @@ class Projector:
         question = Question(self, k, weights, classes, criteria, estimator)
         answers: list[Projection] = []
         for start in range(0, len(pois), _TOGETHER):
-            part = pois[start : start + _TOGETHER]
-            own = np.array([poi.edss for poi in part])
-            answers += question.answer(own, question.match_patients(part))
+            answers += self._answers(pois[start : start + _TOGETHER], question)
         return answers
+
+    def _answers(self, pois: Sequence[PatientOfInterest], question: Question) -> list[Projection]:
+        """Project patients of interest all at once."""
+        return question.answer(np.array([poi.edss for poi in pois]), self._matches(pois, question))
 
     def project_rows(
         self,
@@ -300,10 +302,10 @@ class Question:
             rows, k=self.k, weights=self.weights, classes=self.classes, criteria=self.criteria
         )
 
-    def selection(self, matches: Matches, poi: PatientOfInterest) -> Selection:
-        """Return the selection of the only patient of interest that was matched."""
+    def selection(self, matches: Matches, position: int, poi: PatientOfInterest) -> Selection:
+        """Return the selection of one of the patients of interest that were matched."""
         return self.projector.selector.selection_of(
-            matches, 0, poi, k=self.k, weights=self.weights, classes=self.classes, criteria=self.criteria
+            matches, position, poi, k=self.k, weights=self.weights, classes=self.classes, criteria=self.criteria
         )
 
     def groups(self, matches: Matches) -> Groups:

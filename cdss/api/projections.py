@@ -40,11 +40,7 @@ async def create_projection(
     ] = "corrected",
 ) -> Response:
     """Project the course of one patient of interest under each treatment class."""
-    return answer(
-        await reference.compute(
-            lambda: reference.projector().project(patient, estimator=estimator, **asked.options())
-        )
-    )
+    return answer(await reference.project(patient, {"estimator": estimator, **asked.options()}))
 
 
 @router.post(

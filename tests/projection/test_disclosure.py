@@ -83,6 +83,28 @@ def test_what_is_given_out_is_what_was_computed_of_the_patients_left_in(disclose
             assert np.nanmax(gap, initial=0) <= SHARE_STEP / 2 + 1e-9
 
 
+@pytest.mark.parametrize(
+    "criteria", [Criteria(), Criteria(calipers={"age": 15.0}), Criteria(baselines="every_visit")]
+)
+def test_those_who_are_answered_together_are_answered_as_each_alone(
+    disclosed: DisclosedProjector, criteria: Criteria
+) -> None:
+    pois = [
+        PatientOfInterest(age=age, phenotype=phenotype, edss=edss)
+        for age, phenotype, edss in [(34, "RRMS", 2.5), (70, "RRMS", 8.0), (34, "PPMS", 2.5), (41, "RRMS", 0.0)]
+    ]
+    together = disclosed.project_many(pois, k=60, criteria=criteria)
+    for poi, answer in zip(pois, together, strict=True):
+        alone = disclosed.project(poi, k=60, criteria=criteria)
+        for part, other in zip(answer.classes, alone.classes, strict=True):
+            assert (part.n, part.n_eligible, part.refusal) == (other.n, other.n_eligible, other.refusal)
+            assert part.sources == other.sources
+        for (curve, _), (other_curve, _) in zip(_curves(answer), _curves(alone), strict=True):
+            assert np.array_equal(curve.n, other_curve.n)
+            np.testing.assert_allclose(curve.value, other_curve.value, rtol=1e-12)
+            np.testing.assert_allclose(curve.upper, other_curve.upper, rtol=1e-12)
+
+
 def test_two_means_do_not_tell_what_the_patient_between_them_is_like(
     exact: Projector, disclosed: DisclosedProjector
 ) -> None:
