@@ -1,9 +1,7 @@
 """Marginal distributions: to normal scores before mixing, and back through smoothed quantiles.
 
 Mixing happens on normal scores, so that a single extreme value counts as a rank and not as a distance. Afterwards
-each column gets its distribution back by rank. The quantiles it gets are means of groups of `GROUP` neighbouring
-values: no single value of an original, and no extreme in particular, can come back as it was. A rare count has most
-of its spread in the highest of these groups, so its highest values are drawn anew (`_rare_counts`).
+each column gets its smoothed distribution (`quantiles`) back by rank.
 """
 
 from __future__ import annotations
@@ -12,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from reference_db.avatar.quantiles import Margin
 
 Floats = NDArray[np.float64]
 
@@ -33,9 +33,6 @@ MOST_STRETCH = 2.0
 
 LEAST_EIGENVALUE = 1e-6
 """Share of the largest eigenvalue of a covariance under which one is numerical noise."""
-
-GROUP = 5
-"""Originals behind each quantile that is given back."""
 
 
 def normal_scores(
@@ -131,23 +128,15 @@ def _rest_of_series(numbers: Floats, series: Sequence[int], rng: np.random.Gener
     return dict(zip(known, (SERIES_COHERENCE * rest + blur).T, strict=True))
 
 
-def restore_margins(
-    mixed: Floats, numbers: Floats, steps: tuple[float | None, ...], rng: np.random.Generator
-) -> Floats:
+def restore_margins(mixed: Floats, margins: Sequence[Margin | None], rng: np.random.Generator) -> Floats:
     """Give each column of mixed scores the smoothed distribution of the originals, by rank.
-
-    Columns on a grid (counts, scales) are rounded up or down at random, in proportion, so that the mean
-    is kept: rounding a rare count to the nearest integer would always give 0. Of rare counts, most of which are the
-    lowest, the highest values are drawn from a distribution (`_rare_counts`).
 
     Parameters
     ----------
     mixed : ndarray, shape (avatars, columns)
         Scores; NaN where the avatar's cell is missing.
-    numbers : ndarray, shape (records, columns)
-        The originals.
-    steps : tuple of float or None
-        Grid step of each column; None is continuous.
+    margins : sequence of Margin or None
+        Of the originals' columns (`column_margins`).
     rng : Generator
 
     Returns
@@ -155,73 +144,14 @@ def restore_margins(
     ndarray, shape (avatars, columns)
     """
     restored = np.full(mixed.shape, np.nan)
-    for column, step in enumerate(steps):
+    for column, margin in enumerate(margins):
         wanted = np.flatnonzero(~np.isnan(mixed[:, column]))
-        known = numbers[~np.isnan(numbers[:, column]), column]
-        if not len(wanted) or not len(known):
+        if not len(wanted) or margin is None:
             continue
         # Equal scores are put in random order, or the first rows would take the lower values.
         order = wanted[np.lexsort((rng.random(len(wanted)), mixed[wanted, column]))]
-        levels = (np.arange(len(wanted)) + 0.5) / len(wanted)
-        values = smoothed_quantiles(known, levels)
-        if step is not None:
-            if np.median(known) == known.min():
-                values = _rare_counts(known, levels, step, rng)
-            values = np.floor(values / step + rng.random(len(values))) * step
-        restored[order, column] = values
+        restored[order, column] = margin.values(len(wanted), rng)
     return restored
-
-
-def _rare_counts(values: Floats, levels: Floats, step: float, rng: np.random.Generator) -> Floats:
-    """Return smoothed quantiles of which those of the highest group have its spread, where its tail is long.
-
-    The mean of five enhancing lesions, four of which are one and one nine, loses most of the variance of the
-    column. What is over the lowest of the group is drawn from the generalised Pareto distribution with its mean and
-    variance (Hosking and Wallis, Technometrics 1987;29:339-349, doi 10.1080/00401706.1987.10488243), less the
-    variance that rounding adds, and scaled to the mean of the group. Where the tail is shorter than that of an
-    exponential distribution a mean does little harm, and nothing is drawn. A scale may end where the originals do:
-    what would lie beyond the highest of them is put anywhere between the two highest. What is drawn rests on the five
-    together, and does not tell where the highest of them lay.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n,)
-    levels : ndarray
-        Ascending, from 0 to 1.
-    step : float
-        Grid step of the column.
-    rng : Generator
-
-    Returns
-    -------
-    ndarray
-        Ascending.
-    """
-    ordered = np.sort(values)
-    size = GROUP if len(values) >= 2 * GROUP else len(values)
-    rest, highest = np.split(ordered, [len(values) - size])
-    over = highest - highest[0]
-    mean = float(over.mean())
-    between = mean / step % 1
-    variance = float(over.var()) - step**2 * between * (1 - between)
-    if mean == 0 or variance < mean**2:
-        return smoothed_quantiles(values, levels)
-    share = len(rest) / len(values)
-    is_high = levels > share
-    shape = (1 - mean**2 / variance) / 2
-    number = int(is_high.sum())
-    if number == 0:
-        return smoothed_quantiles(values, levels)
-    left = 1 - (np.arange(number) + rng.random(number)) / number
-    drawn = -np.log(left) if shape == 0 else (left**-shape - 1) / shape
-    drawn = highest[0] + mean / drawn.mean() * drawn
-    beyond = drawn > highest[-1]
-    drawn[beyond] = rng.uniform(highest[-2], highest[-1], size=int(beyond.sum()))
-    drawn.sort()
-    if not len(rest):
-        return np.asarray(drawn, dtype=np.float64)
-    below = smoothed_quantiles(rest, levels[~is_high] / share)
-    return np.asarray(np.sort(np.concatenate([below, drawn])), dtype=np.float64)
 
 
 def restore_covariance(mixed: Floats, scores: Floats) -> Floats:
@@ -282,38 +212,3 @@ def _power(matrix: Floats, exponent: float) -> Floats:
     values, axes = np.linalg.eigh((matrix + matrix.T) / 2)
     floor = LEAST_EIGENVALUE * max(float(values.max(initial=0.0)), LEAST_EIGENVALUE)
     return np.asarray((axes * np.maximum(values, floor) ** exponent) @ axes.T)
-
-
-def smoothed_quantiles(values: Floats, levels: Floats) -> Floats:
-    """Return quantiles of which each rests on at least `GROUP` values (all of them, where there are fewer).
-
-    Parameters
-    ----------
-    values : ndarray, shape (n,)
-    levels : ndarray
-        From 0 to 1.
-
-    Returns
-    -------
-    ndarray
-        Interpolated between the means of consecutive groups of ordered values.
-    """
-    ordered = np.sort(values)
-    number = max(1, len(values) // GROUP)
-    # The first groups take one more each until everybody has a place.
-    sizes = np.full(number, len(values) // number)
-    sizes[: len(values) % number] += 1
-    ends = np.cumsum(sizes)
-    centres = (ends - sizes / 2) / len(values)
-    means = np.add.reduceat(ordered, ends - sizes) / sizes
-    if number > 1:
-        # The outermost groups lean outwards too, or their means would be drawn towards the middle; but
-        # not beyond the mean of the two most extreme values.
-        lowest = max(means[0] - (means[1] - means[0]) / 4, ordered[:2].mean())
-        highest = min(means[-1] + (means[-1] - means[-2]) / 4, ordered[-2:].mean())
-        # What the ends lean outwards the outermost groups give back, so that the mean is that of the values.
-        means[0] += (means[0] - lowest) / 3
-        means[-1] -= (highest - means[-1]) / 3
-        centres = np.concatenate([[0.0], centres, [1.0]])
-        means = np.concatenate([[lowest], means, [highest]])
-    return np.asarray(np.interp(levels, centres, means), dtype=np.float64)

@@ -20,10 +20,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reference_db.avatar.columns import EncodedTable
-from reference_db.avatar.sampling import Donors
+from reference_db.avatar.sampling import Donors, draw_donors
 from reference_db.small_cells import SMALL_CELL
 
 Booleans = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
 FEWEST_LENDERS = 5
 """Fewest donors of whom cells are mixed."""
@@ -32,7 +33,10 @@ MOST_FAVOURED = 4.0
 """Factor by which raking makes a donor more or less likely at most."""
 
 RAKINGS = 30
-"""Steps of the search for these factors; it halves an interval, or nears its end by a constant factor, in each."""
+"""Steps of the search for these factors at most."""
+
+SURE = 1e-3
+"""Logarithm of a factor within which its search ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,28 +95,49 @@ def draw_missing(
     drawn = missing[main]
     is_rare = _sharing(missing)[1] < SMALL_CELL
     rare = np.flatnonzero(is_rare[main])
-    if not len(rare):
+    varied = [group for group in groups if missing[:, group.columns].any()]
+    if not len(rare) or not varied:
         return drawn
-    rows, weights = _lenders(Donors(donors.rows[rare], donors.weights[rare]), main[rare], is_rare, rng)
-    everyone = np.arange(len(rare))
-    for group in groups:
+    lenders = _lenders(Donors(donors.rows[rare], donors.weights[rare]), main[rare], is_rare, rng)
+    lacking = np.column_stack([missing[:, group.columns].any(axis=1) for group in varied])
+    lends = np.column_stack([_observed(group, end, len(missing)) for group in varied])
+    over = ~lends[main[rare]]
+    lacked, known = (_weight(lenders, lends & each) for each in (lacking, ~lacking))
+    chance = rng.random(over.shape)
+    for at, group in enumerate(varied):
         columns = np.array(group.columns)
-        lent = weights
-        over: Booleans = np.zeros(len(rare), dtype=bool)
-        if group.time is not None and end is not None:
-            lent = weights * (end[rows] >= group.time)
-            over = np.asarray(end[main[rare]] < group.time)
-        lacking: Booleans = np.asarray(missing[:, columns].any(axis=1))
-        common = drawn[np.ix_(~is_rare[main], columns)].any(axis=1)
-        wanted = lacking.mean() * len(drawn) - np.sum(common) - over.sum()
-        if min(lacking.sum(), (~lacking).sum()) >= SMALL_CELL:
-            lacks = lacking[rows]
-            lent = lent * np.where(lacks, _favour(lent[~over], lacks[~over], float(wanted)), 1.0)
-        cumulated = np.cumsum(lent, axis=1)
-        threshold = rng.random((len(rare), 1)) * cumulated[:, -1:]
-        position = np.minimum((cumulated <= threshold).sum(axis=1), rows.shape[1] - 1)
-        drawn[rare[:, None], columns] = missing[rows[everyone, position]][:, columns] | over[:, None]
+        without, within = lacked[:, at], known[:, at]
+        if min(lacking[:, at].sum(), (~lacking[:, at]).sum()) >= SMALL_CELL:
+            common = drawn[np.ix_(~is_rare[main], columns)].any(axis=1)
+            wanted = lacking[:, at].mean() * len(drawn) - common.sum() - over[:, at].sum()
+            lent = ~over[:, at]
+            without = without * _favour(without[lent], within[lent], float(wanted))
+        lacks = chance[:, at] * (without + within) < without
+        drawn[rare[:, None], columns] = (lacks | over[:, at])[:, None]
+        if missing[:, columns].any(axis=1).sum() > missing[:, columns].all(axis=1).sum():
+            # Some lack a part of these cells only: which, one donor who lacks any of them says.
+            who = np.flatnonzero(lacks & ~over[:, at])
+            weights = lenders.weights[who] * (lends & lacking)[:, at][lenders.rows[who]]
+            lender = draw_donors(Donors(lenders.rows[who], weights), rng)
+            drawn[rare[who][:, None], columns] = missing[lender][:, columns]
     return drawn
+
+
+def _observed(group: Together, end: Floats | None, records: int) -> Booleans:
+    """Return which records were observed as long as the cells of a group ask for, shape (records,)."""
+    if group.time is None or end is None:
+        return np.ones(records, dtype=bool)
+    return np.asarray(end >= group.time)
+
+
+def _weight(donors: Donors, records: Booleans) -> Floats:
+    """Return the weight of those donors who are among some records, shape (avatars, columns of `records`)."""
+    from scipy.sparse import csr_array
+
+    avatars, k = donors.rows.shape
+    pointers = np.arange(0, avatars * k + 1, k)
+    shares = csr_array((donors.weights.ravel(), donors.rows.ravel(), pointers), shape=(avatars, len(records)))
+    return np.asarray(shares @ records.astype(np.float64))
 
 
 def raked(donors: Donors, missing: Booleans) -> Donors:
@@ -142,16 +167,33 @@ def raked(donors: Donors, missing: Booleans) -> Donors:
     return Donors(donors.rows, weights)
 
 
-def _favour(weights: NDArray[np.float64], lacking: Booleans, wanted: float) -> float:
-    """Return the factor for donors who lack a cell at which as many avatars as wanted are expected to lack it."""
-    without, total = (weights * lacking).sum(axis=1), weights.sum(axis=1)
-    without, known = without[total > 0], (total - without)[total > 0]
+def _favour(lacking: Floats, known: Floats, wanted: float) -> float:
+    """Return the factor for donors who lack a cell at which as many avatars as wanted are expected to lack it.
+
+    Parameters
+    ----------
+    lacking, known : ndarray, shape (avatars,)
+        Weight of the donors who lack the cell, and of those who do not.
+    wanted : float
+    """
+    both = (lacking > 0) & (known > 0)
+    # Whoever has donors of one kind only lacks it or not, whatever the factor.
+    wanted -= float((lacking > 0)[known <= 0].sum())
+    odds = np.log(lacking[both] / known[both])
     low, high = -np.log(MOST_FAVOURED), np.log(MOST_FAVOURED)
+    factor = 0.0
     for _ in range(RAKINGS):
-        middle = (low + high) / 2
-        favoured = without * np.exp(middle)
-        low, high = (middle, high) if (favoured / (favoured + known)).sum() < wanted else (low, middle)
-    return float(np.exp((low + high) / 2))
+        share = 1 / (1 + np.exp(-odds - factor))
+        expected = float(share.sum())
+        low, high = (factor, high) if expected < wanted else (low, factor)
+        # Newton's step where it stays between the bounds, their middle otherwise.
+        slope = float((share * (1 - share)).sum())
+        step = factor + (wanted - expected) / slope if slope > 0 else np.inf
+        nearer = step if low < step < high else (low + high) / 2
+        if abs(nearer - factor) < SURE:
+            return float(np.exp(nearer))
+        factor = nearer
+    return float(np.exp(factor))
 
 
 def _sharing(missing: Booleans) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -162,9 +204,7 @@ def _sharing(missing: Booleans) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return pattern, np.bincount(pattern)[pattern]
 
 
-def _lenders(
-    donors: Donors, main: NDArray[np.intp], is_rare: Booleans, rng: np.random.Generator
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def _lenders(donors: Donors, main: NDArray[np.intp], is_rare: Booleans, rng: np.random.Generator) -> Donors:
     """Return who may lend to the avatars without a common pattern: donors without one, or cells would fill up.
 
     Where these are too few to be mixed, others of the stratum without a common pattern stand in for the donors.
@@ -176,4 +216,4 @@ def _lenders(
         # The main donor, whose end of observation it is, always remains as one of them.
         rows[few, -1] = main[few]
         weights[few] = 1.0
-    return rows, weights
+    return Donors(rows, weights)

@@ -14,6 +14,7 @@ from reference_db.avatar.method import Method
 from reference_db.avatar.missing import Together, draw_missing, known_together, missing_cells, raked
 from reference_db.avatar.neighbours import nearest_records
 from reference_db.avatar.projection import fit_factor_space
+from reference_db.avatar.quantiles import Margin, column_margins
 from reference_db.avatar.sampling import Donors, donor_weights, draw_donors, draw_levels, mix_numbers
 from reference_db.privacy.metrics import Metric, all_metrics, distance_metrics
 from reference_db.privacy.targets import FURTHER_TARGETS, MOST_RISK, Verdict
@@ -106,7 +107,9 @@ class Stratum:
         Each is returned with the main donor of its avatars, whose end of observation they have.
         """
         found = seek_neighbours(self.coordinates, around, k=k, progress=progress)
-        material = Material.of(self.records, self.ordered, series=self.series, method=method, rng=rng)
+        material = Material.of(
+            self.records, self.ordered, steps=self.steps, series=self.series, method=method, rng=rng
+        )
         absent = missing_cells(self.records)
         end = None if self.end is None else self.records.numbers[:, self.end]
         made = []
@@ -114,7 +117,7 @@ class Stratum:
             donors = Donors(found[0], donor_weights(found[1], limit=method.donor_limit, rng=rng))
             main = draw_donors(raked(donors, absent), rng)
             missing = draw_missing(absent, donors, main, self.groups, end=end, rng=rng)
-            mixed = mix(material, donors, main=main, missing=missing, steps=self.steps, method=method, rng=rng)
+            mixed = mix(material, donors, main=main, missing=missing, method=method, rng=rng)
             made.append((mixed, main))
         return made
 
@@ -248,12 +251,15 @@ class Material:
         Numbers and the codes of the ordered columns, NaN where missing.
     scores : ndarray
         What is mixed in their place.
+    margins : tuple of Margin or None
+        Distribution of each of these columns; empty where the method does not restore margins.
     """
 
     codes: Codes
     ordered: NDArray[np.intp]
     numbers: NDArray[np.float64]
     scores: NDArray[np.float64]
+    margins: tuple[Margin | None, ...]
 
     @classmethod
     def of(
@@ -261,6 +267,7 @@ class Material:
         records: EncodedTable,
         ordered: tuple[int, ...],
         *,
+        steps: tuple[float | None, ...],
         series: tuple[int, ...],
         method: Method,
         rng: np.random.Generator,
@@ -270,10 +277,12 @@ class Material:
         codes = records.codes[:, labels]
         numbers = np.hstack([records.numbers, np.where(codes < 0, np.nan, codes)])
         scores = numbers
+        margins: tuple[Margin | None, ...] = ()
         if method.restored_margins:
             names = range(records.numbers.shape[1], numbers.shape[1])
             scores = normal_scores(numbers, series=series, labels=names, rng=rng)
-        return cls(records.codes, labels, numbers, scores)
+            margins = column_margins(numbers, (*steps, *(1.0 for _ in labels)))
+        return cls(records.codes, labels, numbers, scores, margins)
 
 
 def mix(
@@ -282,7 +291,6 @@ def mix(
     *,
     main: NDArray[np.intp],
     missing: NDArray[np.bool_],
-    steps: tuple[float | None, ...],
     method: Method,
     rng: np.random.Generator,
 ) -> EncodedTable:
@@ -297,8 +305,6 @@ def mix(
         Row of the donor who lends the shared levels (`draw_donors`).
     missing : ndarray of bool, shape (avatars, columns)
         Cells that are missing, numeric columns first (`draw_missing`).
-    steps : tuple of float or None
-        Grid step of each numeric column; None is continuous.
     method : Method
     rng : Generator
 
@@ -315,7 +321,7 @@ def mix(
         mixed = restore_covariance(mixed, material.scores)
     numbers = np.where(absent, np.nan, mixed)
     if method.restored_margins:
-        numbers = restore_margins(numbers, original, (*steps, *(1.0 for _ in labels)), rng)
+        numbers = restore_margins(numbers, material.margins, rng)
     elif method.residual > 0:
         known = ~np.isnan(original).all(axis=0)
         low, high = np.nanmin(original[:, known], axis=0), np.nanmax(original[:, known], axis=0)

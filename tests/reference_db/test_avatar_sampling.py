@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from reference_db.avatar.margins import GROUP, normal_scores, restore_margins, smoothed_quantiles
+from reference_db.avatar.margins import normal_scores, restore_margins
 from reference_db.avatar.neighbours import nearest_records
+from reference_db.avatar.quantiles import GROUP, column_margins, smoothed_quantiles
 from reference_db.avatar.sampling import Donors, donor_weights, draw_levels, limited, mix_numbers
 
 
@@ -123,7 +124,7 @@ def test_restored_rare_counts_keep_their_mean_on_their_grid() -> None:
     means = []
     for _ in range(20):
         mixed = normal_scores(numbers, series=(), rng=rng) + rng.normal(scale=0.3, size=numbers.shape)
-        restored = restore_margins(mixed, numbers, (1.0,), rng)
+        restored = restore_margins(mixed, column_margins(numbers, (1.0,)), rng)
         assert set(np.unique(restored)) <= {0.0, 1.0, 2.0, 3.0}
         means.append(restored.mean())
     assert np.mean(means) == pytest.approx(numbers.mean(), rel=0.03)
@@ -135,7 +136,7 @@ def test_a_rare_count_keeps_its_spread_and_not_its_highest_value() -> None:
     numbers = np.repeat([0.0, 1.0, 2.0, 9.0], [50, 7, 2, 1])[:, None]
     spreads, means, highest = [], [], []
     for _ in range(300):
-        restored = restore_margins(rng.normal(size=numbers.shape), numbers, (1.0,), rng)
+        restored = restore_margins(rng.normal(size=numbers.shape), column_margins(numbers, (1.0,)), rng)
         spreads.append(restored.std())
         means.append(restored.mean())
         highest.append(restored.max())
@@ -143,7 +144,7 @@ def test_a_rare_count_keeps_its_spread_and_not_its_highest_value() -> None:
     assert np.mean(means) == pytest.approx(numbers.mean(), rel=0.05)
     assert max(highest) <= 9
     assert np.mean(np.array(highest) == 9) < 0.15
-    few = restore_margins(rng.normal(size=(6, 1)), numbers[-6:] * (numbers[-6:] > 1), (1.0,), rng)
+    few = restore_margins(rng.normal(size=(6, 1)), column_margins(numbers[-6:] * (numbers[-6:] > 1), (1.0,)), rng)
     assert few.max() > 1
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_db.avatar.columns import MAX_DECIMALS, Columns, EncodedTable
-from reference_db.avatar.margins import smoothed_quantiles
+from reference_db.avatar.quantiles import smoothed_quantiles
 from reference_db.privacy.attacks.result import Attack, judged
 from reference_db.privacy.attacks.scene import Scene, varied_columns
 from reference_db.privacy.targets import ATTACK_TARGETS
