@@ -7,6 +7,8 @@ steady a course is, how relapses and EDSS go together, and what the state at bas
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +28,20 @@ Floats = NDArray[np.float64]
 HORIZONS = (12, 24, EDSS_MONTHS[-1])
 """Months by which events are counted."""
 
+EVENTS = 5
+"""Kinds of events: relapses, new lesions, any relapse, and worsening that held for 12 and for 24 weeks."""
+
+LEVEL_OF = tuple(EVENTS * at + level for at in range(len(HORIZONS)) for level in (0, 1, 0, 3, 4))
+"""For each of the first statistics, the events by each horizon, the statistic that says how many there are where few
+had one: whoever relapsed is counted by relapses."""
+
+DECISIVE = (EVENTS + 4) * len(HORIZONS)
+"""The first statistics decide endpoints: events, months until the first of a kind or the end of observation, and
+relapses times change of the EDSS."""
+
+DECISIVE_COUNT = 3.0
+"""How much more a gap of these counts than one of the others."""
+
 FORETOLD = 24
 """Months up to which a course must go with the state at baseline as it does in the originals."""
 
@@ -38,8 +54,12 @@ HELD = (2.5, 5.5)
 AT_BASELINE = ("age", "years_since_onset", "edss_0", "relapses_12m", "relapses_24m", "gd_lesions")
 """Numbers at baseline whose means are kept."""
 
-COLUMNS = len(AT_BASELINE) + len(RELAPSE_MONTHS) + 2 * len(MRI_MONTHS) + 2 * len(EDSS_MONTHS)
-"""The first statistics: the columns themselves, or exchanging avatars would cost them the distributions they have."""
+COLUMNS = DECISIVE + len(AT_BASELINE) + len(RELAPSE_MONTHS) + 4 * len(MRI_MONTHS) + 2 * len(EDSS_MONTHS)
+"""After them the columns themselves, of lesions also whether there is any, or exchanging avatars would cost them the
+distributions they have."""
+
+COLUMN_COUNT = 2.0
+"""How much more a gap of a column counts."""
 
 CENTRES = {
     "age": 40.0,
@@ -75,7 +95,23 @@ def course_statistics(encoded: EncodedTable, columns: Columns) -> Floats:
     baseline = _baseline(encoded, columns)
     onsets = [held_worsening(edss, months=held) for held in HELD]
     state = np.nan_to_num(numbers[:, [place[name] for name in AT_BASELINE]])
-    statistics = [*state.T, *relapses.T, *lesions.T, *enhancing.T, *visits.T, *since.T, *_scans(lesions, enhancing)]
+    observed = (np.asarray(EDSS_MONTHS) * visits).max(axis=1)
+    firsts = [np.where(relapses > 0, np.asarray(RELAPSE_MONTHS), np.inf).min(axis=1), *onsets]
+    ends = [follow_up, observed, observed]
+    statistics = [
+        *(event for horizon in HORIZONS for event in _events(relapses, lesions, firsts, horizon=horizon)),
+        *(np.minimum(np.minimum(*at), horizon) for horizon in HORIZONS for at in zip(firsts, ends, strict=True)),
+        *((relapses * change)[:, np.asarray(RELAPSE_MONTHS) <= horizon].sum(axis=1) for horizon in HORIZONS),
+        *state.T,
+        *relapses.T,
+        *lesions.T,
+        *enhancing.T,
+        *(lesions > 0).astype(np.float64).T,
+        *(enhancing > 0).astype(np.float64).T,
+        *visits.T,
+        *since.T,
+        *_scans(lesions, enhancing),
+    ]
     for horizon in HORIZONS:
         counted = np.asarray(RELAPSE_MONTHS) <= horizon
         scanned = np.asarray(MRI_MONTHS) <= horizon
@@ -83,19 +119,14 @@ def course_statistics(encoded: EncodedTable, columns: Columns) -> Floats:
         statistics += [
             np.minimum(follow_up, horizon),
             visits[:, np.asarray(EDSS_MONTHS) <= horizon].sum(axis=1) ** 2,
-            count,
-            (count > 0).astype(np.float64),
             (count > 1).astype(np.float64),
-            found,
             (found > 0).astype(np.float64),
-            (relapses * change)[:, counted].sum(axis=1),
             followed[:, counted].sum(axis=1),
             (followed * (change == 0))[:, counted].sum(axis=1),
             (change**2)[:, counted].sum(axis=1),
         ]
         for onset in onsets:
-            worse = onset <= horizon
-            statistics += [worse.astype(np.float64), (worse & (count > 0)).astype(np.float64)]
+            statistics.append(((onset <= horizon) & (count > 0)).astype(np.float64))
         if horizon <= FORETOLD:
             last = since[:, EDSS_MONTHS.index(horizon)]
             became = (
@@ -106,6 +137,23 @@ def course_statistics(encoded: EncodedTable, columns: Columns) -> Floats:
             )
             statistics += [last**2, *(known * outcome for known in baseline.T for outcome in became)]
     return np.column_stack(statistics)
+
+
+def importance(statistics: int) -> Floats:
+    """Return how much a gap of each statistic counts in the choice of avatars, shape (statistics,)."""
+    counts = np.ones(statistics)
+    counts[:COLUMNS] = COLUMN_COUNT
+    counts[:DECISIVE] = DECISIVE_COUNT
+    return counts
+
+
+def _events(relapses: Floats, lesions: Floats, firsts: Sequence[Floats], *, horizon: int) -> list[Floats]:
+    """Return the events of episodes up to a month: relapses, new lesions, and whether there was a first of a kind."""
+    return [
+        relapses[:, np.asarray(RELAPSE_MONTHS) <= horizon].sum(axis=1),
+        lesions[:, np.asarray(MRI_MONTHS) <= horizon].sum(axis=1),
+        *((first <= horizon).astype(np.float64) for first in firsts),
+    ]
 
 
 def _baseline(encoded: EncodedTable, columns: Columns) -> Floats:

@@ -10,16 +10,16 @@ the totals on which endpoints rest are those of the stratum.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reference_db.avatar.calibration import calibrated
+from reference_db.avatar.calibration import Candidates, calibrated
 from reference_db.avatar.columns import Columns, EncodedTable, read_columns
-from reference_db.avatar.courses import COLUMNS, course_statistics
+from reference_db.avatar.courses import LEVEL_OF, course_statistics, importance
 from reference_db.avatar.method import EPISODES, Method
 from reference_db.avatar.missing import Together
 from reference_db.avatar.postprocess import mended
@@ -53,6 +53,12 @@ SMALLEST_PART = 75
 """Fewest patients of a phenotype who are mixed among themselves: smoothing margins of fewer presses their tails."""
 
 DEFAULT_NCP = 5
+
+CHOICES = 3200
+"""Avatars of a stratum from which those that keep its totals are taken, `MOST_CANDIDATES` of each record at most."""
+
+MOST_CANDIDATES = 16
+"""Most avatars around each record."""
 
 _EDSS = (*(edss_column(month) for month in EDSS_MONTHS[1:]), EDSS_HISTORY)
 """Columns that are mixed as changes from the baseline EDSS."""
@@ -141,7 +147,7 @@ def anonymise_episodes(
     encoded = columns.encode(episodes)
     constraints = episode_constraints(episodes)
     extremes = _extremes(encoded.numbers)
-    parts: list[EncodedTable] = []
+    found: dict[str, list[Candidates]] = {}
     origins: list[NDArray[np.intp]] = []
     parameters: dict[str, dict[str, Any]] = {}
     done = 0
@@ -149,7 +155,7 @@ def anonymise_episodes(
         parameters[name] = {"episodes": len(rows), "k": 0, "ncp": chosen_ncp}
         for part in _parts(episodes["phenotype"].to_numpy()[rows], least=max(SMALLEST_PART, (k or 0) + 1)):
             around = np.tile(np.arange(len(part)), augmentation)
-            made, used = _avatars(
+            candidates, used = _candidates(
                 encoded.rows(rows[part]),
                 columns,
                 around,
@@ -161,12 +167,15 @@ def anonymise_episodes(
                 method=method,
                 rng=rng,
             )
-            parts.append(made)
+            found.setdefault(str(episodes["source"].iloc[rows[0]]), []).append(candidates)
             origins.append(rows[part][around])
             parameters[name]["k"] = max(parameters[name]["k"], used)
         done += len(rows)
         if progress is not None:
             progress(done / len(episodes), f"avatars of {name}")
+    parts: list[EncodedTable] = []
+    for arms in found.values():
+        parts += calibrated(arms, importance(arms[0].originals.shape[1]), rng, level_of=LEVEL_OF)
     table = columns.decode(
         EncodedTable(np.vstack([part.numbers for part in parts]), np.vstack([part.codes for part in parts]))
     )
@@ -186,7 +195,7 @@ def _parts(phenotypes: NDArray[Any], *, least: int) -> list[NDArray[np.intp]]:
     return [*(np.flatnonzero(codes == code) for code in apart), np.flatnonzero(~np.isin(codes, apart))]
 
 
-def _avatars(
+def _candidates(
     originals: EncodedTable,
     columns: Columns,
     around: NDArray[np.intp],
@@ -198,8 +207,8 @@ def _avatars(
     extremes: tuple[Floats, Floats],
     method: Method,
     rng: np.random.Generator,
-) -> tuple[EncodedTable, int]:
-    """Make the avatars of a stratum with the neighbours asked for, or with the fewest that protect it."""
+) -> tuple[Candidates, int]:
+    """Make candidates of a stratum with the neighbours asked for, or with the fewest that protect it."""
     halves = {edss_column(0), *_EDSS}
     steps = tuple(0.5 if column.name in halves else column.step for column in columns.numeric)
     mixable = EncodedTable(to_changes(originals.numbers, columns), originals.codes)
@@ -217,11 +226,13 @@ def _avatars(
         end=follow_up,
     )
 
+    several = replace(method, candidates=_number_of_candidates(len(around), method))
+    last: list[EncodedTable] = []
+
     def make(neighbours: int) -> EncodedTable:
-        found = stratum.avatars(around, k=neighbours, method=method, rng=rng)
-        tables = [as_episodes(mixed, main) for mixed, main in found]
-        statistics = [course_statistics(table, columns) for table in (originals, *tables)]
-        return calibrated(tables, statistics, rng, foremost=COLUMNS)
+        found = stratum.avatars(around, k=neighbours, method=several, rng=rng)
+        last[:] = [as_episodes(mixed, main) for mixed, main in found]
+        return last[0]
 
     def as_episodes(mixed: EncodedTable, main: NDArray[np.intp]) -> EncodedTable:
         # A baseline and a change from two donors can add up to what no patient has.
@@ -230,8 +241,18 @@ def _avatars(
         return mended(EncodedTable(numbers, mixed.codes), columns, constraints, rng)
 
     if k is not None:
-        return make(k), k
-    return fewest_neighbours(make, originals, columns, around, method=method)
+        make(k)
+    else:
+        _, k = fewest_neighbours(make, originals, columns, around, method=method)
+    statistics = [course_statistics(table, columns) for table in (originals, *last)]
+    return Candidates(tuple(last), statistics[0], np.stack(statistics[1:])), k
+
+
+def _number_of_candidates(avatars: int, method: Method) -> int:
+    """Return how many avatars are made around each record: more in small strata, where there are few to exchange."""
+    if method.candidates == 1:
+        return 1
+    return max(method.candidates, min(MOST_CANDIDATES, -(-CHOICES // avatars)))
 
 
 def _extremes(numbers: Floats) -> tuple[Floats, Floats]:

@@ -30,7 +30,7 @@ class Method:
         how categories go together and takes more from one patient.
     candidates : int
         Avatars made around each record, of which calibration takes one so that the totals of the stratum hold; 1 is
-        none. Only tables with statistics of their own (episodes) use more.
+        none. Only tables with statistics of their own (episodes) use more, and still more in small strata.
     """
 
     donor_limit: float = 1.0
@@ -60,5 +60,5 @@ REFERENCE = Method()
 RELEASE = Method(donor_limit=0.07, residual=1.0, restored_margins=True, restored_covariance=True, shared_levels=0.4)
 """The default."""
 
-EPISODES = Method(donor_limit=0.04, residual=1.0, restored_margins=True, candidates=4)
+EPISODES = Method(donor_limit=0.04, residual=1.0, restored_margins=True, candidates=3)
 """The default of episodes. Their few labels need no shared donor, who would betray membership."""
