@@ -1,33 +1,33 @@
-"""Thirty-two clients against the served process: answers a second, times, memory, one worker and several.
+"""One client and thirty-two against the served process: answers a second, times, memory, one worker and several.
 
     PYTHONPATH=. .venv/bin/python benchmarks/bench_load.py [seconds] [home]
 
-Without a home, a release of 25,000 made-up patients is frozen first. The peer is the same number of requests to
-``/healthz``, which costs the server and the client alone.
+Without a home, a release of 25,000 made-up patients is frozen first. The peer is as many clients of ``/healthz``,
+which costs the server and the client alone.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import numpy as np
 import psutil
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks.load_clients import load
 from reference_db.release import ReleaseContent, activate, freeze
 from selection import learn_weights
 from selection.weights import WEIGHTS_FILE
-from tests.e2e.processes import POI, Server, start_server, stop_server
+from tests.e2e.processes import Server, start_server, stop_server
 from tests.episodes import random_episodes
 from tests.privacy_records import passing_record
 
 CLIENTS = 32
+PROJECTIONS = "/api/v1/projections"
 
 
 def made_up_home(folder: Path) -> Path:
@@ -44,25 +44,6 @@ def made_up_home(folder: Path) -> Path:
     return folder
 
 
-def load(server: Server, method: str, path: str, seconds: float) -> tuple[np.ndarray, int]:
-    """Return the times of the answers, and how many were not 200."""
-    until = time.monotonic() + seconds
-
-    def client(number: int) -> tuple[list[float], int]:
-        times, failed = [], 0
-        with httpx.Client(base_url=server.address, timeout=60) as session:
-            while time.monotonic() < until:
-                begun = time.perf_counter()
-                body = {"json": {**POI, "age": 20 + number}} if method == "POST" else {}
-                failed += session.request(method, path, **body).status_code != 200
-                times.append(time.perf_counter() - begun)
-        return times, failed
-
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        found = list(pool.map(client, range(CLIENTS)))
-    return np.concatenate([times for times, _ in found]), sum(failed for _, failed in found)
-
-
 def memory(server: Server) -> str:
     """Return the proportional memory of all processes, and what each worker keeps for itself."""
     parent = psutil.Process(server.process.pid)
@@ -72,6 +53,24 @@ def memory(server: Server) -> str:
     return f"{together:.0f} MiB together, {' + '.join(own)} MiB not shared"
 
 
+def processor_seconds(server: Server) -> float:
+    """Return the processor time that all processes of a server have used."""
+    parent = psutil.Process(server.process.pid)
+    spent = [process.cpu_times() for process in (parent, *parent.children())]
+    return float(sum(one.user + one.system for one in spent))
+
+
+def measured(server: Server, method: str, path: str, clients: int, seconds: float) -> str:
+    """Load a server and say how it did."""
+    before = processor_seconds(server)
+    seen = load(server.address, method, path, clients=clients, seconds=seconds)
+    own = (processor_seconds(server) - before) / len(seen.seconds)
+    p50, p99 = np.quantile(seen.seconds, (0.5, 0.99)) * 1e3
+    asked = f"{clients:2d} client(s) {path:20} {seen.rate:6.0f}/s, {seen.failed} failed"
+    spent = f"processor time of a request {own * 1e3:.2f} ms, of its client {seen.cost * 1e3:.2f} ms"
+    return f"  {asked}, p50 {p50:.1f} ms, p99 {p99:.1f} ms; {spent}"
+
+
 def main() -> None:
     """Measure with one worker and with several."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
@@ -79,16 +78,12 @@ def main() -> None:
         home = Path(sys.argv[2]) if len(sys.argv) > 2 else made_up_home(Path(folder))
         for workers in (1, 4):
             server = start_server(home, Path(folder) / "log", "--workers", str(workers))
-            load(server, "POST", "/api/v1/projections", min(5.0, seconds))
-            before = memory(server)
-            times, failed = load(server, "POST", "/api/v1/projections", seconds)
-            peer, _ = load(server, "GET", "/healthz", min(10.0, seconds))
-            p50, p99 = np.quantile(times, (0.5, 0.99)) * 1e3
-            ratio = np.median(times) / np.median(peer)
-            print(
-                f"{workers} worker(s): {len(times) / seconds:.0f} projections/s, {failed} failed, p50 {p50:.0f} ms, "
-                f"p99 {p99:.0f} ms, {ratio:.1f} times /healthz\n  before {before}\n  after  {memory(server)}"
-            )
+            load(server.address, "POST", PROJECTIONS, clients=CLIENTS, seconds=min(5.0, seconds))
+            print(f"{workers} worker(s)\n  before {memory(server)}")
+            for clients in (1, CLIENTS):
+                print(measured(server, "POST", PROJECTIONS, clients, seconds))
+                print(measured(server, "GET", "/healthz", clients, min(5.0, seconds)))
+            print(f"  after  {memory(server)}\n  load of the machine {os.getloadavg()[0]:.1f}", flush=True)
             stop_server(server)
 
 
