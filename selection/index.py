@@ -147,7 +147,8 @@ def nearest_of_classes(
         return found
     number = np.array([each.number for each in searched], dtype=np.intp)
     # Pairs of a question and a class, all questions of one class together.
-    of_class, of_question = (at.ravel() for at in np.indices((len(searched), len(questions))))
+    of_class = np.repeat(np.arange(len(searched)), len(questions))
+    of_question = np.tile(np.arange(len(questions)), len(searched))
     open_pairs = np.flatnonzero(number[of_class] > 0)
     slack = _ROUNDING * np.abs(questions) @ np.array([index.largest for index in indices]).T
     single = np.ascontiguousarray(questions, dtype=np.float32)
@@ -185,7 +186,7 @@ def _fetched(
 ) -> tuple[Indices, Floats, Floats]:
     """Return rows and squared distances of candidates, (pairs, fetch), and the inner product of the furthest."""
     rows = np.full((len(at), fetch), -1, dtype=np.intp)
-    columns = np.zeros((len(at), fetch, questions.shape[1]))
+    columns = np.empty((len(at), fetch, questions.shape[1]))
     furthest = np.empty(len(at))
     width = np.empty(len(at), dtype=np.intp)
     ends = [0, *(np.flatnonzero(at[1:] != at[:-1]) + 1).tolist(), len(at)]
@@ -196,6 +197,7 @@ def _fetched(
         # Into its place at once; "clip" only keeps numpy from making a copy before.
         index.rows.take(local, out=rows[first:last, :few], mode="clip")
         index.stored.take(local, axis=0, out=columns[first:last, :few], mode="clip")
+        columns[first:last, few:] = 0.0
         furthest[first:last] = scores[:, -1]
     # Not by BLAS, which may round equal rows differently: ties would be lost.
     squared = constants[asking][:, None] - np.einsum("pc,pkc->pk", questions[asking], columns)
