@@ -25,9 +25,11 @@ from reference_db.avatar.missing import Together
 from reference_db.avatar.postprocess import mended
 from reference_db.avatar.projection import check_weights
 from reference_db.avatar.strata import check_sizes, stratum_rows
-from reference_db.avatar.stratum import SMALLEST_STRATUM, Stratum, fewest_neighbours
+from reference_db.avatar.stratum import CANDIDATE_K, SMALLEST_STRATUM, Stratum, fewest_neighbours
 from reference_db.constraints import Constraint, Schedule
 from reference_db.errors import FieldProblem, InvalidInput
+from reference_db.privacy.metrics import distance_metrics
+from reference_db.privacy.targets import Verdict
 from reference_db.schema import (
     EDSS_HISTORY,
     EDSS_MONTHS,
@@ -53,6 +55,9 @@ SMALLEST_PART = 75
 """Fewest patients of a phenotype who are mixed among themselves: smoothing margins of fewer presses their tails."""
 
 DEFAULT_NCP = 5
+
+LARGEST_UNSURE = 300
+"""Episodes of a stratum up to which its metrics are looked at again after avatars were exchanged."""
 
 CHOICES = 3200
 """Avatars of a stratum from which those that keep its totals are taken, `MOST_CANDIDATES` of each record at most."""
@@ -147,41 +152,96 @@ def anonymise_episodes(
     encoded = columns.encode(episodes)
     constraints = episode_constraints(episodes)
     extremes = _extremes(encoded.numbers)
-    found: dict[str, list[Candidates]] = {}
+    made: list[EncodedTable] = []
     origins: list[NDArray[np.intp]] = []
     parameters: dict[str, dict[str, Any]] = {}
     done = 0
+
+    def candidates(rows: NDArray[np.intp], *, over: int = 0) -> _Part:
+        around = np.tile(np.arange(len(rows)), augmentation)
+        found, used = _candidates(
+            encoded.rows(rows),
+            columns,
+            around,
+            k=k,
+            over=over,
+            ncp=chosen_ncp,
+            weights=weights,
+            constraints=constraints,
+            extremes=extremes,
+            method=method,
+            rng=rng,
+        )
+        return _Part(rows, rows[around], found, used)
+
+    sources: dict[str, dict[str, list[_Part]]] = {}
     for name, rows in strata:
-        parameters[name] = {"episodes": len(rows), "k": 0, "ncp": chosen_ncp}
-        for part in _parts(episodes["phenotype"].to_numpy()[rows], least=max(SMALLEST_PART, (k or 0) + 1)):
-            around = np.tile(np.arange(len(part)), augmentation)
-            candidates, used = _candidates(
-                encoded.rows(rows[part]),
-                columns,
-                around,
-                k=k,
-                ncp=chosen_ncp,
-                weights=weights,
-                constraints=constraints,
-                extremes=extremes,
-                method=method,
-                rng=rng,
-            )
-            found.setdefault(str(episodes["source"].iloc[rows[0]]), []).append(candidates)
-            origins.append(rows[part][around])
-            parameters[name]["k"] = max(parameters[name]["k"], used)
+        parts = _parts(episodes["phenotype"].to_numpy()[rows], least=max(SMALLEST_PART, (k or 0) + 1))
+        of_source = sources.setdefault(str(episodes["source"].iloc[rows[0]]), {})
+        of_source[name] = [candidates(rows[part]) for part in parts]
         done += len(rows)
         if progress is not None:
             progress(done / len(episodes), f"avatars of {name}")
-    parts: list[EncodedTable] = []
-    for arms in found.values():
-        parts += calibrated(arms, importance(arms[0].originals.shape[1]), rng, level_of=LEVEL_OF)
+    for arms in sources.values():
+        taken = _calibrated(arms, rng)
+        while k is None and (weak := [arm for arm in arms if _is_exposed(arms[arm], taken[arm], encoded, columns)]):
+            for arm in weak:
+                arms[arm] = [candidates(part.rows, over=part.k) for part in arms[arm]]
+            taken = _calibrated(arms, rng)
+        for arm, of_arm in arms.items():
+            used = max(part.k for part in of_arm)
+            parameters[arm] = {"episodes": sum(len(part.rows) for part in of_arm), "k": used, "ncp": chosen_ncp}
+            made += taken[arm]
+            origins += [part.origin for part in of_arm]
     table = columns.decode(
-        EncodedTable(np.vstack([part.numbers for part in parts]), np.vstack([part.codes for part in parts]))
+        EncodedTable(np.vstack([part.numbers for part in made]), np.vstack([part.codes for part in made]))
     )
     order = rng.permutation(len(table))
     shuffled = table.iloc[order].reset_index(drop=True)
     return AnonymisedEpisodes(check_episodes(shuffled), np.concatenate(origins)[order], parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One phenotype of a stratum.
+
+    Attributes
+    ----------
+    rows, origin : ndarray of int
+        Rows of the originals, and of the original of each avatar.
+    candidates : Candidates
+    k : int
+        Neighbours.
+    """
+
+    rows: NDArray[np.intp]
+    origin: NDArray[np.intp]
+    candidates: Candidates
+    k: int
+
+
+def _calibrated(strata: Mapping[str, Sequence[_Part]], rng: np.random.Generator) -> dict[str, list[EncodedTable]]:
+    """Return the avatars of the parts of each stratum of a source."""
+    found = [part.candidates for parts in strata.values() for part in parts]
+    taken = iter(calibrated(found, importance(found[0].originals.shape[1]), rng, level_of=LEVEL_OF))
+    return {name: [next(taken) for _ in parts] for name, parts in strata.items()}
+
+
+def _is_exposed(
+    parts: Sequence[_Part], made: Sequence[EncodedTable], originals: EncodedTable, columns: Columns
+) -> bool:
+    """Tell whether a small stratum misses a target of distance that it met before avatars were exchanged.
+
+    In large ones exchanges move no metric by what it may miss; where nothing but more neighbours than there are
+    records would help, the gate will say what is missed.
+    """
+    rows = np.concatenate([part.rows for part in parts])
+    if len(rows) > LARGEST_UNSURE or all(part.k >= min(CANDIDATE_K[-1], len(part.rows) - 1) for part in parts):
+        return False
+    avatars = EncodedTable(np.vstack([part.numbers for part in made]), np.vstack([part.codes for part in made]))
+    position = np.argsort(rows)[np.searchsorted(np.sort(rows), np.concatenate([part.origin for part in parts]))]
+    metrics = distance_metrics(columns, originals.rows(rows), avatars, position)
+    return any(metric.verdict is Verdict.FAILED for metric in metrics)
 
 
 def _parts(phenotypes: NDArray[Any], *, least: int) -> list[NDArray[np.intp]]:
@@ -201,6 +261,7 @@ def _candidates(
     around: NDArray[np.intp],
     *,
     k: int | None,
+    over: int,
     ncp: int,
     weights: Mapping[str, float] | None,
     constraints: Sequence[Constraint],
@@ -208,7 +269,7 @@ def _candidates(
     method: Method,
     rng: np.random.Generator,
 ) -> tuple[Candidates, int]:
-    """Make candidates of a stratum with the neighbours asked for, or with the fewest that protect it."""
+    """Make candidates of a stratum with the neighbours asked for, or with the fewest over some that protect it."""
     halves = {edss_column(0), *_EDSS}
     steps = tuple(0.5 if column.name in halves else column.step for column in columns.numeric)
     mixable = EncodedTable(to_changes(originals.numbers, columns), originals.codes)
@@ -243,7 +304,7 @@ def _candidates(
     if k is not None:
         make(k)
     else:
-        _, k = fewest_neighbours(make, originals, columns, around, method=method)
+        _, k = fewest_neighbours(make, originals, columns, around, method=method, over=over)
     statistics = [course_statistics(table, columns) for table in (originals, *last)]
     return Candidates(tuple(last), statistics[0], np.stack(statistics[1:])), k
 

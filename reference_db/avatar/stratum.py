@@ -129,6 +129,7 @@ def fewest_neighbours(
     origin: NDArray[np.intp],
     *,
     method: Method,
+    over: int = 0,
     membership: Callable[[int], float] | None = None,
     rng: np.random.Generator | None = None,
 ) -> tuple[EncodedTable, int]:
@@ -148,6 +149,8 @@ def fewest_neighbours(
         Record of each avatar.
     method : Method
         Its donor limit asks for at least one over the limit neighbours.
+    over : int
+        Numbers of neighbours up to this one were tried before; the last is tried again where there are no more.
     membership : callable, optional
         Area under the curve with `k` neighbours (`rehearsed_membership`).
     rng : Generator, optional
@@ -160,6 +163,7 @@ def fewest_neighbours(
     """
     enough = [k for k in CANDIDATE_K if k * method.donor_limit >= 1] or [CANDIDATE_K[-1]]
     candidates = sorted({min(k, len(originals) - 1) for k in enough})
+    candidates = [k for k in candidates if k > over] or candidates[-1:]
     for k in candidates:
         made = make(k)
         if rng is None:
