@@ -18,6 +18,7 @@ from projection.disclosure import DisclosedProjector
 from reference_db.errors import CdssError, ReleaseError, ReleaseNotFound
 from reference_db.release import Release, active_release, open_release, verify_release
 from selection import PatientOfInterest
+from selection.selector import DEFAULT_K
 
 _log = structlog.get_logger()
 
@@ -26,6 +27,9 @@ Answer = TypeVar("Answer")
 
 MOST_TOGETHER = 8
 """Questions answered at once: more would save little, and let the others wait."""
+
+_MOST_PATIENTS = MOST_TOGETHER * DEFAULT_K
+"""Patients of reference of one class behind all of them: what they are computed from would fill the memory."""
 
 
 @dataclass(eq=False, slots=True)
@@ -88,7 +92,8 @@ class Reference:
                 if own.answer is None:
                     waiting = [one for one in self._asked if one.answer is None and one is not own]
                     alike = [one for one in waiting if one.options == options]
-                    together = [own, *alike[: MOST_TOGETHER - 1]]
+                    few = min(MOST_TOGETHER, _MOST_PATIENTS // max(options.get("k") or DEFAULT_K, 1))
+                    together = [own, *alike[: max(few - 1, 0)]]
                     answers = await run_sync(self._answers, [one.patient for one in together], options)
                     for one, answer in zip(together, answers, strict=True):
                         one.answer = answer

@@ -46,10 +46,14 @@ def reference(slow: Slow, tmp_path: Path) -> Reference:
     return Reference(Settings(home=tmp_path), _projector=cast("DisclosedProjector", slow))
 
 
-def _ask(reference: Reference, questions: Sequence[tuple[int, str]]) -> list[Projection | BaseException]:
+def _ask(
+    reference: Reference, questions: Sequence[tuple[int, str]], **more: object
+) -> list[Projection | BaseException]:
     async def asking() -> list[Projection | BaseException]:
         patients = [PatientOfInterest(age=age, phenotype=Phenotype.RRMS, edss=2.0) for age, _ in questions]
         options: list[dict[str, Any]] = [{"estimator": estimator} for _, estimator in questions]
+        for asked in options:
+            asked.update(more)
         each = (reference.project(patient, asked) for patient, asked in zip(patients, options, strict=True))
         return await asyncio.gather(*each, return_exceptions=True)
 
@@ -71,6 +75,14 @@ def test_only_those_who_ask_the_same_way_are_answered_together(slow: Slow, refer
     assert [cast("Projection", answer).caveats for answer in answers] == [(estimator,) for _, estimator in questions]
     for batch in slow.together:
         assert len({age % 2 for age in batch}) == 1
+
+
+@pytest.mark.parametrize(("k", "most"), [(None, MOST_TOGETHER), (400, MOST_TOGETHER // 2), (5000, 1), (-1, 8)])
+def test_large_questions_are_answered_in_small_company(
+    slow: Slow, reference: Reference, k: int | None, most: int
+) -> None:
+    _ask(reference, [(age, "corrected") for age in range(20, 40)], k=k)
+    assert max(map(len, slow.together)) == most
 
 
 def test_what_is_wrong_with_one_question_is_said_to_nobody_else(slow: Slow, reference: Reference) -> None:
