@@ -29,7 +29,7 @@ MOST_TOGETHER = 8
 """Questions answered at once: more would save little, and let the others wait."""
 
 _MOST_PATIENTS = MOST_TOGETHER * DEFAULT_K
-"""Patients of reference of one class behind all of them: what they are computed from would fill the memory."""
+"""Patients of reference of one class behind all of them: large questions gain nothing by company, and take long."""
 
 
 @dataclass(eq=False, slots=True)
