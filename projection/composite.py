@@ -162,7 +162,8 @@ class Composition:
         outcomes : slice
             `EDSS`, `RATE` or `EVENTS`.
         """
-        of_far, of_both, of_step = np.moveaxis(self.forms[:, outcomes], 2, 0)
+        forms = self.forms[:, outcomes]
+        of_far, of_both, of_step = forms[..., 0], forms[..., 1], forms[..., 2]
         return np.asarray(of_far + 2.0 * weight * of_both + weight**2 * of_step, dtype=np.float64)
 
     def away(self, weight: Floats) -> Floats:
