@@ -18,29 +18,11 @@ Abadie and Imbens, J Bus Econ Stat 2011, doi 10.1198/jbes.2009.07333.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-
-
-class Weighing(Protocol):
-    """How much each patient of reference counts in the estimates of its group."""
-
-    @property
-    def weights(self) -> Floats:
-        """Weights before any correction, shape (groups, k); 0 for places that nobody fills."""
-
-    def smoother(self, observed: Floats) -> Floats:
-        """Return the weights of each patient for outcomes observed in some of them."""
-
-    def concentration(self, smoother: Floats) -> Floats:
-        """Return the factor on the variance between sources."""
-
-    def degrees_of_freedom(self, number: Floats) -> Floats:
-        """Return how many degrees of freedom the estimate takes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from projection.local_regression import Weighing
+from projection.local_regression import LocalRegression
 from projection.survival import (
     at_risk,
     kaplan_meier,
@@ -65,7 +65,7 @@ class Probabilities:
 
 def probabilities(
     codes: NDArray[np.intp],
-    regression: Weighing,
+    regression: LocalRegression,
     months: Floats,
     *,
     between: Floats,
@@ -79,7 +79,7 @@ def probabilities(
     ----------
     codes : ndarray of int, shape (groups, k, endpoints)
         Step and event of each patient as `survival.code` joins them.
-    regression : Weighing
+    regression : LocalRegression
         Its weights say who is in the group; weights other than 0 and 1 weigh the curves.
     months : ndarray, shape (grid,)
         Months of the steps.

@@ -93,19 +93,6 @@ class Standardised:
     sources: Floats
     mix: Floats
 
-    def smoother(self, observed: Floats) -> Floats:
-        """Return the share of each patient among those observed; see `LocalRegression.smoother`."""
-        used = observed * self.weights[:, None, :]
-        total = used.sum(axis=2, keepdims=True)
-        share: Floats = np.divide(used, total, out=np.zeros_like(used), where=total > 0)
-        return share
-
-    def concentration(self, smoother: Floats) -> Floats:
-        """Return how far the sources of an estimate are from their mix: sum of squared differences of shares."""
-        away = np.matmul(smoother, self.sources) - self.mix[:, None, :]
-        squared: Floats = (away**2).sum(axis=2)
-        return squared
-
     def away_of(self, observed: NDArray[np.bool_]) -> Floats:
         """Return how far sources are from their mix among those observed, (groups, k, outcomes).
 
@@ -118,10 +105,6 @@ class Standardised:
         total = size.sum(axis=2, keepdims=True)
         away: Floats = np.divide(size, total, out=np.zeros_like(size), where=total > 0) - self.mix[:, None, :]
         return away
-
-    def degrees_of_freedom(self, number: Floats) -> Floats:
-        """Return what the mean takes."""
-        return np.ones_like(number)
 
 
 def source_weights(member: Floats, sources: Floats, mix: Floats, ratio: Floats | float) -> Floats:

@@ -174,8 +174,8 @@ def test_an_estimate_whose_sources_are_those_of_the_population_takes_none_of_the
     sources[0, :, 0] = 1
     sources[1, np.arange(40), np.arange(40) % 4] = 1
     group = Standardised(np.ones((2, 40)), sources, np.full((2, 4), 0.25))
-    concentration = group.concentration(group.smoother(np.ones((2, 1, 40))))
-    assert np.allclose(concentration[:, 0], [0.75**2 + 3 * 0.25**2, 0.0])
+    away = group.away_of(np.ones((2, 40, 1), dtype=np.bool_))
+    assert np.allclose((away**2).sum(axis=2)[:, 0], [0.75**2 + 3 * 0.25**2, 0.0])
 
 
 def test_corrected_intervals_widen_and_plain_ones_count_patients_only(small_release):
