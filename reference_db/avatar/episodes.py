@@ -240,7 +240,7 @@ def _is_exposed(
         return False
     avatars = EncodedTable(np.vstack([part.numbers for part in made]), np.vstack([part.codes for part in made]))
     position = np.argsort(rows)[np.searchsorted(np.sort(rows), np.concatenate([part.origin for part in parts]))]
-    metrics = distance_metrics(columns, originals.rows(rows), avatars, position)
+    metrics = distance_metrics(columns, originals.rows(rows), avatars, position, apart=APART)
     return any(metric.verdict is Verdict.FAILED for metric in metrics)
 
 

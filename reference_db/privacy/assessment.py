@@ -15,7 +15,7 @@ from reference_db.avatar.strata import stratum_rows
 from reference_db.errors import FieldProblem, InvalidTable
 from reference_db.privacy.attacks import FEWEST_ATTACKS, Attack, Scene, run_attacks, run_membership
 from reference_db.privacy.metrics import Metric, all_metrics
-from reference_db.privacy.targets import TARGETS_VERSION, Verdict
+from reference_db.privacy.targets import TARGETS_VERSION, Verdict, copied
 
 Floats = NDArray[np.float64]
 Origin = NDArray[np.intp]
@@ -89,7 +89,7 @@ class PrivacyAssessment:
     def failures(self) -> list[str]:
         """Every missed target, in words."""
         metrics = [
-            f"{stratum.name}: {metric.label.lower()} is {metric.value:.3g}{_unit(metric)}, "
+            f"{stratum.name}: {copied(metric.column)}{metric.label.lower()} is {metric.value:.3g}{_unit(metric)}, "
             f"it must exceed {metric.target:g}{_unit(metric)}"
             for stratum in self.strata
             for metric in stratum.metrics

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,11 @@ Rows = NDArray[np.intp]
 
 _DECIMALS = 9
 """Numbers that agree to this many decimals are the same number."""
+
+
+CHANCE = 1e-3
+"""Probability with which chance makes a column look more copied than it is; strata of a release have some thousand
+columns, none of which is copied."""
 
 
 def row_protection(originals: EncodedTable, avatars: EncodedTable) -> float:
@@ -27,16 +34,23 @@ def column_protection(
     originals: EncodedTable,
     avatars: EncodedTable,
     origin: Rows,
-    alike: tuple[Rows, Rows],
+    alike: Sequence[tuple[Rows, Rows]],
     *,
     apart: NDArray[np.bool_] | None = None,
 ) -> Floats:
     """Return, per column, how little a value tells who an avatar was made from.
 
-    The lesser of two readings. ``100 * (1 - matches * distinct / n)``: the share of avatars with exactly the value of
-    their original, weighed by how identifying the column is (1 when every record has a value of its own). And ``100 *
-    (1 - (matches - usual))``, with the share of originals whose nearest other has their value: a mixture of others
-    agrees with its original no more often than they do, and a column that is copied does, however few values it has.
+    The least of three readings:
+
+    - ``100 * (1 - matches * distinct / n)``: the share of avatars with exactly the value of their original, weighed
+      by how identifying the column is (1 when every record has a value of its own);
+    - ``100 * (1 - (matches - usual))``, with the share of originals whose nearest other has their value: a mixture of
+      others agrees with its original no more often than they do, and a column that is copied does, however few values
+      it has;
+    - ``100 * (1 - matches) / (1 - usual)``, at its upper confidence limit: what of a value the nearest other leaves
+      open, the avatar leaves open too. By it a column of two values is found copied, in which most others agree.
+      A column that is nearly constant, or that the others give away, leaves too little open to tell.
+
     A cell that is missing in the original cannot match.
 
     Parameters
@@ -44,10 +58,11 @@ def column_protection(
     originals, avatars : EncodedTable
     origin : ndarray of int, shape (avatars,)
         Original of each avatar.
-    alike : pair of ndarray of int
-        Some originals, and the nearest other original of each.
+    alike : sequence of pairs of ndarray of int
+        Some originals and the nearest other original of each, in several spaces, of which the last counts for the
+        second reading, and for the third that in which they agree most: an avatar may be made in any of them.
     apart : ndarray of bool, shape (columns,), optional
-        Columns whose values are kept by design, to which the second reading does not apply.
+        Columns whose values are kept by design, to which only the first reading applies.
 
     Returns
     -------
@@ -55,18 +70,35 @@ def column_protection(
         Percentages, numeric columns first.
     """
     mine, theirs = _values(originals), _values(avatars)
-    matches, usual = _matches(mine[origin], theirs), _matches(mine[alike[0]], mine[alike[1]])
+    matched, asked = _matches(mine[origin], theirs)
+    others = [_matches(mine[rows], mine[nearest]) for rows, nearest in alike]
     distinct = np.array([len(np.unique(column[~np.isnan(column)])) for column in mine.T])
-    copied = np.maximum(matches - usual, 0.0)
+    matches, usual = (found / np.maximum(of, 1) for found, of in ((matched, asked), others[-1]))
+    identifying = 1 - matches * distinct / len(originals)
+    left = [_left_open(asked - matched, asked, of - found, of) for found, of in others]
+    copied = np.minimum(1 - np.maximum(matches - usual, 0.0), np.max(left, axis=0))
     if apart is not None:
-        copied[apart] = 0.0
-    return np.asarray(100 * (1 - np.maximum(matches * distinct / len(originals), copied)), dtype=np.float64)
+        copied[apart] = 1.0
+    return np.asarray(100 * np.minimum(identifying, copied), dtype=np.float64)
 
 
-def _matches(wanted: Floats, found: Floats) -> Floats:
-    """Return, per column, the share of known cells that are found as they are."""
+def _left_open(differing: Floats, of: Floats, usually: Floats, of_others: Floats) -> Floats:
+    """Return the upper confidence limit of a ratio of two rates of differing cells, at most 1.
+
+    The first count given the sum of both is binomial; its limit is that of Clopper and Pearson (Biometrika
+    1934;26:404-413, doi 10.1093/biomet/26.4.404).
+    """
+    from scipy.special import betaincinv
+
+    share = betaincinv(differing + 1, np.maximum(usually, 1), 1 - CHANCE)
+    ratio = share / (1 - share) * of_others / np.maximum(of, 1)
+    return np.asarray(np.where(usually > 0, np.minimum(ratio, 1.0), 1.0), dtype=np.float64)
+
+
+def _matches(wanted: Floats, found: Floats) -> tuple[Floats, Floats]:
+    """Return, per column, how many known cells are found as they are, and how many are known."""
     known = ~np.isnan(wanted)
-    return np.asarray(((wanted == found) & known).sum(axis=0) / np.maximum(known.sum(axis=0), 1), dtype=np.float64)
+    return ((wanted == found) & known).sum(axis=0).astype(np.float64), known.sum(axis=0).astype(np.float64)
 
 
 def _values(encoded: EncodedTable) -> Floats:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reference_db.privacy.attacks.result import Rate, is_too_risky
-from reference_db.privacy.targets import ATTACK_TARGETS, FURTHER_TARGETS, TARGETS, TARGETS_VERSION, Verdict
+from reference_db.privacy.targets import ATTACK_TARGETS, FURTHER_TARGETS, TARGETS, TARGETS_VERSION, Verdict, copied
 
 
 def reasons_to_refuse(recorded: Mapping[str, Any]) -> list[str]:
@@ -64,7 +64,7 @@ def _missed_metrics(stratum: str, measured: Mapping[str, Mapping[str, Any]]) -> 
             if metric.get("verdict") != Verdict.NOT_APPLICABLE:
                 reasons.append(f"{stratum}: {target.label.lower()} has no value")
         elif not metric["value"] > target.over:
-            found = f"{target.label.lower()} is {metric['value']:.3g}"
+            found = f"{copied(metric.get('column', ''))}{target.label.lower()} is {metric['value']:.3g}"
             reasons.append(f"{stratum}: {found}, it must exceed {target.over:g}")
     return reasons
 

@@ -19,6 +19,9 @@ from reference_db.privacy.targets import ASSESSED_AXES, FURTHER_TARGETS, TARGETS
 
 Origin = NDArray[np.intp]
 
+LIKENESS_AXES: tuple[int | None, ...] = (2, ASSESSED_AXES, 10, None)
+"""Numbers of factor axes in which the nearest other of an original is sought; None is all of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -34,6 +37,8 @@ class Metric:
     target : float
         The value must be greater.
     verdict : Verdict
+    column : str
+        Where the value is lowest, of a metric that is the least over columns.
     """
 
     name: str
@@ -44,6 +49,7 @@ class Metric:
     value: float | None
     target: float
     verdict: Verdict
+    column: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ def distance_metrics(
     origin: Origin | None,
     *,
     most: int | None = None,
+    apart: Sequence[str] = (),
 ) -> tuple[Metric, ...]:
     """Return the distance metrics of a table, in the factor space of its originals.
 
@@ -71,13 +78,15 @@ def distance_metrics(
         Original of each avatar.
     most : int, optional
         Take distances of about this many records rather than all: for a quick estimate on a large table.
+    apart : sequence of str
+        Columns that keep their values by design, as strata do: that they agree is no sign that they were copied.
 
     Returns
     -------
     tuple of Metric
         In the order of `TARGETS`.
     """
-    return _distance_metrics(columns, originals, avatars, origin, most, ())[0]
+    return _distance_metrics(columns, originals, avatars, origin, most, apart)[0]
 
 
 def all_metrics(
@@ -92,8 +101,7 @@ def all_metrics(
 ) -> tuple[Metric, ...]:
     """Return the distance metrics and the further ones; parameters as in `distance_metrics`, with a generator.
 
-    With `most`, the further ones are those of about this many originals and avatars. Columns `apart` keep their
-    values by design, as strata do: that they agree is no sign that the column was copied.
+    With `most`, the further ones are those of about this many originals and avatars.
 
     Returns
     -------
@@ -150,18 +158,25 @@ def _distance_metrics(
         "hidden_rate": (None, plane),
         "categorical_hidden_rate": (None, "all factor axes of the categorical columns"),
     }
+    columns_of: dict[str, str] = {}
     if origin is not None:
         around = cloaking(own[:, :axes], theirs[:, :axes], origin, most=most)
         found["local_cloaking"] = (around.local_cloaking, plane)
         found["hidden_rate"] = (around.hidden_rate, plane)
         names = [*(column.name for column in columns.numeric), *(column.name for column in columns.categorical)]
         protection = column_protection(
-            originals, avatars, origin, _alike(own, most), apart=np.isin(np.array(names, dtype=object), list(apart))
+            originals,
+            avatars,
+            origin,
+            [_alike(own[:, :axes], most) for axes in LIKENESS_AXES],
+            apart=np.isin(np.array(names, dtype=object), list(apart)),
         )
+        columns_of["column_direct_match_protection"] = names[int(protection.argmin())]
         found["column_direct_match_protection"] = (float(protection.min()), raw)
         rate = _categorical_hidden_rate(columns, originals, avatars, origin, most)
         found["categorical_hidden_rate"] = (rate, "all factor axes of the categorical columns")
-    return tuple(_judged(target, *found[target.name]) for target in TARGETS), _Geometry(own, theirs, nearest)
+    metrics = (_judged(target, *found[target.name], column=columns_of.get(target.name, "")) for target in TARGETS)
+    return tuple(metrics), _Geometry(own, theirs, nearest)
 
 
 def _alike(originals: NDArray[np.float64], most: int | None) -> tuple[Origin, Origin]:
@@ -169,6 +184,7 @@ def _alike(originals: NDArray[np.float64], most: int | None) -> tuple[Origin, Or
     rows = spaced(np.arange(len(originals)), most)
     if len(originals) < 2:
         return rows[:0], rows[:0]
+    originals = np.ascontiguousarray(originals)
     return rows, nearest_records(originals, originals[rows], 1, others_of=rows)[0][:, 0]
 
 
@@ -185,8 +201,10 @@ def _categorical_hidden_rate(
     return cloaking(space.transform(mine), space.transform(theirs), origin, most=most).hidden_rate
 
 
-def _judged(target: Target, value: float | None, space: str) -> Metric:
+def _judged(target: Target, value: float | None, space: str, *, column: str = "") -> Metric:
     verdict = Verdict.NOT_APPLICABLE
     if value is not None:
         verdict = Verdict.PASSED if value > target.over else Verdict.FAILED
-    return Metric(target.name, target.label, target.definition, target.unit, space, value, target.over, verdict)
+    return Metric(
+        target.name, target.label, target.definition, target.unit, space, value, target.over, verdict, column
+    )

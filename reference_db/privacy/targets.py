@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-TARGETS_VERSION = "3"
+TARGETS_VERSION = "4"
 
 ASSESSED_AXES = 5
 """Factor axes of the space in which hidden rate and local cloaking are measured, as in the published evaluations."""
@@ -68,8 +68,9 @@ TARGETS: tuple[Target, ...] = (
     Target(
         "column_direct_match_protection",
         "Column direct match protection",
-        "least over columns of 1 - (share of avatars with their original's value) x (distinct values / records), and "
-        "of 1 - (that share - share of originals whose nearest other has their value)",
+        "least over columns of 1 - (share of avatars with their original's value) x (distinct values / records), of "
+        "1 - (that share - share of originals whose nearest other has their value), and of (1 - the first of these "
+        "shares) / (1 - the second), at its upper confidence limit",
         50.0,
         "%",
         needs_origin=True,
@@ -236,3 +237,8 @@ ATTACK_TARGETS: dict[str, AttackTarget] = {
     )
 }
 """A copy scores nearly 1 in each."""
+
+
+def copied(column: str) -> str:
+    """Return what a reason to refuse says of a column in which a metric is lowest; empty without one."""
+    return f"column {column} is copied from the originals: " if column else ""

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reference_db.avatar.episodes import STRATA, anonymise_episodes
+from reference_db.avatar.episodes import APART, STRATA, anonymise_episodes
 from reference_db.errors import BuildError, CdssError, FieldProblem, InvalidInput
 from reference_db.files import finish, hashes, unfinished_folder, write_table
 from reference_db.harmonise import episodes as harmonised_episodes
@@ -370,7 +370,7 @@ def _augmented(home: Path, release: Release, *, copies: int, earlier: Sequence[E
         augmentation=copies,
         rng=avatar_rng,
     )
-    assessed = assess_privacy(originals, made.table, origin=made.origin, strata=STRATA, rng=privacy_rng)
+    assessed = assess_privacy(originals, made.table, origin=made.origin, strata=STRATA, apart=APART, rng=privacy_rng)
     failures = list(assessed.failures)
     verdict = "; ".join(failures[:3]) if failures else f"assessed anew with {copies} avatars per original"
     checks = (

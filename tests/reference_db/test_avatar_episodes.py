@@ -6,6 +6,7 @@ import pytest
 
 from reference_db.avatar.courses import AT_BASELINE
 from reference_db.avatar.episodes import (
+    APART,
     SMALLEST_PART,
     STRATA,
     AnonymisedEpisodes,
@@ -68,7 +69,12 @@ def test_what_is_missing_does_not_tell_who_was_there(originals: pd.DataFrame, an
 
 def test_every_stratum_meets_every_target(originals: pd.DataFrame, anonymous: AnonymisedEpisodes) -> None:
     assessment = assess_privacy(
-        originals, anonymous.table, origin=anonymous.origin, strata=STRATA, rng=np.random.default_rng(2)
+        originals,
+        anonymous.table,
+        origin=anonymous.origin,
+        strata=STRATA,
+        apart=APART,
+        rng=np.random.default_rng(2),
     )
     assert assessment.failures == []
 

@@ -62,14 +62,31 @@ def test_direct_matches() -> None:
     assert row_protection(mine, theirs) == pytest.approx(50)
     # x: one of three known values kept, 3 distinct of 4; s: two of four kept, 3 distinct of 4.
     everybody = np.arange(4)
-    protection = column_protection(mine, theirs, everybody, (everybody, everybody))
+    protection = column_protection(mine, theirs, everybody, [(everybody, everybody)])
     assert protection == pytest.approx([100 * (1 - 1 / 3 * 3 / 4), 100 * (1 - 2 / 4 * 3 / 4)])
     # Where the nearest other has another value, the whole share of what is kept counts, if it is the greater.
-    protection = column_protection(mine, theirs, everybody, (everybody, np.array([1, 0, 3, 2])))
+    protection = column_protection(mine, theirs, everybody, [(everybody, np.array([1, 0, 3, 2]))])
     assert protection == pytest.approx([100 * (1 - 1 / 3), 100 * (1 - 2 / 4)])
     others = (everybody, np.array([1, 0, 3, 2]))
-    protection = column_protection(mine, theirs, everybody, others, apart=np.array([True, False]))
+    protection = column_protection(mine, theirs, everybody, [others], apart=np.array([True, False]))
     assert protection == pytest.approx([100 * (1 - 1 / 3 * 3 / 4), 100 * (1 - 2 / 4)])
+
+
+def test_a_copied_column_of_two_values_leaves_nothing_open() -> None:
+    """Others agree in most cases; the avatars of a copy in all, those of a column that is not copied as others do."""
+    rng = np.random.default_rng(0)
+    original = pd.DataFrame({"yes": rng.random(1000) < 0.9, "rare": rng.random(1000) < 0.004, "constant": True})
+    columns = read_columns(original)
+    mine, others = columns.encode(original), (np.arange(1000), rng.permutation(1000))
+    drawn = mine.rows(rng.permutation(1000))
+    everybody = np.arange(1000)
+    copied = column_protection(mine, mine, everybody, [others])
+    assert copied[0] < 10
+    # Four patients with something rare, or none, are no evidence.
+    assert copied[1:].min() > 90
+    assert column_protection(mine, drawn, everybody, [others]).min() > 90
+    # Where others who are nearer in another space agree in every case, they may have been mixed.
+    assert column_protection(mine, mine, everybody, [others, (everybody, everybody)])[0] > 90
 
 
 @pytest.fixture
