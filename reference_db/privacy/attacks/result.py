@@ -18,6 +18,10 @@ from reference_db.privacy.targets import AttackTarget, Verdict
 _Z = 1.959963984540054
 """97.5 % quantile of the normal distribution."""
 
+UNSURE = 0.5
+"""Share of the limit of an attack that the lower end of an interval must exceed for the attack to fail on a whole
+table: an estimate over the limit always does with an interval of less than half of the limit to each side."""
+
 FEWEST_ATTACKS = 20
 """Attempts under which an attack proves nothing."""
 
@@ -78,10 +82,11 @@ def z_of(looks: int) -> float:
 def is_too_risky(risk: Rate, at_most: float, *, looks: int) -> bool:
     """Tell whether a risk misses its target.
 
-    On a whole table the estimate must not exceed it, unless the interval reaches down to 0. Strata are many and
-    small: one of them misses when its interval lies wholly above.
+    On a whole table the estimate must not exceed it, unless records are so few that the interval reaches down to half
+    of the limit: one from .02 to .19 does not tell .10 from .05. Strata are many and small: one of them misses when
+    its interval lies wholly above.
     """
-    return risk.lower > at_most if looks > 1 else risk.value > at_most and risk.lower > 0
+    return risk.lower > at_most if looks > 1 else risk.value > at_most and risk.lower > at_most * UNSURE
 
 
 def wilson(successes: float, attempts: int, *, z: float = _Z) -> Rate:
