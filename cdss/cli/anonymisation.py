@@ -17,7 +17,7 @@ from cdss.cli.rules import read_rules
 from cdss.cli.tables import read_table, write_table
 from cdss.cli.tuning import tune_command
 from cdss.cli.weights import read_weights
-from reference_db.avatar import REFERENCE, RELEASE, avatarize
+from reference_db.avatar import REFERENCE, RELEASE, make_avatars
 from reference_db.constraints import violations
 from reference_db.errors import InvalidInput
 from reference_db.files import write_whole
@@ -74,14 +74,15 @@ def avatarize_command(
     """Replace every row of a table by an avatar: a random mixture of its nearest others.
 
     Row i of OUT is the avatar of row i of IN, so that `cdss privacy` can judge it, unless rows are shuffled or
-    --size is given.
+    --size is given. Exits with 1 where no number of neighbours meets every target, and says which is missed; OUT is
+    written all the same, to be judged.
     """
     if target.resolve() == source.resolve():
         raise InvalidInput.of("OUT", "is the same file as IN; the originals would be lost")
     table, dialect = read_table(source)
     rng = np.random.default_rng(seed)
     with late_progress_bar("avatars") as progress:
-        synthetic = avatarize(
+        made = make_avatars(
             table,
             k=k,
             ncp=ncp,
@@ -94,6 +95,7 @@ def avatarize_command(
             method=RELEASE if method is MethodName.RELEASE else REFERENCE,
             progress=progress,
         )
+    synthetic = made.table
     if shuffle:
         synthetic = synthetic.iloc[rng.permutation(len(synthetic))]
     write_table(synthetic, target, dialect)
@@ -101,6 +103,12 @@ def avatarize_command(
         typer.echo(
             f"{size} avatars of {len(table)} records: analyses must not count them as {size} patients", err=True
         )
+    for stratum, reasons in made.missed.items():
+        for reason in reasons:
+            typer.echo(f"{stratum}: {reason}, at every number of neighbours that was tried", err=True)
+    if made.missed:
+        typer.echo("a target is missed: not for release", err=True)
+        raise typer.Exit(1)
 
 
 @app.command("privacy")
@@ -168,4 +176,8 @@ def _print(assessment: PrivacyAssessment) -> None:
     console.print(attacks)
     for failure in assessment.failures:
         typer.echo(failure)
-    typer.echo("every target is met" if assessment.passed else "a target is missed: not for release")
+    unknown = any(
+        attack.criterion == "membership" and attack.verdict is Verdict.UNINFORMATIVE for attack in assessment.attacks
+    )
+    met = "every target is met" + (", but membership cannot be told without --holdout" if unknown else "")
+    typer.echo(met if assessment.passed else "a target is missed: not for release")

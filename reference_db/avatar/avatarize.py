@@ -38,11 +38,14 @@ class Avatars:
         assessment in memory, and is never written.
     neighbours : dict of str to int
         `k` of each stratum.
+    missed : dict of str to tuple of str
+        Targets that a stratum misses at every number of neighbours, in words; only where the number was to be chosen.
     """
 
     table: pd.DataFrame
     origin: NDArray[np.intp]
     neighbours: dict[str, int]
+    missed: dict[str, tuple[str, ...]]
 
 
 def avatarize(
@@ -146,11 +149,12 @@ def make_avatars(
     made: list[EncodedTable] = []
     origins: list[NDArray[np.intp]] = []
     used: dict[str, int] = {}
+    missed: dict[str, tuple[str, ...]] = {}
     done = 0
     for (name, rows), count in zip(groups, wanted, strict=True):
         around = origins_of(len(rows), int(count), rng)
         part = None if progress is None else _part_of(progress, name, done / len(table), len(rows) / len(table))
-        avatars, used[name] = _of_stratum(
+        avatars, used[name], failures = _of_stratum(
             encoded.rows(rows),
             columns,
             around,
@@ -162,6 +166,8 @@ def make_avatars(
             rng=rng,
             progress=part,
         )
+        if failures:
+            missed[name] = failures
         made.append(avatars)
         origins.append(rows[around])
         done += len(rows)
@@ -177,7 +183,7 @@ def make_avatars(
         synthetic[column] = synthetic[column].astype(table[column].dtype)
     if size is None:
         synthetic.index = table.index
-    return Avatars(synthetic, origin[order], used)
+    return Avatars(synthetic, origin[order], used, missed)
 
 
 def _of_stratum(
@@ -192,9 +198,9 @@ def _of_stratum(
     method: Method,
     rng: np.random.Generator,
     progress: Progress | None,
-) -> tuple[EncodedTable, int]:
+) -> tuple[EncodedTable, int, tuple[str, ...]]:
     if not len(around):
-        return records.rows(around), 0
+        return records.rows(around), 0, ()
     stratum = Stratum.of(records, columns, ncp=ncp, weights=weights)
 
     def make(neighbours: int) -> EncodedTable:
@@ -207,7 +213,7 @@ def _of_stratum(
         return rehearsed_membership(records, columns, k=neighbours, ncp=ncp, weights=weights, method=method, rng=rng)
 
     if k is not None:
-        return make(k), k
+        return make(k), k, ()
     return fewest_neighbours(make, records, columns, around, method=method, membership=membership, rng=rng)
 
 

@@ -304,7 +304,7 @@ def _candidates(
     if k is not None:
         make(k)
     else:
-        _, k = fewest_neighbours(make, originals, columns, around, method=method, over=over)
+        _, k, _ = fewest_neighbours(make, originals, columns, around, method=method, over=over)
     statistics = [course_statistics(table, columns) for table in (originals, *last)]
     return Candidates(tuple(last), statistics[0], np.stack(statistics[1:])), k
 

@@ -34,6 +34,9 @@ _REHEARSALS = 3
 _FEWEST_REHEARSED = 200
 """Records under which a rehearsal tells nothing: with 60 held out the area has a standard error of .04."""
 
+MOST_AREA = (1 + MOST_RISK) / 2
+"""Largest area under the ROC curve with which membership may be told."""
+
 _HEADROOM = 1.02
 """The automatic choice wants the target of a distance metric exceeded by this factor: another draw would not come out
 the same."""
@@ -132,12 +135,12 @@ def fewest_neighbours(
     over: int = 0,
     membership: Callable[[int], float] | None = None,
     rng: np.random.Generator | None = None,
-) -> tuple[EncodedTable, int]:
+) -> tuple[EncodedTable, int, tuple[str, ...]]:
     """Return the avatars of the first of `CANDIDATE_K` that meets its targets.
 
     Every distance metric exceeds its target and, where they are asked for, the further metrics meet theirs and
-    membership has an area under the curve of at most .55. When no number does, the avatars of the last are returned:
-    the privacy gate will say what they miss.
+    membership has an area under the curve of at most .55. When no number does, the avatars of the last are returned,
+    with what they miss.
 
     Parameters
     ----------
@@ -160,6 +163,8 @@ def fewest_neighbours(
     -------
     avatars : EncodedTable
     k : int
+    missed : tuple of str
+        In words; empty where every target is met.
     """
     enough = [k for k in CANDIDATE_K if k * method.donor_limit >= 1] or [CANDIDATE_K[-1]]
     candidates = sorted({min(k, len(originals) - 1) for k in enough})
@@ -170,10 +175,21 @@ def fewest_neighbours(
             metrics = distance_metrics(columns, originals, made, origin, most=_JUDGED)
         else:
             metrics = all_metrics(columns, originals, made, origin, rng, most=_JUDGED)
-        protected = all(map(_meets, metrics))
-        if protected and (membership is None or membership(k) <= (1 + MOST_RISK) / 2):
-            break
-    return made, k
+        missed = tuple(
+            f"{metric.label.lower()} is {metric.value:.3g}, it must exceed {metric.target:g}"
+            for metric in metrics
+            if metric.verdict is Verdict.FAILED
+        )
+        if not all(map(_meets, metrics)):
+            continue
+        area = 0.5 if membership is None else membership(k)
+        if area <= MOST_AREA:
+            return made, k, ()
+        missed = (
+            f"in rehearsals with held-out records membership has an area under the curve of {area:.3f}, "
+            f"it must not exceed {MOST_AREA:g}",
+        )
+    return made, k, missed
 
 
 def _meets(metric: Metric) -> bool:

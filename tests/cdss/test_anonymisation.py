@@ -95,13 +95,26 @@ def test_privacy_passes_avatars_and_stops_copies(cdss: Run, table: pd.DataFrame,
     assert cdss("avatarize", source, made)[0] == 0
     code, out, _ = cdss("privacy", source, made, "--evidence", tmp_path / "page.html")
     assert code == 0, out
-    assert "every target is met" in out
+    assert "every target is met, but membership cannot be told without --holdout" in out
     assert "Privacy of out.csv" in (tmp_path / "page.html").read_text()
     code, out, _ = cdss("privacy", source, copy, "--json")
     assert code == 1
     written = json.loads(out)
     assert written["passed"] is False
     assert any("hidden rate is 0 %" in failure for failure in written["failures"])
+
+
+def test_a_table_that_nothing_protects_is_refused_by_name(
+    cdss: Run, table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The module, whose name the function of the same name hides.
+    monkeypatch.setattr(sys.modules["reference_db.avatar.avatarize"], "rehearsed_membership", lambda *_, **__: 0.59)
+    source, made = tmp_path / "in.csv", tmp_path / "out.csv"
+    table.to_csv(source, index=False)
+    code, _, err = cdss("avatarize", source, made)
+    assert code == 1
+    assert "all: in rehearsals with held-out records membership has an area under the curve of 0.590" in err
+    assert made.exists()
 
 
 @pytest.mark.parametrize(

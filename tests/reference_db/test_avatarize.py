@@ -262,3 +262,23 @@ def test_the_automatic_number_of_neighbours_looks_at_what_medians_forget() -> No
 
     assert chosen(None) == 20
     assert chosen(np.random.default_rng(1)) == 30
+
+
+def test_what_no_number_of_neighbours_meets_is_said() -> None:
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(300, 6)), columns=list("abcdef"))
+    columns = read_columns(table)
+    records = columns.encode(table)
+
+    def make(k: int) -> EncodedTable:
+        return records if k < 100 else EncodedTable(np.random.default_rng(k).normal(size=(300, 6)), records.codes)
+
+    def found(area: float, over: int = 0) -> tuple[int, tuple[str, ...]]:
+        return fewest_neighbours(
+            make, records, columns, np.arange(300), method=RELEASE, over=over, membership=lambda _: area
+        )[1:]
+
+    assert found(0.55) == (100, ())
+    assert found(0.55, over=100) == (150, ())
+    k, missed = found(0.56)
+    assert k == 220
+    assert "area under the curve of 0.560, it must not exceed 0.55" in missed[0]
