@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from projection import Projector
 from reference_db.episodes import Episodes
@@ -12,7 +13,7 @@ from reference_db.vocabulary import Treatment
 from validation.material import Material
 from validation.projections import CLASSES, MEASURES, Database, Task, contrast_all, patients_of_interest
 from validation.recordings import recorded_worsening
-from validation.truth import _held, contrasts_beside, yardstick
+from validation.truth import COVERAGE, _held, contrasts_beside, coverage_range, yardstick
 
 
 def test_the_yardstick_finds_the_mean_given_the_features_and_its_own_error() -> None:
@@ -103,3 +104,15 @@ def test_a_release_is_asked_for_its_comparisons(material: Material) -> None:
         places = [(0, "edss"), (1, "relapse"), (2, "hazard_relapse")]
         there = [answered[end, i, treated, MEASURES.index(name)] for end, name in places]
         np.testing.assert_allclose(there, found, rtol=1e-5)
+
+
+def test_honest_intervals_of_few_patients_are_not_missed_by_chance() -> None:
+    """Intervals of a patient are held together; a share of .95 must be in range in nearly every sample of so many."""
+    rng = np.random.default_rng(0)
+    for patients in (50, 200, 5000):
+        lowest, highest = coverage_range(patients)
+        shares = (rng.random((2000, patients)) < 0.95).mean(axis=1)
+        assert ((shares >= lowest) & (shares <= highest)).mean() > 0.98
+        # Intervals of half the width hold two thirds.
+        assert lowest > 0.68 + 2.0 * np.sqrt(0.68 * 0.32 / patients)
+    assert coverage_range(10**9) == (pytest.approx(COVERAGE[0], abs=1e-4), pytest.approx(COVERAGE[1], abs=1e-4))
