@@ -144,7 +144,7 @@ class AuditTrail:
             if connection.dialect.name == "postgresql":
                 connection.execute(_TAKE_LOCK, {"lock": _LOCK})
             head = last = _last(connection)
-            if head != _START and not self._witness.path.exists():
+            if self._begin_witness() and head != _START:
                 begun = AuditEntry(actor="", role="service", action=WITNESS_BEGUN, outcome=Outcome.SUCCESS)
                 entries = [begun, *entries]
             rows = []
@@ -156,6 +156,18 @@ class AuditTrail:
                 connection.execute(_INSERT, rows)
         self._advance(head, last)
         return head
+
+    def _begin_witness(self) -> bool:
+        """Begin the witness where there is none; True when that was so.
+
+        Before the first record is committed: another process that finds the record and no witness would take it for
+        one that disappeared.
+        """
+        try:
+            return self._witness.begin(_START)
+        except OSError as error:
+            _log.error("audit_witness_not_written", reason=error.strerror)
+            return False
 
     def records(self) -> Iterator[AuditRecord]:
         """Give every record in the order of the chain.
@@ -298,7 +310,7 @@ class AuditTrail:
 
     def _advance(self, head: Head, last: Head) -> None:
         def holds(seen: Head) -> bool:
-            if seen == last:
+            if seen in (last, _START):
                 return True  # Read in the transaction that the new records follow it in.
             with self._database.reading() as session:
                 record = session.get(AuditRecord, seen.sequence)

@@ -70,6 +70,17 @@ class Witness:
         except FileNotFoundError:
             return None
 
+    def begin(self, head: Head) -> bool:
+        """Remember a head where nothing is remembered yet; True when that was so.
+
+        An emptied file is none either: whoever empties it leaves the same trace as whoever deletes it.
+        """
+        with self._locked() as descriptor:
+            missing = not os.pread(descriptor, 1, 0)
+            if missing:
+                self._write(descriptor, head)
+        return missing
+
     def advance(self, head: Head, holds: Callable[[Head], bool]) -> bool:
         """Remember a later head, if the database still holds the one remembered before.
 
@@ -95,9 +106,12 @@ class Witness:
                     return before.sequence > head.sequence or before == head
                 if not holds(before):
                     return False
-            line = f"{head.sequence:0{_DIGITS}d} {head.digest} {self._seal(head)}\n"
-            os.pwrite(descriptor, line.encode(), 0)
+            self._write(descriptor, head)
         return True
+
+    def _write(self, descriptor: int, head: Head) -> None:
+        line = f"{head.sequence:0{_DIGITS}d} {head.digest} {self._seal(head)}\n"
+        os.pwrite(descriptor, line.encode(), 0)
 
     def _seal(self, head: Head) -> str:
         return self.key.digest("witness", str(head))

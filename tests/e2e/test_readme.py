@@ -32,8 +32,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     (folder / "POI.json").write_text(json.dumps(POI))
     rng = np.random.default_rng(5)
-    table = pd.DataFrame({"age": rng.normal(40, 10, 400).round(1), "sex": rng.choice(["female", "male"], 400)})
-    table["edss"] = (table["age"] / 20 + rng.normal(1, 0.7, 400)).clip(0, 10).round(1)
+    severity = rng.normal(0, 1, 400)
+    table = pd.DataFrame(
+        {
+            name: (mean + scale * (share * severity + rng.normal(0, 1, 400))).round(2)
+            for name, mean, scale, share in (
+                ("age", 40, 8, 0.5),
+                ("years", 8, 2, 0.6),
+                ("walk", 6, 1, 0.8),
+                ("volume", 1.4, 0.1, -0.4),
+                ("vitamin_d", 60, 15, 0.0),
+                ("pressure", 120, 12, 0.1),
+                ("weight", 70, 10, 0.0),
+            )
+        }
+    )
+    table["sex"] = rng.choice(["female", "male"], 400)
     table.to_csv(folder / "IN.csv", index=False)
     table.to_csv(folder / "ORIGINAL.csv", index=False)
     subprocess.run(

@@ -263,6 +263,32 @@ def test_an_altered_or_missing_witness_is_found(
     assert trail.verify(new_witness_allowed=True).intact
 
 
+def test_an_emptied_witness_leaves_the_trace_of_a_missing_one(
+    file_trail: tuple[AuditTrail, Callable[..., None]], tmp_path: Path
+) -> None:
+    trail, _ = file_trail
+    (tmp_path / "audit.witness").write_bytes(b"")
+    assert "altered" in trail.verify().problem
+    trail.append([_entry(1)])
+    assert trail.verify().broken == RECORDS + 1
+
+
+def test_the_first_record_of_another_process_is_no_sign_of_a_lost_witness(tmp_path: Path) -> None:
+    """Between the commit of the first record and the witness of it, another worker writes the second."""
+    database = Database(f"sqlite:///{tmp_path / 'service.sqlite'}")
+    other = _trail(database, tmp_path)
+
+    class Slow(Witness):
+        def advance(self, head: Head, holds: Callable[[Head], bool]) -> bool:
+            other.append([_entry(2)])
+            return super().advance(head, holds)
+
+    AuditTrail(database, KEY, Slow(tmp_path / "audit.witness", KEY)).append([_entry(1)])
+    assert other.verify().intact
+    assert [record.action for record in other.records()] == ["projection.create"] * 2
+    database.close()
+
+
 def test_a_whole_forgery_with_the_key_is_found_by_a_head_noted_elsewhere(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'service.sqlite'}")
     trail = _trail(database, tmp_path)
