@@ -111,6 +111,9 @@ def _explains(ground: str, failed: Sequence[Check], one: Check) -> bool:
     if ground == "structure" and any(not cause.misses for cause in spread):
         return True
     causes = {miss for cause in spread for miss in cause.misses}
+    # One variable may have lost what it goes with; where those of several kinds have, the table has.
+    if ground == "multivariate" and len({stem(miss.variable) for miss in causes if miss.variable}) > 1:
+        return True
     # A variable that misses in several sources is broken in all of them; where it is rare it is not judged.
     sources = Counter(variable for variable, _ in {(miss.variable, miss.source) for miss in causes})
     causes |= {Miss(variable) for variable, number in sources.items() if variable is not None and number > 1}

@@ -152,3 +152,19 @@ def test_plain_values_are_json(value: float) -> None:
 def test_what_is_no_plain_value_is_refused() -> None:
     with pytest.raises(TypeError, match="not a plain value"):
         plain([1, 2])
+
+
+@pytest.mark.parametrize(
+    ("lost", "verdict"),
+    [(["gd_36", "new_t2_36"], Verdict.CONSEQUENCE), (["gd_36", "gd_48"], Verdict.FAILED)],
+)
+def test_associations_lost_by_variables_of_several_kinds_explain_what_rests_on_them(
+    lost: list[str], verdict: Verdict
+) -> None:
+    found = attribute_failures(
+        [
+            _missing("multivariate", [Miss(name) for name in lost]),
+            _missing("projection_error", [Miss("EDSS")], "multivariate"),
+        ]
+    )
+    assert [one.verdict for section in found for one in section.checks] == [Verdict.FAILED, verdict]
