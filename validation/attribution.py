@@ -142,10 +142,10 @@ def _touches(cause: Miss, miss: Miss) -> bool:
 def stem(variable: str) -> str:
     """Return what a variable or an endpoint is made of.
 
-    >>> stem("relapses_12"), stem("relapse-free"), stem("worsening at 12 weeks"), stem("age")
-    ('relapse', 'relapse', 'edss', 'age')
+    >>> stem("relapses_12"), stem("relapse-free"), stem("worsening at 12 weeks"), stem("hazard_relapse"), stem("age")
+    ('relapse', 'relapse', 'edss', 'relapse', 'age')
     """
-    name = variable.lower().replace("new t2", "new_t2")
+    name = variable.lower().replace("new t2", "new_t2").removeprefix("hazard_")
     for beginning, other in _ALIKE.items():
         if name.startswith(beginning):
             return other

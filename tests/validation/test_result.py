@@ -99,7 +99,8 @@ def test_a_variable_that_misses_a_target_does_not_excuse_another() -> None:
     ):
         _, endpoints = attribute_failures([margins, _missing("endpoints", misses, "margins")])
         assert endpoints.verdict is verdict, misses
-    assert stem("edss_12") == stem("worsening_24w") != stem("relapses_12")
+    assert stem("edss_12") == stem("worsening_24w") == stem("hazard_worsening_24w") != stem("relapses_12")
+    assert stem("hazard_relapse") == stem("relapses_12")
 
 
 def test_values_out_of_range_excuse_nothing_and_follow_from_margins_that_moved() -> None:
