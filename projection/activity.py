@@ -107,7 +107,7 @@ def rate_parts(
     return RateParts(
         near,
         expected,
-        np.divide(spread * (group.weights**2 * years).sum(axis=1), np.maximum(exposure, 1e-12) ** 2),
+        spread * (group.weights**2 * years).sum(axis=1) / np.maximum(exposure, 1e-12) ** 2,
         np.divide(spread, whole.rate_information, out=np.full_like(spread, np.inf), where=known),
         observed.sum(axis=1).astype(np.float64),
         (observed * years).sum(axis=1),

@@ -104,9 +104,10 @@ def class_outcomes(
         number[at] = curve.at_risk * distinct * weights.sum() / (weights**2).sum()
         level[at] = found.level[0]
         variance[at] = np.where(found.shown[0], found.variance[0] / distinct, np.inf)
-        weighed_years = (weights[0] * years[rows]).sum()
-        if (relapses[rows] > 0).any():
-            rate[at] = (weights[0] * relapses[rows]).sum() / weighed_years
+        weighed_years, weighed_relapses = (weights[0] * years[rows]).sum(), (weights[0] * relapses[rows]).sum()
+        # A source that counts for nothing may be the only one with relapses.
+        if weighed_relapses > 0:
+            rate[at] = weighed_relapses / weighed_years
             expected = rate[at] * years[rows]
             dispersion[at] = (weights[0] * (relapses[rows] - expected) ** 2).sum() / (rate[at] * weighed_years)
             information[at] = distinct * weighed_years**2 / (weights[0] ** 2 * years[rows]).sum()
