@@ -7,7 +7,7 @@ share it. Otherwise each cell, or group of cells that are known together, is mis
 
 Records at the edge of a table are neighbours of few, and what they lack would be lost with them: donors who lack what
 too many avatars have are drawn more often, so that each pattern and each cell is missing as often as in the originals
-(raking: Deming and Stephan, Ann Math Stat 1940;11:427-444, doi 10.1214/aoms/1177731829).
+(`sampling.favours`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reference_db.avatar.columns import EncodedTable
-from reference_db.avatar.sampling import Donors, draw_donors
+from reference_db.avatar.sampling import MOST_FAVOURED, RAKINGS, Donors, draw_donors, favours
 from reference_db.small_cells import SMALL_CELL
 
 Booleans = NDArray[np.bool_]
@@ -28,12 +28,6 @@ Floats = NDArray[np.float64]
 
 FEWEST_LENDERS = 5
 """Fewest donors of whom cells are mixed."""
-
-MOST_FAVOURED = 4.0
-"""Factor by which raking makes a donor more or less likely at most."""
-
-RAKINGS = 30
-"""Steps of the search for these factors at most."""
 
 SURE = 1e-3
 """Logarithm of a factor within which its search ends."""
@@ -156,15 +150,8 @@ def raked(donors: Donors, missing: Booleans) -> Donors:
         return donors
     counts = np.bincount(kind)
     lender = kind[donors.rows]
-    favour = np.ones(len(kinds))
-    for _ in range(RAKINGS):
-        weights = donors.weights * favour[lender]
-        weights /= weights.sum(axis=1, keepdims=True)
-        expected = np.bincount(lender.ravel(), weights.ravel(), minlength=len(kinds))
-        wanted = counts * (len(lender) / len(missing))
-        favour *= np.where((expected > 0) & (counts >= SMALL_CELL), wanted / np.maximum(expected, 1e-300), 1.0)
-        favour = np.clip(favour, 1 / MOST_FAVOURED, MOST_FAVOURED)
-    return Donors(donors.rows, weights)
+    weights = donors.weights * favours(lender, donors.weights, counts)[lender]
+    return Donors(donors.rows, weights / weights.sum(axis=1, keepdims=True))
 
 
 def _favour(lacking: Floats, known: Floats, wanted: float) -> float:

@@ -16,6 +16,7 @@ from reference_db.avatar.neighbours import nearest_records
 from reference_db.avatar.projection import fit_factor_space
 from reference_db.avatar.quantiles import Margin, column_margins
 from reference_db.avatar.sampling import Donors, donor_weights, draw_donors, draw_levels, mix_numbers
+from reference_db.privacy.cloaking import spaced
 from reference_db.privacy.metrics import Metric, all_metrics, distance_metrics
 from reference_db.privacy.targets import FURTHER_TARGETS, MOST_RISK, Verdict
 
@@ -28,11 +29,15 @@ SMALLEST_STRATUM = 25
 _JUDGED = 5000
 """Records on which the automatic choice judges a large table; the gate judges all."""
 
-_REHEARSALS = 3
-"""Splits over which membership is averaged."""
+_TRIED = 5000
+"""Avatars on which it is tried how labels are kept best."""
 
-_FEWEST_REHEARSED = 200
-"""Records under which a rehearsal tells nothing: with 60 held out the area has a standard error of .04."""
+_FEWEST_REHEARSALS, _MOST_REHEARSALS = 3, 30
+_HELD_OUT = 1500
+"""Membership is averaged over so many splits that this many records are held out in all: who is, is luck."""
+
+_FEWEST_REHEARSED = 40
+"""Records under which rehearsals tell nothing."""
 
 MOST_AREA = (1 + MOST_RISK) / 2
 """Largest area under the ROC curve with which membership may be told."""
@@ -63,7 +68,7 @@ class Stratum:
     end : int or None
         Numeric column with the end of observation.
     ordered : tuple of int
-        Categorical columns whose levels have an order, those of two levels among them: they are mixed as numbers.
+        Categorical columns whose levels have an order, those of two levels among them: they can be mixed as numbers.
     """
 
     records: EncodedTable
@@ -110,19 +115,29 @@ class Stratum:
         Each is returned with the main donor of its avatars, whose end of observation they have.
         """
         found = seek_neighbours(self.coordinates, around, k=k, progress=progress)
-        material = Material.of(
-            self.records, self.ordered, steps=self.steps, series=self.series, method=method, rng=rng
-        )
         absent = missing_cells(self.records)
         end = None if self.end is None else self.records.numbers[:, self.end]
-        made = []
-        for _ in range(method.candidates):
-            donors = Donors(found[0], donor_weights(found[1], limit=method.donor_limit, rng=rng))
+
+        def mixed(
+            material: Material, neighbours: NDArray[np.intp], distances: NDArray[np.float64]
+        ) -> tuple[EncodedTable, NDArray[np.intp]]:
+            weights = donor_weights(distances, least=method.least_distance, limit=method.donor_limit, rng=rng)
+            donors = Donors(neighbours, weights)
             main = draw_donors(raked(donors, absent), rng)
             missing = draw_missing(absent, donors, main, self.groups, end=end, rng=rng)
-            mixed = mix(material, donors, main=main, missing=missing, method=method, rng=rng)
-            made.append((mixed, main))
-        return made
+            return mix(material, donors, main=main, missing=missing, method=method, rng=rng), main
+
+        def material(ordered: tuple[int, ...]) -> Material:
+            return Material.of(self.records, ordered, steps=self.steps, series=self.series, method=method, rng=rng)
+
+        ordered = self.ordered
+        if method.closest_labels and ordered:
+            some = spaced(np.arange(len(around)), _TRIED)
+            trials = [mixed(material(tried), found[0][some], found[1][some])[0] for tried in (ordered, ())]
+            lost = [_lost_correlations(self.records, trial, ordered) for trial in trials]
+            ordered = tuple(np.array(ordered)[lost[0] <= lost[1]])
+        ready = material(ordered)
+        return [mixed(ready, *found) for _ in range(method.candidates)]
 
 
 def fewest_neighbours(
@@ -210,8 +225,8 @@ def rehearsed_membership(
 ) -> float:
     """Return how well membership is told by distance, in rehearsals with held-out records.
 
-    The area under the ROC curve in the space that serves the attacker best, averaged over `_REHEARSALS` splits; .5
-    where there are too few records to tell.
+    The area under the ROC curve in the space that serves the attacker best, averaged over several splits; .5 where
+    there are too few records to tell.
     """
     from reference_db.privacy.attacks import Scene
     from reference_db.privacy.attacks.membership import Proximity
@@ -219,7 +234,7 @@ def rehearsed_membership(
     if len(records) < _FEWEST_REHEARSED:
         return 0.5
     found = []
-    for _ in range(_REHEARSALS):
+    for _ in range(min(max(_FEWEST_REHEARSALS, round(_HELD_OUT / (0.3 * len(records)))), _MOST_REHEARSALS)):
         order = rng.permutation(len(records))
         inside, outside = np.split(order, [round(0.7 * len(order))])
         members = records.rows(inside)
@@ -322,7 +337,7 @@ def mix(
     donors : Donors
         Rows of the records and their weights, one line per avatar.
     main : ndarray of int, shape (avatars,)
-        Row of the donor who lends the shared levels (`draw_donors`).
+        Row of the main donor (`draw_donors`), who lends the level of a label that could not be mixed.
     missing : ndarray of bool, shape (avatars, columns)
         Cells that are missing, numeric columns first (`draw_missing`).
     method : Method
@@ -360,11 +375,28 @@ def _levels(
     method: Method,
     rng: np.random.Generator,
 ) -> Codes:
-    """Draw the levels of the columns without an order; those of the others are the main donor's for now."""
+    """Draw the levels of the columns that are not mixed; those of the others are the main donor's for now."""
     levels = codes[main]
     drawn = np.setdiff1d(np.arange(codes.shape[1]), ordered)
-    levels[:, drawn] = draw_levels(codes[:, drawn], donors, rng)
-    if method.shared_levels > 0:
-        shared = (rng.random(levels.shape) < method.shared_levels) & (codes[main] >= 0)
-        levels = np.where(shared, codes[main], levels)
+    levels[:, drawn] = draw_levels(codes[:, drawn], donors, rng, as_often=method.closest_labels)
     return levels
+
+
+def _lost_correlations(records: EncodedTable, made: EncodedTable, labels: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return how far the correlations of some labels with all columns are from those of the records, summed."""
+    plain = np.setdiff1d(np.arange(records.codes.shape[1]), labels)
+    names = [np.unique(records.codes[:, column]) for column in plain]
+
+    def correlations(table: EncodedTable) -> NDArray[np.float64]:
+        codes = table.codes[:, labels]
+        indicators = [table.codes[:, [column]] == named for column, named in zip(plain, names, strict=True)]
+        every = np.hstack([np.where(codes < 0, np.nan, codes), table.numbers, *indicators])
+        known = ~np.isnan(every)
+        centre = np.where(known, every, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        deviations = np.where(known, every - centre, 0.0)
+        spread = np.sqrt((deviations**2).sum(axis=0))
+        standard = np.divide(deviations, spread, out=np.zeros_like(deviations), where=spread > 0)
+        return np.asarray(standard[:, : len(labels)].T @ standard, dtype=np.float64)
+
+    lost: NDArray[np.float64] = np.abs(correlations(made) - correlations(records)).sum(axis=1)
+    return lost

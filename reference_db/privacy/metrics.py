@@ -128,7 +128,7 @@ def all_metrics(
     errors = inference_errors(columns, originals, avatars, rng)
     limits = {target.name: target.over for target in FURTHER_TARGETS}
     for name, by_column in zip(("inference_continuous", "inference_categorical"), errors, strict=True):
-        telling = [guessed for guessed, lazy in by_column.values() if lazy > limits[name]]
+        telling = [guessed for guessed, without in by_column.values() if without > limits[name]]
         found[name] = (float(np.mean(telling)) if telling else None, f"{len(telling)} of {len(by_column)} columns")
     return (*metrics, *(_judged(target, *found[target.name]) for target in FURTHER_TARGETS))
 

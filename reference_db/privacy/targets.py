@@ -139,15 +139,15 @@ FURTHER_TARGETS: tuple[Target, ...] = (
         "inference_continuous",
         "Inference, numbers",
         "error (symmetric mean absolute percentage error) of the value in the avatar nearest on all other columns; "
-        "mean over the columns that guessing the median does not give away",
+        "mean over the columns that neither guessing the median nor the nearest other original gives away",
         10.0,
         "%",
     ),
     Target(
         "inference_categorical",
         "Inference, categories",
-        "share of wrong levels in the avatar nearest on all other columns; mean over the columns that guessing the "
-        "most frequent level does not give away",
+        "share of wrong levels in the avatar nearest on all other columns; mean over the columns that neither "
+        "guessing the most frequent level nor the nearest other original gives away",
         10.0,
         "%",
     ),

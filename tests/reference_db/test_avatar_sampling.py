@@ -15,7 +15,7 @@ from reference_db.avatar.sampling import Donors, donor_weights, draw_levels, lim
 def test_weights_follow_the_published_formula() -> None:
     """Against the formula written record by record, on the same random numbers."""
     distances = 3 + np.random.default_rng(0).gamma(2, size=(50, 7))
-    fast = donor_weights(distances, limit=1.0, rng=np.random.default_rng(5))
+    fast = donor_weights(distances, least=0.0, limit=1.0, rng=np.random.default_rng(5))
     rng = np.random.default_rng(5)
     orders = rng.permuted(np.broadcast_to(np.arange(1.0, 8), (50, 7)), axis=1)
     exponentials = rng.exponential(size=(50, 7))
@@ -46,11 +46,13 @@ def test_limited_weights_are_convex_under_the_limit_and_keep_their_order(
     assert (np.diff(np.take_along_axis(bounded, order, axis=1), axis=1) >= -1e-12).all()
 
 
-def test_duplicates_at_distance_zero_share_the_weight() -> None:
+@pytest.mark.parametrize(("least", "shares"), [(0.0, [0.5, 0.5, 0.0]), (0.5, [0.45, 0.45, 0.1])])
+def test_duplicates_at_distance_zero_share_the_weight(least: float, shares: list[float]) -> None:
     distances = np.array([[0.0, 0.0, 1.0]] * 2000)
-    weights = donor_weights(distances, limit=1.0, rng=np.random.default_rng(0))
-    assert weights.mean(axis=0) == pytest.approx([0.45, 0.45, 0.1], abs=0.06)
-    assert donor_weights(np.zeros((5, 4)), limit=0.3, rng=np.random.default_rng(0)).sum(axis=1) == pytest.approx(1)
+    weights = donor_weights(distances, least=least, limit=1.0, rng=np.random.default_rng(0))
+    assert weights.mean(axis=0) == pytest.approx(shares, abs=0.06)
+    alike = donor_weights(np.zeros((5, 4)), least=least, limit=0.3, rng=np.random.default_rng(0))
+    assert alike.sum(axis=1) == pytest.approx(1)
 
 
 def test_means_are_weighted_means_of_the_observed() -> None:
@@ -80,13 +82,16 @@ def test_the_residual_restores_the_covariance_of_the_donors() -> None:
     assert np.cov(mixed.T) == pytest.approx(np.cov(numbers.T, aweights=weights, bias=True), abs=0.12)
 
 
-def test_levels_are_drawn_by_weight_among_those_known() -> None:
+@pytest.mark.parametrize("as_often", [False, True])
+def test_levels_are_drawn_by_weight_among_those_known(as_often: bool) -> None:
     codes = np.array([[0, -1], [1, 2], [1, -1]], dtype=np.int32)
     many = 20_000
     donors = Donors(np.tile([0, 1, 2], (many, 1)), np.tile([0.5, 0.2, 0.3], (many, 1)))
-    drawn = draw_levels(codes, donors, np.random.default_rng(0))
+    drawn = draw_levels(codes, donors, np.random.default_rng(0), as_often=as_often)
     assert (drawn[:, 0] == 0).mean() == pytest.approx(0.5, abs=0.02)
     assert (drawn[:, 1] == 2).all()
+    nobody = Donors(np.array([[0, 2]] * 5), np.full((5, 2), 0.5))
+    assert (draw_levels(codes[:, 1:], nobody, np.random.default_rng(0), as_often=as_often) == -1).all()
 
 
 @pytest.mark.parametrize("dimensions", [1, 4, 30])
@@ -157,3 +162,15 @@ def test_a_label_of_few_levels_goes_with_numbers_as_before() -> None:
     scores = normal_scores(np.hstack([number, label, nobody]), series=(), labels=(1, 2), rng=rng)
     assert scores[label[:, 0] == 1, 1].min() > scores[label[:, 0] == 0, 1].max()
     assert np.corrcoef(scores[:, :2].T)[0, 1] == pytest.approx(np.sqrt(0.5), abs=0.08)
+
+
+def test_levels_at_the_edge_are_drawn_as_often_as_the_originals_have_them() -> None:
+    """Those at the edge are neighbours of few: of 100 records in 1,000 only a twentieth of the donors."""
+    rng = np.random.default_rng(0)
+    codes = np.repeat([0, 1, 2], [890, 100, 10]).astype(np.int32)[:, None]
+    chance = np.where(np.arange(1000) < 890, 1.0, 0.5)
+    rows = rng.choice(1000, size=(20_000, 8), p=chance / chance.sum())
+    donors = Donors(rows, rng.dirichlet(np.ones(8), size=20_000))
+    plain, favoured = (np.bincount(draw_levels(codes, donors, rng, as_often=way)[:, 0]) for way in (False, True))
+    assert plain[1] / 20_000 == pytest.approx(0.053, abs=0.006)
+    assert favoured / 20_000 == pytest.approx([0.89, 0.1, 0.01], abs=0.006)

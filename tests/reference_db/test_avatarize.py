@@ -1,6 +1,7 @@
 """Any table in, the same kind of table out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from reference_db.avatar.columns import EncodedTable, read_columns
 from reference_db.avatar.stratum import fewest_neighbours, rehearsed_membership
 from reference_db.errors import InvalidInput, InvalidTable
 from reference_db.privacy import assess_privacy
+from reference_db.privacy.attacks.membership import area_under_curve
 
 
 def mixed_table(n: int = 120, seed: int = 0) -> pd.DataFrame:
@@ -190,7 +192,9 @@ def test_a_small_stratum_is_named() -> None:
         avatarize(table, k=10, ncp=5, rng=np.random.default_rng(1), strata="arm")
 
 
-@pytest.mark.parametrize("change", [{"donor_limit": 0.0}, {"donor_limit": 1.5}, {"residual": -0.1}])
+@pytest.mark.parametrize(
+    "change", [{"donor_limit": 0.0}, {"donor_limit": 1.5}, {"least_distance": 1.1}, {"residual": -0.1}]
+)
 def test_a_method_out_of_range_is_refused(change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
     with pytest.raises(InvalidInput):
         Method(**change)
@@ -215,6 +219,33 @@ def test_any_table_works_or_is_refused(n: int, seed: int, columns: set[str], met
     assert synthetic.shape == table.shape
     for name in columns:
         assert table[name].notna().any() or synthetic[name].isna().all()
+
+
+def test_a_label_that_everything_points_to_stays_as_sharp() -> None:
+    """Mixed as a number, benign records would get the label of malignant ones."""
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(600, 1)) + 0.4 * rng.normal(size=(600, 6))
+    table = pd.DataFrame(numbers, columns=list("abcdef"))
+    table["malignant"] = np.where(numbers.mean(axis=1) + 0.15 * rng.normal(size=600) > 0.5, "yes", "no")
+
+    def area(method: Method) -> float:
+        made = avatarize(table, k=20, ncp=2, rng=np.random.default_rng(1), method=method)
+        score, malignant = made[list("abcdef")].mean(axis=1), made["malignant"] == "yes"
+        return area_under_curve(score[malignant].to_numpy(), score[~malignant].to_numpy())
+
+    score, malignant = table[list("abcdef")].mean(axis=1), table["malignant"] == "yes"
+    kept = area_under_curve(score[malignant].to_numpy(), score[~malignant].to_numpy())
+    assert area(RELEASE) > kept - 0.01 > area(replace(RELEASE, closest_labels=False))
+
+
+def test_labels_that_go_only_with_each_other_do_so_still() -> None:
+    """They are on none of the first axes: drawn donor by donor, they would go with nothing."""
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(1500, 3)) @ rng.normal(size=(3, 12)) + 0.5 * rng.normal(size=(1500, 12))
+    both = rng.normal(size=1500)
+    table = pd.DataFrame(numbers).add_prefix("x").assign(one=both + rng.normal(size=1500) > 0, two=both > 0)
+    made = avatarize(table, k=20, ncp=3, rng=np.random.default_rng(1))
+    assert made["one"].corr(made["two"]) > 0.7 * table["one"].corr(table["two"])
 
 
 def test_more_neighbours_where_membership_can_be_told() -> None:

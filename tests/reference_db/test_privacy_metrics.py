@@ -14,6 +14,7 @@ from reference_db.errors import InvalidTable
 from reference_db.privacy import TARGETS, PrivacyAssessment, Verdict, assess_privacy
 from reference_db.privacy.cloaking import cloaking
 from reference_db.privacy.direct_match import column_protection, row_protection
+from reference_db.privacy.disclosure import inference_errors
 from reference_db.privacy.distances import (
     alone_at_the_ends,
     distance_ratio,
@@ -236,3 +237,19 @@ def test_chance_gives_no_outlier_away_in_few_dimensions(dimensions: int) -> None
         assert outlier_protection(originals, avatars, extreme) == 100
     avatars[5] = originals[extreme[0]]
     assert outlier_protection(originals, avatars, extreme) < 99
+
+
+def test_what_other_people_foretell_is_not_counted_as_inferred_from_the_table() -> None:
+    """The sum of two columns follows from them in any record; a blood group does not, but from a copy."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(10, 1, size=(400, 2)), columns=["a", "b"])
+    table = table.assign(sum=table["a"] + table["b"], group=rng.choice(["A", "B", "0"], 400))
+    columns = read_columns(table)
+    own = columns.encode(table)
+    others = columns.encode(table.sample(frac=1, random_state=1).assign(group=rng.permutation(table["group"])))
+    for made, wrong in ((others, 40), (own, 0)):
+        numbers, labels = inference_errors(columns, own, made, np.random.default_rng(0))
+        assert all(without < 10 for _, without in numbers.values())
+        guessed, without = labels["group"]
+        assert without > 55
+        assert guessed == 0 if wrong == 0 else guessed > wrong

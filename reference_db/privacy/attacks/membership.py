@@ -24,9 +24,9 @@ Floats = NDArray[np.float64]
 AXES: tuple[int | None, ...] = (2, 5, 10, None)
 """Numbers of factor axes in which the distance attack is tried; None is all of them. The best counts."""
 
-_WITHOUT_HOLDOUT = {"membership_distance": 0.5, "membership_classifier": 0.8}
-"""Risks that fail without held-out records. Avatars are then compared with other people, and a smooth table is nearer
-to everybody than other people are, in a way that a classifier learns; only much nearer shows who was in it."""
+_WITHOUT_HOLDOUT = 0.5
+"""Risk that fails without held-out records. Avatars are then compared with other people, and a smooth table is nearer
+to everybody than other people are; only much nearer shows who was in it."""
 
 _MOST_ATTACKED = 5000
 _NEIGHBOURS = 5
@@ -169,7 +169,7 @@ def _membership(target: AttackTarget, area: float, scene: Scene, *, spaces: int 
     success = Rate(area, max(0.0, area - half), min(1.0, area + half))
     coin = Rate(0.5, 0.5, 0.5)
     risk = Rate(*(max(0.0, 2 * bound - 1) for bound in (success.value, success.lower, success.upper)))
-    at_most = target.at_most if scene.held_out else _WITHOUT_HOLDOUT[target.name]
+    at_most = target.at_most if scene.held_out else _WITHOUT_HOLDOUT
     if min(attempts, controls) < FEWEST_ATTACKS:
         verdict = Verdict.UNINFORMATIVE
     elif is_too_risky(risk, at_most, looks=scene.looks):
