@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +56,40 @@ def serve(home: Path) -> Iterator[Serve]:
     for service, client in started:
         client.close()
         service.close()
+
+
+@pytest.fixture(scope="module")
+def shared_services(
+    releases: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Mapping[str, Any]], Service]]:
+    """Services that the tests of a file share, one for each choice of settings: to start one takes longer than most."""
+    started: list[tuple[Mapping[str, Any], Service]] = []
+
+    def find_or_start(settings: Mapping[str, Any]) -> Service:
+        for chosen, service in started:
+            if chosen == settings:
+                return service
+        home = tmp_path_factory.mktemp("shared")
+        shutil.copytree(releases, home / "releases")
+        started.append((settings, Service(Settings(**{"home": home, **settings}))))
+        return started[-1][1]
+
+    yield find_or_start
+    for _, service in started:
+        service.close()
+
+
+@pytest.fixture
+def ask(shared_services: Callable[[Mapping[str, Any]], Service]) -> Iterator[Serve]:
+    """Give a client of its own to a test that only asks, and leaves nothing in the service for the tests after it."""
+    clients: list[TestClient] = []
+
+    def start(**settings: Any) -> TestClient:  # noqa: ANN401  # whatever a setting takes
+        service = shared_services(settings)
+        client = TestClient(service, base_url="http://localhost:8000", raise_server_exceptions=False)
+        clients.append(client)
+        return client
+
+    yield start
+    for client in clients:
+        client.close()

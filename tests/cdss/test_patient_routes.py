@@ -16,8 +16,8 @@ PATHS = ("/api/v1/projections", "/api/v1/contrasts", "/api/v1/patients-of-refere
 LEAST = {"age": 45, "phenotype": "RRMS", "edss": 3.5}
 
 
-def test_examples_of_the_document_are_what_it_describes(serve: Serve) -> None:
-    document = serve().get("/openapi.json").json()
+def test_examples_of_the_document_are_what_it_describes(ask: Serve) -> None:
+    document = ask().get("/openapi.json").json()
 
     def valid(value: Any, schema: dict[str, Any]) -> None:  # noqa: ANN401 - any JSON
         Draft202012Validator({**schema, "components": document["components"]}).validate(value)
@@ -35,8 +35,8 @@ def test_examples_of_the_document_are_what_it_describes(serve: Serve) -> None:
     valid(answer["example"], answer["schema"])
 
 
-def test_every_number_of_a_patient_has_its_range_and_unit_in_the_document(serve: Serve) -> None:
-    document = serve().get("/openapi.json").json()
+def test_every_number_of_a_patient_has_its_range_and_unit_in_the_document(ask: Serve) -> None:
+    document = ask().get("/openapi.json").json()
     body = document["paths"][PATHS[0]]["post"]["requestBody"]["content"]["application/json"]
     fields = body["schema"]["properties"]
     numbers = ("age", "years_since_onset", "relapses_12m", "relapses_24m", "gd_lesions", "t2_lesions")
@@ -63,9 +63,9 @@ def test_every_number_of_a_patient_has_its_range_and_unit_in_the_document(serve:
     ids=["least", "old CIS", "PPMS at 10", "large k", "calipers of 0", "hardly any distance", "one weight"],
 )
 def test_odd_questions_get_a_projection_or_a_reason(
-    serve: Serve, path: str, patient: dict[str, Any], query: str
+    ask: Serve, path: str, patient: dict[str, Any], query: str
 ) -> None:
-    answer = serve().post(path + query, json=patient)
+    answer = ask().post(path + query, json=patient)
     assert answer.status_code == 200, answer.text
     found = answer.json()
     for part in found.get("classes", found.get("contrasts")):
@@ -92,9 +92,9 @@ def test_odd_questions_get_a_projection_or_a_reason(
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_what_is_allowed(
-    serve: Serve, path: str, query: str, named: str
+    ask: Serve, path: str, query: str, named: str
 ) -> None:
-    answer = serve().post(path + query, json=LEAST)
+    answer = ask().post(path + query, json=LEAST)
     assert answer.status_code == 422
     assert any(problem["field"] == named for problem in answer.json()["errors"]), answer.text
 
@@ -108,15 +108,15 @@ def test_what_cannot_be_asked_is_refused_with_what_is_allowed(
     ],
 )
 def test_nothing_in_the_query_string_asks_for_what_the_document_names_as_default(
-    serve: Serve, path: str, query: str
+    ask: Serve, path: str, query: str
 ) -> None:
-    service = serve()
+    service = ask()
     short, spelled_out = service.post(path, json=LEAST), service.post(path + query, json=LEAST)
     assert short.status_code == 200
     assert short.content == spelled_out.content
 
 
-def test_a_question_without_a_query_string_is_refused_like_any_other(serve: Serve) -> None:
-    answers = [serve().post(PATHS[0] + query, json={**LEAST, "edss": 2.3}) for query in ("", "?k=200")]
+def test_a_question_without_a_query_string_is_refused_like_any_other(ask: Serve) -> None:
+    answers = [ask().post(PATHS[0] + query, json={**LEAST, "edss": 2.3}) for query in ("", "?k=200")]
     assert {answer.status_code for answer in answers} == {422}
     assert answers[0].content == answers[1].content

@@ -38,8 +38,8 @@ def _counts(value: object, *, counted: bool = False) -> Iterator[float]:
 @pytest.mark.parametrize(
     "query", ["", "?caliper=age:3", "?caliper=age:1&caliper=edss:0.5&source_kinds=trial", "?largest_distance=1e308"]
 )
-def test_every_count_over_http_is_rounded_or_withheld(serve: Serve, resource: str, query: str) -> None:
-    answer = serve().post(f"/api/v1/{resource}{query}", json=dict(POI))
+def test_every_count_over_http_is_rounded_or_withheld(ask: Serve, resource: str, query: str) -> None:
+    answer = ask().post(f"/api/v1/{resource}{query}", json=dict(POI))
     assert answer.status_code == 200, answer.text
     counts = list(_counts(answer.json()))
     assert counts

@@ -81,15 +81,18 @@ def start_server(home: Path, log: Path, *arguments: str, command: str = "serve")
         )
     address = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            pytest.fail(f"the server stopped: {log.read_text()}")
-        try:
-            httpx.get(f"{address}/healthz", timeout=2)
-        except httpx.TransportError:
-            time.sleep(0.1)
-        else:
-            return Server(process, address, log)
+    # One client for all attempts: each new one reads the certificates of this machine, and takes the processor from
+    # the server that is awaited.
+    with httpx.Client(timeout=2) as client:
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                pytest.fail(f"the server stopped: {log.read_text()}")
+            try:
+                client.get(f"{address}/healthz")
+            except httpx.TransportError:
+                time.sleep(0.1)
+            else:
+                return Server(process, address, log)
     process.kill()
     pytest.fail(f"the server did not answer in time: {log.read_text()}")
 

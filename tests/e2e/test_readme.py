@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
 from pathlib import Path
 
 import httpx
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.e2e.processes import CDSS, POI, Server, environment, start_server, stop_server
+from tests.e2e.processes import POI, Server, run_here
 
 pytestmark = pytest.mark.e2e
 
@@ -50,9 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Path:
     table["sex"] = rng.choice(["female", "male"], 400)
     table.to_csv(folder / "IN.csv", index=False)
     table.to_csv(folder / "ORIGINAL.csv", index=False)
-    subprocess.run(
-        [CDSS, "avatarize", "ORIGINAL.csv", "SYNTHETIC.csv"], cwd=folder, env=environment(home), check=True
-    )
+    made = run_here(home, "avatarize", str(folder / "ORIGINAL.csv"), str(folder / "SYNTHETIC.csv"))
+    assert made.returncode == 0, made.stderr
     return folder
 
 
@@ -61,21 +59,20 @@ def test_the_readme_shows_commands() -> None:
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c[0] not in ("serve", "build")], ids=" ".join)
-def test_a_command_of_the_readme_works(folder: Path, home: Path, command: list[str]) -> None:
-    done = subprocess.run(
-        [CDSS, *command], cwd=folder, env=environment(home), capture_output=True, text=True, timeout=120, check=False
-    )
+def test_a_command_of_the_readme_works(
+    folder: Path, home: Path, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    done = run_here(home, *command)
     # 1 is a verdict: this small table may miss a privacy target.
     assert done.returncode in ((0, 1) if command[0] == "privacy" else (0,)), done.stderr
     assert done.stdout
 
 
-def test_serve_of_the_readme_works(home: Path, tmp_path: Path) -> None:
+def test_serve_of_the_readme_works(server: Server) -> None:
+    """How it ends when it is told to stop is asked where it is stopped."""
     assert ["serve"] in COMMANDS
-    server = start_server(home, tmp_path / "log")
     assert httpx.get(f"{server.address}/readyz").status_code == 200
-    # 130 is what a process that Ctrl-C stopped exits with.
-    assert stop_server(server) in (0, 130)
 
 
 def test_the_request_of_the_readme_is_answered(server: Server) -> None:

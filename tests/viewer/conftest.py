@@ -231,16 +231,6 @@ def french(browser: Browser) -> BrowserContext:
     return _context(browser, "fr-FR", "dark")
 
 
-@pytest.fixture(scope="module")
-def english_dark(browser: Browser) -> BrowserContext:
-    return _context(browser, "en-GB", "dark")
-
-
-@pytest.fixture(scope="module")
-def french_light(browser: Browser) -> BrowserContext:
-    return _context(browser, "fr-FR", "light")
-
-
 @pytest.fixture(params=["english", "french"])
 def page(request: pytest.FixtureRequest, address: str) -> Iterator[Page]:
     """A page whose script faults, and requests to anywhere else, fail the test."""

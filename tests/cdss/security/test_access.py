@@ -35,8 +35,8 @@ def routes(service: Service) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture
-def service(serve: Serve) -> Service:
-    return cast("Service", serve().app)
+def service(ask: Serve) -> Service:
+    return cast("Service", ask().app)
 
 
 def test_every_route_is_in_the_table(service: Service) -> None:
@@ -100,8 +100,8 @@ DOORS: Mapping[tuple[str, str], frozenset[Role]] = {
 
 
 @pytest.mark.parametrize("door", DOORS, ids=" ".join)
-def test_a_role_gets_as_far_as_the_table_says(serve: Serve, door: tuple[str, str]) -> None:
-    client: TestClient = serve(**LOGIN)
+def test_a_role_gets_as_far_as_the_table_says(ask: Serve, door: tuple[str, str]) -> None:
+    client: TestClient = ask(**LOGIN)
     method, path = door
     sent = {"json": {"comment": "because"} if "exports/" in path else WISH if "exports" in path else dict(POI)}
     assert client.request(method, path, **(sent if method == "POST" else {})).status_code == 401
@@ -120,10 +120,10 @@ def test_a_role_gets_as_far_as_the_table_says(serve: Serve, door: tuple[str, str
 @pytest.mark.parametrize(
     "roles", [[], ["root"], ["steward", "manager"], "steward manager", None, 7, [None], [["steward"]], {"a": 1}]
 )
-def test_a_token_without_exactly_one_role_of_ours_is_nobody(serve: Serve, roles: object) -> None:
+def test_a_token_without_exactly_one_role_of_ours_is_nobody(ask: Serve, roles: object) -> None:
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "u", "exp": int(time.time()) + 60, "roles": roles}
     headers = {"Authorization": f"Bearer {jwt.encode(claims, SECRET, algorithm='HS256')}"}
-    answer = serve(**LOGIN).get("/api/v1/releases", headers=headers)
+    answer = ask(**LOGIN).get("/api/v1/releases", headers=headers)
     assert answer.status_code == 401
     assert "role" not in answer.text
 
@@ -148,15 +148,15 @@ def _forged(header: str, payload: str) -> str:
 )
 @pytest.mark.parametrize("settings", [{}, LOGIN], ids=["open", "login"])
 def test_a_token_of_any_make_is_refused_without_an_accident(
-    serve: Serve, settings: dict[str, Any], token: str
+    ask: Serve, settings: dict[str, Any], token: str
 ) -> None:
-    client: TestClient = serve(**settings)
+    client: TestClient = ask(**settings)
     assert client.get("/api/v1/releases", headers={"Authorization": f"Bearer {token}"}).status_code == 401
     answer = client.get("/api/v1/releases", headers={"Cookie": f"{COOKIE}={token}"})
     assert answer.status_code == (401 if settings else 200)
 
 
 @pytest.mark.parametrize("claim", ["a", "a.b", "roles.x", "sub.x", ""])
-def test_a_claim_that_is_not_where_it_should_be_is_no_accident(serve: Serve, claim: str) -> None:
-    client: TestClient = serve(**LOGIN, roles_claim=claim or "x")
+def test_a_claim_that_is_not_where_it_should_be_is_no_accident(ask: Serve, claim: str) -> None:
+    client: TestClient = ask(**LOGIN, roles_claim=claim or "x")
     assert client.get("/api/v1/releases", headers=_bearer("steward")).status_code == 401

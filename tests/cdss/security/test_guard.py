@@ -63,16 +63,16 @@ def _records(home: Path) -> list[AuditRecord]:
         database.close()
 
 
-def test_the_open_loopback_needs_no_login(serve: Serve) -> None:
-    client = serve()
+def test_the_open_loopback_needs_no_login(ask: Serve) -> None:
+    client = ask()
     assert client.get("/readyz").status_code == 200
     assert client.post("/api/v1/projections", json=dict(POI)).status_code == 200
     assert client.get("/viewer/").status_code == 200
     assert client.get("/docs").status_code == 200
 
 
-def test_with_a_login_nothing_but_health_and_documentation_is_open(serve: Serve) -> None:
-    client = serve(**OIDC)
+def test_with_a_login_nothing_but_health_and_documentation_is_open(ask: Serve) -> None:
+    client = ask(**OIDC)
     for path in ("/healthz", "/readyz", "/", "/docs", "/openapi.json"):
         assert client.get(path).status_code == 200
     for method, path in (
@@ -108,9 +108,9 @@ def test_with_a_login_nothing_but_health_and_documentation_is_open(serve: Serve)
     ],
 )
 def test_a_bad_token_is_refused_without_a_reason_and_without_a_trace(
-    serve: Serve, token: str, capfd: pytest.CaptureFixture[str]
+    ask: Serve, token: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    answer = serve(**OIDC).post("/api/v1/projections", json=dict(POI), headers=_bearer(token))
+    answer = ask(**OIDC).post("/api/v1/projections", json=dict(POI), headers=_bearer(token))
     assert answer.status_code == 401
     assert answer.json()["detail"] == "The token cannot be used."
     assert token not in "".join(capfd.readouterr())
@@ -224,22 +224,22 @@ def test_off_loopback_only_with_login_and_encryption(host: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", ""])
-def test_another_name_for_this_machine_is_not_answered(serve: Serve, host: str) -> None:
-    client = serve()
+def test_another_name_for_this_machine_is_not_answered(ask: Serve, host: str) -> None:
+    client = ask()
     assert client.get("/healthz", headers={"Host": host}).status_code == 421
     assert client.get("/healthz", headers={"Host": "127.0.0.1:8000"}).status_code == 200
 
 
-def test_another_site_may_not_act_here(serve: Serve) -> None:
-    client = serve()
+def test_another_site_may_not_act_here(ask: Serve) -> None:
+    client = ask()
     for origin, status in (("https://evil.example", 403), ("null", 403), ("http://localhost:8000", 200)):
         answer = client.post("/api/v1/projections", json=dict(POI), headers={"Origin": origin})
         assert answer.status_code == status
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_a_body_is_bounded_whatever_it_announces(serve: Serve) -> None:
-    client = serve()
+def test_a_body_is_bounded_whatever_it_announces(ask: Serve) -> None:
+    client = ask()
     assert client.post("/api/v1/projections", content=b"x" * (LARGEST_BODY + 1)).status_code == 413
 
     def endless() -> Iterator[bytes]:
@@ -313,8 +313,8 @@ def test_a_killed_process_does_not_lock_the_others_out() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/viewer/", "/api/v1/nothing", "/readyz"])
-def test_answers_bear_the_headers(serve: Serve, path: str) -> None:
-    answer = serve().get(path)
+def test_answers_bear_the_headers(ask: Serve, path: str) -> None:
+    answer = ask().get(path)
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "same-origin"
     assert answer.headers["cache-control"] == "no-store"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.governance.conftest import Start, records
+from tests.e2e.installations import made_up_installation
+from tests.e2e.processes import Server, start_server, stop_server
 from tests.viewer.conftest import accessibility_faults
 
 if TYPE_CHECKING:
@@ -20,6 +22,15 @@ PARTS = {
     "en-GB": ("Exports of anonymous data", "approve", "receive"),
     "fr-FR": ("Exports de données anonymes", "approuver", "recevoir"),
 }
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for tests that ask for no export."""
+    folder = tmp_path_factory.mktemp("served")
+    server = start_server(made_up_installation(folder / "home"), folder / "log")
+    yield server
+    stop_server(server)
 
 
 @pytest.fixture
@@ -59,6 +70,7 @@ def test_an_export_is_requested_refused_approved_and_received(
     page.click("form[action='/exports/request'] button")
     page.wait_for_selector("tr.requested, tr.checked")
     while not page.locator("tr.checked").count():
+        page.wait_for_timeout(200)  # in which the check has the processor
         page.reload()
     page.fill("input[name=recipient]", "a university")
     page.fill("input[name=reason]", "a course")
@@ -84,8 +96,7 @@ def test_an_export_is_requested_refused_approved_and_received(
     ]
 
 
-def test_the_other_language_is_one_click_away(start: Start, visitor: Callable[[str], Page]) -> None:
-    server = start()
+def test_the_other_language_is_one_click_away(server: Server, visitor: Callable[[str], Page]) -> None:
     page = visitor("en-GB")
     page.goto(f"{server.address}/exports")
     page.click("a[hreflang=fr]")
@@ -95,8 +106,7 @@ def test_the_other_language_is_one_click_away(start: Start, visitor: Callable[[s
 
 
 @pytest.mark.parametrize("width", [400, 1280])
-def test_nothing_is_cut_on_a_narrow_screen(start: Start, visitor: Callable[[str], Page], width: int) -> None:
-    server = start()
+def test_nothing_is_cut_on_a_narrow_screen(server: Server, visitor: Callable[[str], Page], width: int) -> None:
     page = visitor("fr-FR")
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(f"{server.address}/exports")
