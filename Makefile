@@ -16,9 +16,12 @@ demo: .venv/.run ## Build the reference database if there is none, start service
 
 # Threads that wait for each other in a busy loop make a test of two seconds one of a minute while another process runs.
 test: export OMP_NUM_THREADS := 1
-# Types take a minute of one processor: they are checked while tests run, some of which wait for servers.
-test: lint security browser postgresql ## Everything that CI checks: lint, types, layering, tests, documentation
-	@$(MAKE) --no-print-directory --jobs 2 types tests
+# Where the surroundings forbid Python to keep what it compiled, each of a hundred processes would compile all anew.
+test: export PYTHONDONTWRITEBYTECODE :=
+# Two at a time, in this order: tests begin when lint and security have passed, and types, which take a minute of one
+# processor, are checked beside them.
+test: .venv/.test browser postgresql ## Everything that CI checks: lint, types, layering, tests, documentation
+	@$(MAKE) --no-print-directory --jobs 2 lint security types tests
 	$(BIN)/mkdocs build --strict --quiet
 
 check: lint types ## Lint, types and layering only
@@ -65,6 +68,7 @@ compare-anonymeter: .venv/.run ## Risks and time of the attacks next to those of
 
 clean: ## Remove the environment and what tools left; keeps var/
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache site *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11" >&2; exit 1; }

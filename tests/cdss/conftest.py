@@ -62,7 +62,7 @@ def serve(home: Path) -> Iterator[Serve]:
 def shared_services(
     releases: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[Mapping[str, Any]], Service]]:
-    """Services that the tests of a file share, one for each choice of settings: to start one takes longer than most."""
+    """Services that the tests of a file share, one for each choice of settings: most take less than to start one."""
     started: list[tuple[Mapping[str, Any], Service]] = []
 
     def find_or_start(settings: Mapping[str, Any]) -> Service:

@@ -91,9 +91,7 @@ def test_odd_questions_get_a_projection_or_a_reason(
         ("?caliper=age:-1", "criteria.calipers"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_with_what_is_allowed(
-    ask: Serve, path: str, query: str, named: str
-) -> None:
+def test_what_cannot_be_asked_is_refused_with_what_is_allowed(ask: Serve, path: str, query: str, named: str) -> None:
     answer = ask().post(path + query, json=LEAST)
     assert answer.status_code == 422
     assert any(problem["field"] == named for problem in answer.json()["errors"]), answer.text

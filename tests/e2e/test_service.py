@@ -9,7 +9,7 @@ import httpx
 import jsonschema
 import pytest
 
-from tests.e2e.processes import POI, Server, run_cdss, start_server, stop_server
+from tests.e2e.processes import POI, Server, run_cdss, run_here, start_server, stop_server
 
 pytestmark = pytest.mark.e2e
 
@@ -171,7 +171,7 @@ def test_the_command_line_answers_the_same_patient(home: Path, tmp_path: Path) -
 def test_the_command_line_names_each_problem_on_a_line_and_exits_with_2(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "poi.json"
     path.write_text(json.dumps({"age": 300, "edss": 2.3, "phenotype": "XXMS"}))
-    answered = run_cdss(home, "project", str(path))
+    answered = run_here(home, "project", str(path))
     assert answered.returncode == 2
     lines = answered.stderr.strip().splitlines()
     assert len(lines) == 3

@@ -147,9 +147,7 @@ def _forged(header: str, payload: str) -> str:
     ],
 )
 @pytest.mark.parametrize("settings", [{}, LOGIN], ids=["open", "login"])
-def test_a_token_of_any_make_is_refused_without_an_accident(
-    ask: Serve, settings: dict[str, Any], token: str
-) -> None:
+def test_a_token_of_any_make_is_refused_without_an_accident(ask: Serve, settings: dict[str, Any], token: str) -> None:
     client: TestClient = ask(**settings)
     assert client.get("/api/v1/releases", headers={"Authorization": f"Bearer {token}"}).status_code == 401
     answer = client.get("/api/v1/releases", headers={"Cookie": f"{COOKIE}={token}"})

@@ -86,7 +86,7 @@ class _Answers(BaseHTTPRequestHandler):
 @pytest.fixture
 def provider() -> Iterator[IdentityProvider]:
     server = IdentityProvider()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield server
     server.shutdown()
