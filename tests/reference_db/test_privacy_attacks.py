@@ -8,7 +8,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from reference_db.avatar import avatarize
 from reference_db.avatar.columns import read_columns
-from reference_db.privacy import Verdict
+from reference_db.privacy import PrivacyAssessment, Verdict, assess_privacy
 from reference_db.privacy.attacks import Scene, run_membership
 from reference_db.privacy.attacks.inference import guessed_from_nearest
 from reference_db.privacy.attacks.linkability import linkability
@@ -151,3 +151,49 @@ def test_a_synthetic_table_of_a_few_rows_is_judged(table: pd.DataFrame) -> None:
     few = originals.rows(np.arange(2))
     scene = Scene.of(columns, originals, few, None, np.random.default_rng(1))
     assert {attack.attempts > 0 for attack in run_membership([scene], np.random.default_rng(2))} == {True}
+
+
+@pytest.mark.parametrize("held_out", [0, 200])
+@pytest.mark.parametrize(("kept", "low", "high"), [(0, 0.0, 0.12), (250, 0.25, 0.75), (500, 1.0, 1.0)])
+def test_a_copy_singles_everybody_out_whatever_the_number_of_held_out_records(
+    held_out: int, kept: int, low: float, high: float
+) -> None:
+    """People are singled out among all of them, and the control among as many as it asks from."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(1000 + held_out, 2)) @ rng.normal(size=(2, 8))).add_prefix("x")
+    table += rng.normal(size=table.shape)
+    columns = read_columns(table)
+    people = columns.encode(table)
+    made = table.iloc[500:1000].reset_index(drop=True)
+    made.iloc[:kept] = table.iloc[:kept]
+    outside = people.rows(np.arange(1000, 1000 + held_out)) if held_out else None
+    scene = Scene.of(columns, people.rows(np.arange(500)), columns.encode(made), outside, rng)
+    for attack in (univariate(scene, rng), multivariate(scene, rng)):
+        assert low <= attack.risk.value <= high, attack
+
+
+def test_small_strata_are_rehearsed_in_further_splits() -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(500, 4)), columns=list("abcd")).assign(arm=["big"] * 400 + ["small"] * 100)
+    asked: list[pd.DataFrame] = []
+
+    def rehearse(members: pd.DataFrame, stream: np.random.Generator) -> pd.DataFrame:
+        asked.append(members)
+        made = members.assign(**{name: stream.normal(size=len(members)) for name in "abcd"})
+        # Whoever rehearses the small arm alone is no avatar of the whole table: here it would tell everybody.
+        return made if "big" in set(members["arm"]) else members
+
+    def assessed(originals: pd.DataFrame) -> PrivacyAssessment:
+        asked.clear()
+        independent = originals.assign(**{name: rng.normal(size=len(originals)) for name in "abcd"})
+        return assess_privacy(originals, independent, rng=rng, strata="arm", rehearse=rehearse)
+
+    found = assessed(table)
+    assert [set(members["arm"]) for members in asked] == [{"big", "small"}] * 3 + [{"small"}] * 5
+    assert "3 rehearsals with held-out records, 8 in strata of fewer than 300 records" in found.control
+    by_place = {stratum.name: {attack.name: attack for attack in stratum.attacks} for stratum in found.strata}
+    whole = {attack.name: attack for attack in found.attacks}
+    assert whole["membership_distance"].risk.value < 0.15
+    assert by_place["big"]["membership_distance"].risk.value < 0.25
+    assert by_place["small"]["membership_distance"].risk.value > 0.5
+    assert assessed(table[table["arm"] == "big"]).control.endswith("3 rehearsals with held-out records")

@@ -86,7 +86,8 @@ def _attacked(scene: Scene) -> tuple[EncodedTable, EncodedTable]:
     """Everybody, where there are held-out records, for the narrowest interval, but no more than narrow it."""
     if not scene.held_out:
         return scene.targets, scene.control_targets
-    return scene.members if len(scene.members) <= _MOST_ATTACKED else scene.crowd, scene.others
+    most = len(scene.members) if len(scene.members) <= _MOST_ATTACKED else len(scene.others)
+    return scene.members.rows(np.arange(min(most, len(scene.members)))), scene.others
 
 
 def by_classifier(measured: Sequence[Proximity], rng: np.random.Generator) -> Attack:

@@ -112,7 +112,6 @@ def judged(
     control: NDArray[np.bool_],
     baseline: NDArray[np.bool_],
     columns: dict[str, float] | None = None,
-    reach: float = 1.0,
     looks: int = 1,
 ) -> Attack:
     """Return the result of an attack whose attempts each succeed or not.
@@ -127,15 +126,12 @@ def judged(
         Attempts on patients of the table, on the control, and by guessing.
     columns : dict of str to float, optional
         Risk per secret column.
-    reach : float
-        Share of the patients behind the table that were targets. Where any of them could have been hit (singling
-        out), only this share of what the table gives away was seen, so the risk is divided by it.
     looks : int
         Strata in which the same attack is looked at.
     """
     z = z_of(looks)
     main, beside, guessed = (wilson(float(tried.sum()), len(tried), z=z) for tried in (success, control, baseline))
-    risk = _scaled(_risk(main, beside), 1 / reach)
+    risk = _risk(main, beside)
     nothing_found = not (success.any() or control.any() or baseline.any())
     if min(len(success), len(control)) < FEWEST_ATTACKS or nothing_found:
         verdict = Verdict.UNINFORMATIVE
@@ -161,10 +157,6 @@ def judged(
 def risk_of(success: NDArray[np.bool_], control: NDArray[np.bool_]) -> float:
     """Return the risk alone, from 0 to 1."""
     return _risk(wilson(float(success.sum()), len(success)), wilson(float(control.sum()), len(control))).value
-
-
-def _scaled(rate: Rate, factor: float) -> Rate:
-    return Rate(min(1.0, rate.value * factor), min(1.0, rate.lower * factor), min(1.0, rate.upper * factor))
 
 
 def _risk(main: Rate, control: Rate) -> Rate:

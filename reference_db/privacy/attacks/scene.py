@@ -44,13 +44,11 @@ class Scene:
         Row of the control's source that each control target itself is, and that the control may not use; None when
         the control targets are held-out records.
     members, others : EncodedTable
-        Everybody behind the table, and every held-out record.
-    crowd, control_crowd : EncodedTable
-        The people among whom one is singled out: not a sample, because being unique depends on how many there are.
+        Everybody behind the table, and every held-out record, each in random order. Without held-out records, others
+        are half of the members.
     asking : EncodedTable
-        Records from which the control of singling out takes its questions.
-    reach : float
-        Share of the patients behind the table that are in the crowd.
+        Records from which the control of singling out takes its questions about the others: as many for each of them
+        as there are avatars for each member, since being the only one depends on how many there are.
     looks : int
         In how many strata the same attack is looked at. Intervals are so wide that all of them hold together.
     """
@@ -63,10 +61,7 @@ class Scene:
     own: NDArray[np.intp] | None
     members: EncodedTable
     others: EncodedTable
-    crowd: EncodedTable
-    control_crowd: EncodedTable
     asking: EncodedTable
-    reach: float
     looks: int = 1
 
     @classmethod
@@ -82,21 +77,21 @@ class Scene:
     ) -> Scene:
         """Draw targets and control."""
         order = rng.permutation(len(originals))
+        members = originals.rows(order)
         if holdout is not None:
-            size = min(len(originals), len(holdout))
-            crowd, control_crowd = originals.rows(order[:size]), holdout.rows(rng.permutation(len(holdout))[:size])
-            drawn = np.arange(min(MOST_TARGETS, size))
-            targets, control_targets = crowd.rows(drawn), control_crowd.rows(drawn)
+            others = holdout.rows(rng.permutation(len(holdout))[: len(originals)])
+            drawn = np.arange(min(MOST_TARGETS, len(members), len(others)))
+            targets, control_targets = members.rows(drawn), others.rows(drawn)
             control_source, asking, own = avatars, avatars, None
         else:
-            size = len(originals) // 2
-            crowd = control_crowd = originals.rows(order[:size])
-            asking = originals.rows(order[size:])
+            half = len(originals) // 2
+            others, asking = members.rows(np.arange(half)), members.rows(np.arange(half, len(members)))
             own = order[:MOST_TARGETS]
             targets = control_targets = originals.rows(own)
             control_source = originals
             # More avatars than people come nearer by their number alone.
             avatars = avatars.rows(np.sort(rng.permutation(len(avatars))[: len(originals)]))
+        asked = round(len(others) * len(avatars) / max(len(originals), 1))
         return cls(
             columns,
             avatars,
@@ -104,12 +99,9 @@ class Scene:
             control_source,
             control_targets,
             own,
-            originals,
-            originals if holdout is None else holdout,
-            crowd,
-            control_crowd,
-            asking,
-            reach=size / max(len(originals), 1),
+            members,
+            others,
+            asking.rows(rng.permutation(len(asking))[:asked]),
             looks=looks,
         )
 

@@ -109,13 +109,15 @@ def _holds(cells: Floats, comparison: int, value: float) -> NDArray[np.bool_]:
 
 def univariate(scene: Scene, rng: np.random.Generator) -> Attack:
     """Attack with the extremes and unique values of single columns."""
-    asking = scene.asking if scene.held_out else _distributions_of(scene.control_source, scene.columns, rng)
-    return _attack(scene, "singling_out_univariate", _single_column_conditions, asking, rng)
+    asking, asked = scene.asking, scene.others
+    if not scene.held_out:
+        asking, asked = _distributions_of(scene.control_source, scene.columns, rng), scene.members
+    return _attack(scene, "singling_out_univariate", _single_column_conditions, asking, asked, rng)
 
 
 def multivariate(scene: Scene, rng: np.random.Generator) -> Attack:
     """Attack with combinations of columns of single synthetic records."""
-    return _attack(scene, "singling_out_multivariate", _record_conditions, scene.asking, rng)
+    return _attack(scene, "singling_out_multivariate", _record_conditions, scene.asking, scene.others, rng)
 
 
 def _attack(
@@ -123,22 +125,21 @@ def _attack(
     name: str,
     conditions_of: Callable[[EncodedTable, np.random.Generator], Conditions],
     asking: EncodedTable,
+    asked: EncodedTable,
     rng: np.random.Generator,
 ) -> Attack:
+    """Ask the members what the avatars give, and as a control some people what other records give."""
     if not all(len(varied_columns(table)) for table in (scene.avatars, asking)):
         # Where all records are alike there is nothing to ask for.
         nothing = np.zeros(0, dtype=bool)
         return judged(ATTACK_TARGETS[name], success=nothing, control=nothing, baseline=nothing)
-    main = conditions_of(scene.avatars, rng)
-    control = main if scene.held_out else conditions_of(asking, rng)
-    terms = main.columns.shape[1]
-    guesses = _guesses(scene.avatars, max(len(main), 1), terms, rng)
+    main, control = conditions_of(scene.avatars, rng), conditions_of(asking, rng)
+    guesses = _guesses(scene.avatars, max(len(main), 1), main.columns.shape[1], rng)
     return judged(
         ATTACK_TARGETS[name],
-        success=main.matches(scene.crowd) == 1,
-        control=control.matches(scene.control_crowd) == 1,
-        baseline=guesses.matches(scene.crowd) == 1,
-        reach=scene.reach,
+        success=main.matches(scene.members) == 1,
+        control=control.matches(asked) == 1,
+        baseline=guesses.matches(scene.members) == 1,
         looks=scene.looks,
     )
 
