@@ -1,7 +1,7 @@
 """Which tests of a parallel run share a process, and which begin first.
 
-What is expensive to make (the default release and the server on it, avatars to validate) is made once per process, so
-the files that need it stay together. What takes longest begins first, so that no process ends long after the others.
+What is expensive to make (the default release, servers, avatars to validate) is made once per process, so the files
+that need it stay together. What takes longest begins first, so that no process ends long after the others.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from xdist.scheduler import LoadFileScheduling
 
 TOGETHER: Mapping[str, Sequence[str]] = {
     "the default release": (
-        *("tests/e2e/test_build.py", "tests/e2e/test_service.py", "tests/e2e/test_readme.py", "tests/e2e/ehr"),
+        *("tests/e2e/test_build.py", "tests/e2e/test_service.py", "tests/e2e/test_readme.py"),
         "tests/e2e/test_viewer.py",
     ),
     "the avatars that are validated": ("tests/validation",),
+    "the clinic and the services it calls": ("tests/e2e/ehr",),
 }
 """Files and folders by what they share, in the order in which they begin: before all that is not named here."""
 

@@ -143,7 +143,7 @@ def test_nothing_about_the_patient_is_logged(server: Server) -> None:
     assert "471.23" not in log
 
 
-def test_without_a_release_the_service_says_so_and_recovers_by_itself(home: Path, tmp_path: Path) -> None:
+def test_without_a_release_the_service_says_so_and_recovers_by_itself(small_home: Path, tmp_path: Path) -> None:
     server = start_server(tmp_path / "home", tmp_path / "log")
     try:
         not_ready = httpx.get(f"{server.address}/readyz")
@@ -152,7 +152,7 @@ def test_without_a_release_the_service_says_so_and_recovers_by_itself(home: Path
         assert httpx.post(f"{server.address}/api/v1/projections", json=POI).status_code == 503
         assert httpx.get(f"{server.address}/viewer/").status_code == 503
         (tmp_path / "home").mkdir(exist_ok=True)
-        (tmp_path / "home" / "releases").symlink_to(home / "releases")
+        (tmp_path / "home" / "releases").symlink_to(small_home / "releases")
         # The release is loaded in this request.
         assert httpx.get(f"{server.address}/readyz", timeout=60).status_code == 200
         assert httpx.get(f"{server.address}/viewer/").status_code == 200

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from tests.e2e.ehr.clinic import records_of_today
+from tests.e2e.installations import made_up_installation
 from tests.e2e.processes import Server, start_server, stop_server
 from tests.ehr.records import concept, observation, patient
 from tests.ehr.signing import SigningClient
@@ -63,6 +64,12 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
     process.terminate()
     process.wait(timeout=10)
     process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a release of made-up patients under every class: what a clinic is told of them is nothing to it."""
+    return made_up_installation(tmp_path_factory.mktemp("home"), 3600)
 
 
 @pytest.fixture(scope="session")
