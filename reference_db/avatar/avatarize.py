@@ -18,7 +18,13 @@ from reference_db.avatar.method import RELEASE, Method
 from reference_db.avatar.postprocess import mended
 from reference_db.avatar.projection import check_weights
 from reference_db.avatar.strata import allotted, check_sizes, origins_of, stratum_rows
-from reference_db.avatar.stratum import SMALLEST_STRATUM, Stratum, fewest_neighbours, rehearsed_membership
+from reference_db.avatar.stratum import (
+    MOST_AREA,
+    SMALLEST_STRATUM,
+    Stratum,
+    fewest_neighbours,
+    rehearsed_membership,
+)
 from reference_db.constraints import Constraint, check_constraints
 from reference_db.errors import FieldProblem, InvalidInput
 
@@ -210,7 +216,9 @@ def _of_stratum(
     def membership(neighbours: int) -> float:
         if progress is not None:
             progress(1.0, f"rehearsing with {neighbours} neighbours")
-        return rehearsed_membership(records, columns, k=neighbours, ncp=ncp, weights=weights, method=method, rng=rng)
+        return rehearsed_membership(
+            records, columns, k=neighbours, ncp=ncp, weights=weights, method=method, rng=rng, limit=MOST_AREA
+        )
 
     if k is not None:
         return make(k), k, ()

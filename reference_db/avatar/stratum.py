@@ -36,6 +36,9 @@ _FEWEST_REHEARSALS, _MOST_REHEARSALS = 3, 30
 _HELD_OUT = 1500
 """Membership is averaged over so many splits that this many records are held out in all: who is, is luck."""
 
+_CLEAR = 3.0
+"""Standard errors from the limit at which no further split is needed."""
+
 _FEWEST_REHEARSED = 40
 """Records under which rehearsals tell nothing."""
 
@@ -222,11 +225,13 @@ def rehearsed_membership(
     weights: Mapping[str, float] | None,
     method: Method,
     rng: np.random.Generator,
+    limit: float | None = None,
 ) -> float:
     """Return how well membership is told by distance, in rehearsals with held-out records.
 
     The area under the ROC curve in the space that serves the attacker best, averaged over several splits; .5 where
-    there are too few records to tell.
+    there are too few records to tell. With a limit, no further split is made once the mean is `_CLEAR` standard
+    errors from it.
     """
     from reference_db.privacy.attacks import Scene
     from reference_db.privacy.attacks.membership import Proximity
@@ -243,7 +248,13 @@ def rehearsed_membership(
         made, _ = stratum.avatars(around, k=min(k, len(inside) - 1), method=method, rng=rng)[0]
         attacked = (members.rows(around[:_JUDGED]), made, records.rows(outside[:_JUDGED]))
         found.append(Proximity.of(Scene.of(columns, *attacked, rng)).areas)
-    return float(np.mean(found, axis=0).max())
+        areas = np.array(found)
+        best = areas.mean(axis=0).argmax()
+        error = areas[:, best].std(ddof=1) / np.sqrt(len(areas)) if len(areas) > 1 else np.inf
+        is_clear = limit is not None and abs(areas[:, best].mean() - limit) > _CLEAR * error
+        if is_clear and len(areas) >= _FEWEST_REHEARSALS:
+            break
+    return float(areas[:, best].mean())
 
 
 def seek_neighbours(
