@@ -20,7 +20,10 @@ from reference_db.privacy.targets import ASSESSED_AXES, FURTHER_TARGETS, TARGETS
 Origin = NDArray[np.intp]
 
 LIKENESS_AXES: tuple[int | None, ...] = (2, ASSESSED_AXES, 10, None)
-"""Numbers of factor axes in which the nearest other of an original is sought; None is all of them."""
+"""Numbers of factor axes in which the nearest others of an original are sought; None is all of them."""
+
+_LIKE = 5
+"""Nearest others whose values are compared with those of an avatar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +183,12 @@ def _distance_metrics(
 
 
 def _alike(originals: NDArray[np.float64], most: int | None) -> tuple[Origin, Origin]:
-    """Return about `most` originals and the nearest other of each; nobody where there is one original."""
+    """Return about `most` originals and the nearest others of each; nobody where there is one original."""
     rows = spaced(np.arange(len(originals)), most)
     if len(originals) < 2:
-        return rows[:0], rows[:0]
+        return rows[:0], rows[:0, None]
     originals = np.ascontiguousarray(originals)
-    return rows, nearest_records(originals, originals[rows], 1, others_of=rows)[0][:, 0]
+    return rows, nearest_records(originals, originals[rows], min(_LIKE, len(originals) - 1), others_of=rows)[0]
 
 
 def _categorical_hidden_rate(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-TARGETS_VERSION = "4"
+TARGETS_VERSION = "5"
 
 ASSESSED_AXES = 5
 """Factor axes of the space in which hidden rate and local cloaking are measured, as in the published evaluations."""
@@ -70,7 +70,7 @@ TARGETS: tuple[Target, ...] = (
         "Column direct match protection",
         "least over columns of 1 - (share of avatars with their original's value) x (distinct values / records), of "
         "1 - (that share - share of originals whose nearest other has their value), and of (1 - the first of these "
-        "shares) / (1 - the second), at its upper confidence limit",
+        "shares) / (1 - the share of their five nearest others that have it), at its upper confidence limit",
         50.0,
         "%",
         needs_origin=True,
