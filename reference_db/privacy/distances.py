@@ -22,14 +22,19 @@ _SPARSE = 5
 """Dimensions from which on chance hardly brings an avatar within `GIVEN_AWAY`."""
 
 
-def two_nearest(originals: Floats, avatars: Floats) -> Floats:
-    """Return the distances from each avatar to its nearest and second nearest original, shape (avatars, 2).
+def two_nearest(originals: Floats, avatars: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """Return the nearest original of each avatar, and the distances to it and to the second nearest.
 
     A table of one original has it at both places.
+
+    Returns
+    -------
+    closest : ndarray of int, shape (avatars,)
+    distances : ndarray, shape (avatars, 2)
     """
     k = min(2, len(originals))
-    _, distances = nearest_records(originals, avatars, k)
-    return np.hstack([distances, distances[:, -1:]])[:, :2]
+    records, distances = nearest_records(originals, avatars, k)
+    return records[:, 0], np.hstack([distances, distances[:, -1:]])[:, :2]
 
 
 def distance_ratio(nearest: Floats) -> Floats:

@@ -15,6 +15,7 @@ from reference_db.privacy.cloaking import cloaking, spaced
 from reference_db.privacy.direct_match import column_protection, row_protection
 from reference_db.privacy.disclosure import correlation_protection, inference_errors
 from reference_db.privacy.distances import alone_at_the_ends, distance_ratio, outlier_protection, two_nearest
+from reference_db.privacy.likeness import likeness_by_chance
 from reference_db.privacy.targets import ASSESSED_AXES, FURTHER_TARGETS, TARGETS, Target, Verdict
 
 Origin = NDArray[np.intp]
@@ -59,6 +60,7 @@ class Metric:
 class _Geometry:
     originals: NDArray[np.float64]
     avatars: NDArray[np.float64]
+    closest: Origin
     nearest: NDArray[np.float64]
 
 
@@ -113,7 +115,9 @@ def all_metrics(
     """
     metrics, geometry = _distance_metrics(columns, originals, avatars, origin, most, apart)
     own, theirs = (spaced(np.arange(len(table)), most) for table in (originals, avatars))
-    originals, avatars = originals.rows(own), avatars.rows(theirs)
+    avatars = avatars.rows(theirs)
+    likeness = likeness_by_chance(originals, avatars, geometry.closest, None if origin is None else origin[theirs])
+    originals = originals.rows(own)
     nearest = geometry.nearest
     hidden_rate = next(metric.value for metric in metrics if metric.name == "hidden_rate")
     too_near = (nearest[:, 0] < 0.2) & (distance_ratio(nearest) < 0.3)
@@ -123,6 +127,7 @@ def all_metrics(
     found: dict[str, tuple[float | None, str]] = {
         "closest_rate": (float(100 * (1 - too_near.mean())), metrics[0].space),
         "outlier_protection": (outlier, metrics[0].space),
+        "likeness_by_chance": (likeness, raw),
         "correlation_protection": (None, raw),
     }
     if hidden_rate is not None:
@@ -147,7 +152,7 @@ def _distance_metrics(
     """Return the distance metrics, and the coordinates and distances they rest on."""
     space = fit_factor_space(originals, columns)
     own, theirs = space.transform(originals), space.transform(avatars)
-    nearest = two_nearest(own, theirs[spaced(np.arange(len(theirs)), most)])
+    closest, nearest = two_nearest(own, theirs[spaced(np.arange(len(theirs)), most)])
     whole = f"all {space.dimensions} factor axes of the originals"
     axes = min(ASSESSED_AXES, space.dimensions)
     plane = f"first {axes} factor axes of the originals"
@@ -179,7 +184,7 @@ def _distance_metrics(
         rate = _categorical_hidden_rate(columns, originals, avatars, origin, most)
         found["categorical_hidden_rate"] = (rate, "all factor axes of the categorical columns")
     metrics = (_judged(target, *found[target.name], column=columns_of.get(target.name, "")) for target in TARGETS)
-    return tuple(metrics), _Geometry(own, theirs, nearest)
+    return tuple(metrics), _Geometry(own, theirs, closest, nearest)
 
 
 def _alike(originals: NDArray[np.float64], most: int | None) -> tuple[Origin, Origin]:

@@ -127,6 +127,13 @@ FURTHER_TARGETS: tuple[Target, ...] = (
         "%",
     ),
     Target(
+        "likeness_by_chance",
+        "Record kept, probability by chance",
+        "probability with which chance makes some avatar as like an original in all columns as one is, told from how "
+        "many other avatars and originals are how like it (1 where no avatar has 95 % of what an original tells)",
+        1e-4,
+    ),
+    Target(
         "correlation_protection",
         "Correlation protection",
         "100 x (1 - n2 x (1 - hidden rate) / n); n2 = originals alone with their values of half of the columns that "
@@ -152,7 +159,8 @@ FURTHER_TARGETS: tuple[Target, ...] = (
         "%",
     ),
 )
-"""Further metrics of the commercial engine with its targets, and one of our own for outliers, whom medians forget."""
+"""Further metrics of the commercial engine with its targets, and two of our own for single patients, whom medians
+and shares forget."""
 
 
 @dataclass(frozen=True, slots=True)

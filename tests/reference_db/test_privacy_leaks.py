@@ -110,6 +110,11 @@ def outlier_kept(made: pd.DataFrame) -> pd.DataFrame:
     return made
 
 
+def one_ordinary_record_kept(made: pd.DataFrame) -> pd.DataFrame:
+    made.iloc[123] = ORIGINAL.iloc[123]
+    return made
+
+
 def small_arm_kept(made: pd.DataFrame) -> pd.DataFrame:
     made.iloc[400:] = ORIGINAL.iloc[400:]
     return made
@@ -149,6 +154,7 @@ def test_avatars_without_a_leak_pass() -> None:
         (labels_kept, ["categorical hidden rate"]),
         (half_of_the_columns_kept, ["column direct match", "singling out, one column"]),
         (outlier_kept, ["outlier protection"]),
+        (one_ordinary_record_kept, ["one: record kept"]),
         (small_arm_kept, ["two: hidden rate", "two: distance to closest", "two: linkability", "two: inference"]),
         (small_arm_shuffled, ["two: linkability", "two: inference", "two: reconstruction"]),
         (every_avatar_half_its_original, ["hidden rate"]),

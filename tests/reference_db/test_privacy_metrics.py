@@ -49,8 +49,10 @@ def test_cloaking_with_several_avatars_per_original_and_with_none() -> None:
 def test_two_nearest_against_brute_force() -> None:
     rng = np.random.default_rng(0)
     originals, avatars = rng.normal(size=(60, 20)), rng.normal(size=(40, 20))
-    expected = np.sort(cdist(avatars, originals), axis=1)[:, :2]
-    assert two_nearest(originals, avatars) == pytest.approx(expected)
+    distances = cdist(avatars, originals)
+    closest, nearest = two_nearest(originals, avatars)
+    assert nearest == pytest.approx(np.sort(distances, axis=1)[:, :2])
+    assert closest.tolist() == distances.argmin(axis=1).tolist()
     assert distance_ratio(np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 2.0]])).tolist() == [1, 0, 0.5]
 
 

@@ -66,6 +66,20 @@ def outlier_kept(made: pd.DataFrame, real: pd.DataFrame, origin: Origin) -> pd.D
     return kept(made, real, origin, np.flatnonzero(origin == int(real["age"].idxmax())))
 
 
+def one_patient_kept(made: pd.DataFrame, real: pd.DataFrame, origin: Origin) -> pd.DataFrame:
+    return kept(made, real, origin, np.flatnonzero(made["arm"] == "placebo")[:1])
+
+
+def one_patient_nearly_kept(made: pd.DataFrame, real: pd.DataFrame, origin: Origin) -> pd.DataFrame:
+    """Return avatars of which one is its original but for the sex and a tenth of a year of the illness."""
+    row = np.flatnonzero(made["arm"] == "placebo")[0]
+    made = kept(made, real, origin, np.array([row]))
+    sexes = made["sex"].unique()
+    made.loc[row, "sex"] = sexes[sexes != made.loc[row, "sex"]][0]
+    made.loc[row, "years_since_onset"] += 0.1
+    return made
+
+
 def arm_kept(made: pd.DataFrame, real: pd.DataFrame, origin: Origin) -> pd.DataFrame:
     return kept(made, real, origin, np.flatnonzero(made["arm"] == "placebo"))
 
@@ -94,6 +108,8 @@ def test_too_few_neighbours_are_caught(neighbours: int, words: str) -> None:
         (label_of_two_levels_copied, "column sex is copied from the originals"),
         (count_copied, "column relapses_12m is copied from the originals"),
         (outlier_kept, "outlier protection"),
+        (one_patient_kept, "CLARITY / placebo: record kept"),
+        (one_patient_nearly_kept, "CLARITY / placebo: record kept"),
         (arm_kept, "CLARITY / placebo: row direct match"),
         (arm_shuffled, "CLARITY / placebo: linkability"),
     ],

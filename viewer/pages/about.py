@@ -138,11 +138,13 @@ def _privacy(privacy: Mapping[str, Any], text: Text) -> Component:
         name, unit = f"privacy_metric.{metric['name']}", _unit(str(metric.get("unit", "")), text)
         label = text(name) if name in text.words else str(metric["label"])
         value, target = metric.get("value"), metric.get("target")
+        # A probability that has to exceed one in ten thousand needs the digits to say so.
+        digits = 4 if target is not None and target < 0.1 else 1
         rows.append(
             [
                 label,
-                NOT_SHOWN if value is None else text.number(value, 1) + unit,
-                NOT_SHOWN if target is None else f"> {text.number(target, 1)}{unit}",
+                NOT_SHOWN if value is None else text.number(value, digits) + unit,
+                NOT_SHOWN if target is None else f"> {text.number(target, digits)}{unit}",
                 text(f"verdict.{metric['verdict']}"),
             ]
         )
