@@ -37,7 +37,7 @@ _HELD_OUT = 1500
 """Membership is averaged over so many splits that this many records are held out in all: who is, is luck."""
 
 _CLEAR = 3.0
-"""Standard errors from the limit at which no further split is needed."""
+"""Standard errors above the limit at which no further split is needed."""
 
 _FEWEST_REHEARSED = 40
 """Records under which rehearsals tell nothing."""
@@ -231,7 +231,7 @@ def rehearsed_membership(
 
     The area under the ROC curve in the space that serves the attacker best, averaged over several splits; .5 where
     there are too few records to tell. With a limit, no further split is made once the mean is `_CLEAR` standard
-    errors from it.
+    errors above it.
     """
     from reference_db.privacy.attacks import Scene
     from reference_db.privacy.attacks.membership import Proximity
@@ -251,8 +251,7 @@ def rehearsed_membership(
         areas = np.array(found)
         best = areas.mean(axis=0).argmax()
         error = areas[:, best].std(ddof=1) / np.sqrt(len(areas)) if len(areas) > 1 else np.inf
-        is_clear = limit is not None and abs(areas[:, best].mean() - limit) > _CLEAR * error
-        if is_clear and len(areas) >= _FEWEST_REHEARSALS:
+        if limit is not None and len(areas) > _FEWEST_REHEARSALS and areas[:, best].mean() > limit + _CLEAR * error:
             break
     return float(areas[:, best].mean())
 

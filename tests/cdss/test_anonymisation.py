@@ -14,17 +14,22 @@ from cdss import cli
 Run = Callable[..., tuple[int, str, str]]
 
 
+def people(rows: int) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    latent = rng.normal(size=(rows, 3))
+    numbers = pd.DataFrame(latent @ rng.normal(size=(3, 5)) + rng.normal(size=(rows, 5)), columns=list("abcde"))
+    seen = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 999, rows), unit="D")
+    return numbers.assign(
+        visits=rng.poisson(3, rows),
+        sex=rng.choice(["female", "male"], rows),
+        smoker=rng.choice([True, False], rows),
+        seen=seen.strftime("%d/%m/%Y"),
+    )
+
+
 @pytest.fixture
 def table() -> pd.DataFrame:
-    rng = np.random.default_rng(0)
-    latent = rng.normal(size=(150, 3))
-    numbers = pd.DataFrame(latent @ rng.normal(size=(3, 5)) + rng.normal(size=(150, 5)), columns=list("abcde"))
-    return numbers.assign(
-        visits=rng.poisson(3, 150),
-        sex=rng.choice(["female", "male"], 150),
-        smoker=rng.choice([True, False], 150),
-        seen=(pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 999, 150), unit="D")).strftime("%d/%m/%Y"),
-    )
+    return people(150)
 
 
 @pytest.fixture
@@ -88,8 +93,9 @@ def test_parquet_keeps_types_and_the_seed_decides(cdss: Run, table: pd.DataFrame
     assert not one.equals(other)
 
 
-def test_privacy_passes_avatars_and_stops_copies(cdss: Run, table: pd.DataFrame, tmp_path: Path) -> None:
+def test_privacy_passes_avatars_and_stops_copies(cdss: Run, tmp_path: Path) -> None:
     source, made, copy = (tmp_path / name for name in ("in.csv", "out.csv", "copy.csv"))
+    table = people(800)
     table.to_csv(source, index=False)
     table.to_csv(copy, index=False)
     assert cdss("avatarize", source, made)[0] == 0

@@ -12,7 +12,7 @@ else has it, and the control would find less than chance does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,8 +30,14 @@ MOST_CONDITIONS = 1000
 COLUMNS_PER_CONDITION: tuple[int, ...] = (4, 8, 12)
 """Tried in turn until there are enough conditions."""
 
+_DISTRIBUTIONS = 4
+"""Tables of smoothed quantiles from which the control of single columns asks."""
+
 _MISSING = -1e300
-_FEW_VALUES = 30
+_FEW_VALUES, _REPEATED = 30, 4
+"""A column takes few values when there are no more, and as many records to each: of 30 records hardly two share an
+age."""
+
 _TRIES = 2000
 _ENOUGH = 200
 
@@ -109,39 +115,64 @@ def _holds(cells: Floats, comparison: int, value: float) -> NDArray[np.bool_]:
 
 def univariate(scene: Scene, rng: np.random.Generator) -> Attack:
     """Attack with the extremes and unique values of single columns."""
-    asking, asked = scene.asking, scene.others
+    controls = [(scene.asking, scene.others)]
     if not scene.held_out:
-        asking, asked = _distributions_of(scene.control_source, scene.columns, rng), scene.members
-    return _attack(scene, "singling_out_univariate", _single_column_conditions, asking, asked, rng)
+        drawn = (_distributions_of(scene.control_source, scene.columns, rng) for _ in range(_DISTRIBUTIONS))
+        controls = [(asking, scene.members) for asking in drawn]
+    return _attack(scene, "singling_out_univariate", _single_column_conditions, controls, rng)
 
 
 def multivariate(scene: Scene, rng: np.random.Generator) -> Attack:
     """Attack with combinations of columns of single synthetic records."""
-    return _attack(scene, "singling_out_multivariate", _record_conditions, scene.asking, scene.others, rng)
+    controls = [(scene.asking, scene.others)]
+    if not scene.held_out:
+        # Either half of the originals asks the other.
+        controls.append((scene.others, scene.asking))
+    return _attack(scene, "singling_out_multivariate", _record_conditions, controls, rng)
 
 
 def _attack(
     scene: Scene,
     name: str,
     conditions_of: Callable[[EncodedTable, np.random.Generator], Conditions],
-    asking: EncodedTable,
-    asked: EncodedTable,
+    controls: Sequence[tuple[EncodedTable, EncodedTable]],
     rng: np.random.Generator,
 ) -> Attack:
-    """Ask the members what the avatars give, and as a control some people what other records give."""
-    if not all(len(varied_columns(table)) for table in (scene.avatars, asking)):
+    """Ask the members what the avatars give, and as a control some people what other records give: asking, asked."""
+    if not all(len(varied_columns(table)) for table in (scene.avatars, *(asking for asking, _ in controls))):
         # Where all records are alike there is nothing to ask for.
         nothing = np.zeros(0, dtype=bool)
         return judged(ATTACK_TARGETS[name], success=nothing, control=nothing, baseline=nothing)
-    main, control = conditions_of(scene.avatars, rng), conditions_of(asking, rng)
+    main = conditions_of(scene.avatars, rng)
     guesses = _guesses(scene.avatars, max(len(main), 1), main.columns.shape[1], rng)
+    questions = [conditions_of(asking, rng) for asking, _ in controls]
+    hits = [asked.matches(who) == 1 for asked, (_, who) in zip(questions, controls, strict=True)]
     return judged(
         ATTACK_TARGETS[name],
         success=main.matches(scene.members) == 1,
-        control=control.matches(asked) == 1,
+        control=_of_the_same_kind(main, questions, np.concatenate(hits), rng),
         baseline=guesses.matches(scene.members) == 1,
         looks=scene.looks,
     )
+
+
+def _of_the_same_kind(
+    main: Conditions, control: Sequence[Conditions], hits: NDArray[np.bool_], rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Return for each condition on one column whether a random one of the control on the same column hits.
+
+    Columns differ in how often one of their values is met once, and the control has other columns with unique values
+    than the avatars have. Where it asks nothing of a column, any question of it serves. Conditions on several columns
+    are drawn alike on both sides, and stay as they are.
+    """
+    if not len(main) or not len(hits) or main.columns.shape[1] > 1:
+        return hits
+    wanted = 3 * main.columns[:, 0] + main.comparisons[:, 0]
+    kinds = np.concatenate([3 * part.columns[:, 0] + part.comparisons[:, 0] for part in control])
+    order = np.argsort(kinds, kind="stable")
+    begin, end = (np.searchsorted(kinds[order], wanted, side=side) for side in ("left", "right"))
+    begin, end = np.where(begin == end, 0, begin), np.where(begin == end, len(order), end)
+    return np.asarray(hits[order[rng.integers(begin, end)]])
 
 
 def _distributions_of(table: EncodedTable, columns: Columns, rng: np.random.Generator) -> EncodedTable:
@@ -198,7 +229,8 @@ def _record_conditions(table: EncodedTable, rng: np.random.Generator) -> Conditi
     varied = varied_columns(table)
     medians = np.array([np.median(v[~np.isnan(v)]) if (~np.isnan(v)).any() else 0.0 for v in values.T])
     # What takes few values is asked for as it is, what takes many by the side of the median it is on.
-    coarse = np.array([len(np.unique(v[~np.isnan(v)])) <= _FEW_VALUES for v in values.T])
+    few = min(_FEW_VALUES, len(table) / _REPEATED)
+    coarse = np.array([len(np.unique(v[~np.isnan(v)])) <= few for v in values.T])
     coarse[table.numbers.shape[1] :] = True
     conditions = Conditions(np.empty((0, 1), np.intp), np.empty((0, 1), np.intp), np.empty((0, 1)))
     # Four columns single out where columns have many values; tables of yes and no need more of them.
