@@ -24,6 +24,7 @@ from reference_db.files import write_whole
 from reference_db.privacy import PrivacyAssessment, Verdict, assess_privacy
 from reference_db.privacy.evidence import evidence_page
 from reference_db.privacy.gate import broken_rules
+from reference_db.privacy.targets import ASSESSED_AXES
 
 app = typer.Typer()
 app.command("tune")(tune_command)
@@ -120,6 +121,9 @@ def privacy_command(
     ] = None,
     strata: _Strata = None,
     categorical: _Labels = None,
+    ncp: Annotated[
+        int, typer.Option(min=1, help="Factor axes in which hidden rate and local cloaking are measured.")
+    ] = ASSESSED_AXES,
     rules: _Rules = None,
     evidence: Annotated[Path | None, typer.Option(help="Also write the evidence as one HTML page.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -138,6 +142,7 @@ def privacy_command(
             holdout=controls,
             strata=strata or [],
             categorical=categorical or [],
+            axes=ncp,
             progress=progress,
         )
     if evidence is not None:

@@ -15,7 +15,7 @@ from reference_db.avatar.strata import stratum_rows
 from reference_db.errors import FieldProblem, InvalidTable
 from reference_db.privacy.attacks import FEWEST_ATTACKS, Attack, Scene, run_attacks, run_membership
 from reference_db.privacy.metrics import Metric, all_metrics
-from reference_db.privacy.targets import TARGETS_VERSION, Verdict, copied
+from reference_db.privacy.targets import ASSESSED_AXES, TARGETS_VERSION, Verdict, copied
 
 Floats = NDArray[np.float64]
 Origin = NDArray[np.intp]
@@ -127,6 +127,7 @@ def assess_privacy(
     strata: str | Sequence[str] | None = None,
     categorical: Sequence[str] = (),
     apart: Sequence[str] = (),
+    axes: int = ASSESSED_AXES,
     rehearse: Rehearsal | None = None,
     progress: Progress | None = None,
     jobs: int = 1,
@@ -152,6 +153,8 @@ def assess_privacy(
         Numeric columns whose values are labels.
     apart : sequence of str
         Columns whose values are kept by design, as those of strata are: nobody copied them.
+    axes : int
+        Factor axes in which hidden rate and local cloaking are measured, as many as there are at most.
     rehearse : callable, optional
         Makes a synthetic table in the way `synthetic` was made, of a table with the same columns. Without held-out
         records, membership is then tested on rehearsals: avatars of a random 70 % of the originals, with the others
@@ -189,7 +192,7 @@ def assess_privacy(
     number = len(tasks)
     streams = rng.spawn(len(material.made))
     tasks += [
-        (_measured, (material.of_stratum(name), name, origin, apart, stream))
+        (_measured, (material.of_stratum(name), name, origin, apart, axes, stream))
         for name, stream in zip(material.made, streams, strict=True)
     ]
     done = list(_side_by_side(tasks, jobs, "measured and rehearsed", _part(progress, 0.0, 0.5)))
@@ -282,12 +285,12 @@ def _part(progress: Progress | None, begun: float, width: float) -> Progress:
 
 
 def _measured(
-    stratum: _Material, name: str, origin: Origin | None, apart: Sequence[str], rng: np.random.Generator
+    stratum: _Material, name: str, origin: Origin | None, apart: Sequence[str], axes: int, rng: np.random.Generator
 ) -> StratumAssessment:
     """Measure the metrics of one stratum."""
     rows, made = stratum.rows[name], stratum.made[name]
     own = _within(origin, rows, made)
-    metrics = all_metrics(stratum.columns, stratum.originals, stratum.avatars, own, rng, apart=apart)
+    metrics = all_metrics(stratum.columns, stratum.originals, stratum.avatars, own, rng, apart=apart, axes=axes)
     return StratumAssessment(name, len(rows), len(made), metrics)
 
 

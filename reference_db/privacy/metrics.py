@@ -72,6 +72,7 @@ def distance_metrics(
     *,
     most: int | None = None,
     apart: Sequence[str] = (),
+    axes: int = ASSESSED_AXES,
 ) -> tuple[Metric, ...]:
     """Return the distance metrics of a table, in the factor space of its originals.
 
@@ -85,13 +86,15 @@ def distance_metrics(
         Take distances of about this many records rather than all: for a quick estimate on a large table.
     apart : sequence of str
         Columns that keep their values by design, as strata do: that they agree is no sign that they were copied.
+    axes : int
+        Factor axes in which hidden rate and local cloaking are measured, as many as there are at most.
 
     Returns
     -------
     tuple of Metric
         In the order of `TARGETS`.
     """
-    return _distance_metrics(columns, originals, avatars, origin, most, apart)[0]
+    return _distance_metrics(columns, originals, avatars, origin, most, apart, axes)[0]
 
 
 def all_metrics(
@@ -103,6 +106,7 @@ def all_metrics(
     *,
     most: int | None = None,
     apart: Sequence[str] = (),
+    axes: int = ASSESSED_AXES,
 ) -> tuple[Metric, ...]:
     """Return the distance metrics and the further ones; parameters as in `distance_metrics`, with a generator.
 
@@ -113,7 +117,7 @@ def all_metrics(
     tuple of Metric
         In the order of `TARGETS`, then of `FURTHER_TARGETS`.
     """
-    metrics, geometry = _distance_metrics(columns, originals, avatars, origin, most, apart)
+    metrics, geometry = _distance_metrics(columns, originals, avatars, origin, most, apart, axes)
     own, theirs = (spaced(np.arange(len(table)), most) for table in (originals, avatars))
     avatars = avatars.rows(theirs)
     likeness = likeness_by_chance(originals, avatars, geometry.closest, None if origin is None else origin[theirs])
@@ -148,13 +152,14 @@ def _distance_metrics(
     origin: Origin | None,
     most: int | None,
     apart: Sequence[str],
+    axes: int,
 ) -> tuple[tuple[Metric, ...], _Geometry]:
     """Return the distance metrics, and the coordinates and distances they rest on."""
     space = fit_factor_space(originals, columns)
     own, theirs = space.transform(originals), space.transform(avatars)
     closest, nearest = two_nearest(own, theirs[spaced(np.arange(len(theirs)), most)])
     whole = f"all {space.dimensions} factor axes of the originals"
-    axes = min(ASSESSED_AXES, space.dimensions)
+    axes = min(axes, space.dimensions)
     plane = f"first {axes} factor axes of the originals"
     raw = "values as they are"
     found: dict[str, tuple[float | None, str]] = {

@@ -10,6 +10,7 @@ from scipy.spatial.distance import cdist
 
 from reference_db.avatar import avatarize, make_avatars
 from reference_db.avatar.columns import read_columns
+from reference_db.avatar.projection import factor_space
 from reference_db.errors import InvalidTable
 from reference_db.privacy import TARGETS, PrivacyAssessment, Verdict, assess_privacy
 from reference_db.privacy.cloaking import cloaking
@@ -187,6 +188,22 @@ def test_other_sizes_without_origin_leave_the_own_avatar_out(table: pd.DataFrame
     for target in TARGETS:
         expected = Verdict.NOT_APPLICABLE if target.needs_origin else Verdict.PASSED
         assert by_target[target.name] is expected
+
+
+def test_hidden_rate_and_cloaking_are_those_of_the_axes_asked_for(table: pd.DataFrame) -> None:
+    made = make_avatars(table, k=20, ncp=2, rng=np.random.default_rng(1))
+    columns = read_columns(table)
+    space = factor_space(table, columns)
+    for axes in (2, 5, 1000):
+        found = {
+            metric.name: metric
+            for metric in assess_privacy(table, made.table, rng=np.random.default_rng(0), axes=axes).metrics
+        }
+        own, theirs = (space.transform(columns.encode(t), axes=axes) for t in (table, made.table))
+        around = cloaking(own, theirs, made.origin)
+        assert found["hidden_rate"].value == pytest.approx(around.hidden_rate)
+        assert found["local_cloaking"].value == around.local_cloaking
+        assert f"first {min(axes, space.dimensions)} factor axes" in found["hidden_rate"].space
 
 
 def test_json(table: pd.DataFrame) -> None:
