@@ -204,7 +204,7 @@ def fewest_neighbours(
         if area <= MOST_AREA:
             return made, k, ()
         missed = (
-            f"in rehearsals with held-out records membership has an area under the curve of {area:.3f}, "
+            f"in rehearsals with held-out records membership has an area under the curve of {area:.4f}, "
             f"it must not exceed {MOST_AREA:g}",
         )
     return made, k, missed

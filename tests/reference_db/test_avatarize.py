@@ -312,4 +312,4 @@ def test_what_no_number_of_neighbours_meets_is_said() -> None:
     assert found(0.55, over=100) == (150, ())
     k, missed = found(0.56)
     assert k == 220
-    assert "area under the curve of 0.560, it must not exceed 0.55" in missed[0]
+    assert "area under the curve of 0.5600, it must not exceed 0.55" in missed[0]
