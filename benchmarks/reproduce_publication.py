@@ -10,6 +10,7 @@ those of the same table read as numbers (docs/decisions/0006-avatar-defaults.md)
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ def classified(table: pd.DataFrame) -> tuple[float, float]:
 
 
 def measured(
-    table: pd.DataFrame, *, ncp: int, k: int | None, method: Method, labels: tuple[str, ...], seed: int
+    table: pd.DataFrame, seed: int, *, ncp: int, k: int | None, method: Method, labels: tuple[str, ...]
 ) -> dict[str, float]:
     """Figures of the avatars of one seed."""
     made = make_avatars(table, k=k, ncp=ncp, rng=np.random.default_rng(seed), method=method, categorical=labels)
@@ -117,13 +118,7 @@ def main() -> None:
             ("default, its own number of neighbours", None, RELEASE, (), {}),
         ]
         for title, k, method, labels, published in settings:
-
-            def one(
-                seed: int, k: int | None = k, method: Method = method, labels: tuple[str, ...] = labels
-            ) -> dict[str, float]:
-                return measured(table, ncp=ncp, k=k, method=method, labels=labels, seed=seed)  # noqa: B023
-
-            in_seeds(title, one, published)
+            in_seeds(title, partial(measured, table, ncp=ncp, k=k, method=method, labels=labels), published)
 
 
 if __name__ == "__main__":

@@ -275,6 +275,31 @@ def test_more_neighbours_where_membership_can_be_told() -> None:
     assert area(chosen) < 0.58 < area(20)
 
 
+def test_membership_of_a_small_table_is_no_matter_of_who_is_held_out() -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(120, 2)) @ rng.normal(size=(2, 6)) + rng.normal(size=(120, 6)))
+    columns = read_columns(table.add_prefix("x"))
+    records = columns.encode(table.add_prefix("x"))
+
+    def area(seed: int, limit: float | None = None) -> float:
+        return rehearsed_membership(
+            records,
+            columns,
+            k=20,
+            ncp=5,
+            weights=None,
+            method=RELEASE,
+            rng=np.random.default_rng(seed),
+            limit=limit,
+        )
+
+    assert np.std([area(seed) for seed in range(6)]) < 0.015
+    # It goes on while membership may be under the limit, and stops where it is clearly above.
+    assert area(0, limit=0.9) == area(0)
+    assert area(0, limit=0.2) != area(0)
+    assert area(0, limit=0.2) == pytest.approx(area(0), abs=0.08)
+
+
 def test_the_automatic_number_of_neighbours_looks_at_what_medians_forget() -> None:
     """One avatar in eight next to another patient: the metrics of distance pass, the closest rate does not."""
     rng = np.random.default_rng(0)

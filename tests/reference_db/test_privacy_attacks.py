@@ -16,7 +16,13 @@ from reference_db.privacy.attacks.membership import area_under_curve
 from reference_db.privacy.attacks.reconstruction import nearest_candidate
 from reference_db.privacy.attacks.result import judged, wilson
 from reference_db.privacy.attacks.scene import Features, varied_columns
-from reference_db.privacy.attacks.singling_out import Conditions, multivariate, univariate
+from reference_db.privacy.attacks.singling_out import (
+    Conditions,
+    multivariate,
+    of_the_same_kind,
+    record_conditions,
+    univariate,
+)
 from reference_db.privacy.targets import ATTACK_TARGETS
 
 
@@ -170,6 +176,38 @@ def test_a_copy_singles_everybody_out_whatever_the_number_of_held_out_records(
     scene = Scene.of(columns, people.rows(np.arange(500)), columns.encode(made), outside, rng)
     for attack in (univariate(scene, rng), multivariate(scene, rng)):
         assert low <= attack.risk.value <= high, attack
+
+
+def test_the_control_of_a_column_is_that_of_the_same_column() -> None:
+    """Its own records have other columns with unique values than the avatars have."""
+
+    def asked(*columns: int) -> Conditions:
+        shape = (len(columns), 1)
+        return Conditions(np.array(columns).reshape(shape), np.full(shape, 2), np.zeros(shape))
+
+    hits = np.array([True, False, False, True])
+    control = [asked(0, 1), asked(1, 0)]
+    rng = np.random.default_rng(0)
+    assert of_the_same_kind(asked(0, 0, 0), control, hits, rng).tolist() == [True] * 3
+    assert of_the_same_kind(asked(1, 1), control, hits, rng).tolist() == [False] * 2
+    unknown = of_the_same_kind(asked(*[7] * 400), control, hits, rng)
+    assert unknown.mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_few_records_are_asked_about_as_many_are() -> None:
+    """Of thirty records every column has thirty values at most, which does not make it one of few values."""
+    rng = np.random.default_rng(0)
+    shares = {}
+    for count in (30, 400):
+        hits = []
+        for _ in range(1200 // count):
+            people = pd.DataFrame(rng.normal(size=(2 * count, 2)) @ rng.normal(size=(2, 8))).round(2).add_prefix("x")
+            columns = read_columns(people)
+            both = columns.encode(people)
+            halves = both.rows(np.arange(count)), both.rows(np.arange(count, 2 * count))
+            hits.append(record_conditions(halves[0], rng).matches(halves[1]) == 1)
+        shares[count] = np.concatenate(hits).mean()
+    assert shares[30] == pytest.approx(shares[400], abs=0.08)
 
 
 def test_small_strata_are_rehearsed_in_further_splits() -> None:

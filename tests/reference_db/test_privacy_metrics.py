@@ -289,14 +289,15 @@ def test_chance_gives_no_outlier_away_in_few_dimensions(dimensions: int) -> None
 def test_what_other_people_foretell_is_not_counted_as_inferred_from_the_table() -> None:
     """The sum of two columns follows from them in any record; a blood group does not, but from a copy."""
     rng = np.random.default_rng(0)
-    table = pd.DataFrame(rng.normal(10, 1, size=(400, 2)), columns=["a", "b"])
+    table = pd.DataFrame(rng.uniform(1, 100, size=(400, 2)), columns=["a", "b"])
     table = table.assign(sum=table["a"] + table["b"], group=rng.choice(["A", "B", "0"], 400))
     columns = read_columns(table)
     own = columns.encode(table)
     others = columns.encode(table.sample(frac=1, random_state=1).assign(group=rng.permutation(table["group"])))
-    for made, wrong in ((others, 40), (own, 0)):
+    for made, least, most in ((others, 40, 100), (own, 0, 0)):
         numbers, labels = inference_errors(columns, own, made, np.random.default_rng(0))
-        assert all(without < 10 for _, without in numbers.values())
+        # Always guessing the median is a quarter off.
+        assert numbers["sum"][1] < 10
         guessed, without = labels["group"]
         assert without > 55
-        assert guessed == 0 if wrong == 0 else guessed > wrong
+        assert least <= guessed <= most

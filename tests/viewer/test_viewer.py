@@ -250,6 +250,16 @@ def test_the_evidence_page_stands_without_a_frozen_release(projector: DisclosedP
     assert words_of(about.layout(Answers(projector), EN))
 
 
+def test_a_probability_that_must_exceed_one_in_ten_thousand_is_told_with_its_digits() -> None:
+    metrics = [
+        {"name": "likeness_by_chance", "label": "", "unit": "", "value": 0.0123, "target": 1e-4, "verdict": "passed"},
+        {"name": "hidden_rate", "label": "", "unit": "%", "value": 93.14, "target": 90.0, "verdict": "passed"},
+    ]
+    told = words_of(about.privacy_table({"metrics": metrics}, EN))
+    assert "0.0123 > 0.0001 " in told
+    assert "93.1% > 90.0% " in told
+
+
 def test_the_evidence_page_tells_calibration_from_discrimination_and_leaves_out_what_is_not_known() -> None:
     figures = {
         "concordance_relapse": {"value": 0.6299},

@@ -68,7 +68,7 @@ def layout(answers: Answers, text: Text) -> Component:
             "privacy",
             [
                 html.P(text("about.privacy.words")),
-                _privacy(manifest.privacy, text),
+                privacy_table(manifest.privacy, text),
                 html.P(text("about.attacks.words")),
                 _attacks(manifest.privacy, text),
             ],
@@ -131,7 +131,8 @@ def _source(name: str, label: str, text: Text) -> str:
     return text(f"source.{name}") if ours else label
 
 
-def _privacy(privacy: Mapping[str, Any], text: Text) -> Component:
+def privacy_table(privacy: Mapping[str, Any], text: Text) -> Component:
+    """Return the metrics of a privacy assessment, as its manifest has them, with their targets and verdicts."""
     heads = [text(f"about.privacy.{head}") for head in ("metric", "value", "target", "verdict")]
     rows = []
     for metric in privacy.get("metrics", ()):

@@ -128,7 +128,7 @@ def multivariate(scene: Scene, rng: np.random.Generator) -> Attack:
     if not scene.held_out:
         # Either half of the originals asks the other.
         controls.append((scene.others, scene.asking))
-    return _attack(scene, "singling_out_multivariate", _record_conditions, controls, rng)
+    return _attack(scene, "singling_out_multivariate", record_conditions, controls, rng)
 
 
 def _attack(
@@ -150,13 +150,13 @@ def _attack(
     return judged(
         ATTACK_TARGETS[name],
         success=main.matches(scene.members) == 1,
-        control=_of_the_same_kind(main, questions, np.concatenate(hits), rng),
+        control=of_the_same_kind(main, questions, np.concatenate(hits), rng),
         baseline=guesses.matches(scene.members) == 1,
         looks=scene.looks,
     )
 
 
-def _of_the_same_kind(
+def of_the_same_kind(
     main: Conditions, control: Sequence[Conditions], hits: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.bool_]:
     """Return for each condition on one column whether a random one of the control on the same column hits.
@@ -164,6 +164,20 @@ def _of_the_same_kind(
     Columns differ in how often one of their values is met once, and the control has other columns with unique values
     than the avatars have. Where it asks nothing of a column, any question of it serves. Conditions on several columns
     are drawn alike on both sides, and stay as they are.
+
+    Parameters
+    ----------
+    main : Conditions
+        Of the attack.
+    control : sequence of Conditions
+    hits : ndarray of bool, shape (conditions of the control,)
+        In their order.
+    rng : Generator
+
+    Returns
+    -------
+    ndarray of bool, shape (conditions of the attack,)
+        Or `hits`, of conditions on several columns.
     """
     if not len(main) or not len(hits) or main.columns.shape[1] > 1:
         return hits
@@ -224,7 +238,20 @@ def _single_column_conditions(table: EncodedTable, rng: np.random.Generator) -> 
     return _singling(Conditions(columns[:, None], comparisons[:, None], against[:, None].astype(np.float64)), table)
 
 
-def _record_conditions(table: EncodedTable, rng: np.random.Generator) -> Conditions:
+def record_conditions(table: EncodedTable, rng: np.random.Generator) -> Conditions:
+    """Return conditions on 4 to 12 columns, each read off one record of a table and met by no other of it.
+
+    Parameters
+    ----------
+    table : EncodedTable
+        At least one column varies.
+    rng : Generator
+
+    Returns
+    -------
+    Conditions
+        At most `MOST_CONDITIONS`, and no more than there are records.
+    """
     values = _values(table)
     varied = varied_columns(table)
     medians = np.array([np.median(v[~np.isnan(v)]) if (~np.isnan(v)).any() else 0.0 for v in values.T])
